@@ -71,13 +71,13 @@ func (c *cleaner) add(r rune, rest string) {
 		c.stop(newline)
 	case r == '\t':
 		c.out.WriteString(tab)
-		c.prev = 0
+		c.prev, c.emoji = 0, false
 	case 0x80 <= r && r < 0xa0:
 		c.stop(escape)
 		c.letter(r - 0x40)
 	case control(r):
 		writeMark(&c.out, r)
-		c.prev = 0
+		c.prev, c.emoji = 0, false
 	case override(r) || nonCharacter(r) || unicode.Is(prepended, r):
 		c.stop(bad)
 	case r == lrm || r == rlm || r == alm:
@@ -122,7 +122,7 @@ func (c *cleaner) letter(r rune) {
 	}
 	c.row, c.emoji = 0, pictograph(r)
 	c.keep(r)
-	if r == bad || r == newline || 0x2400 <= r && r <= 0x2421 { // a mark of ours, or as good as
+	if r == bad || ours(r) {
 		c.prev, c.emoji = 0, false
 	}
 }
@@ -244,10 +244,13 @@ func repeats(prev, r rune) bool {
 	return k != 0 && k == kind(prev)
 }
 
+// ours tells whether r is shown for a control character.
+func ours(r rune) bool { return 0x2400 <= r && r <= 0x2421 || r == newline }
+
 // pictograph tells whether r can be part of a joined emoji.
 func pictograph(r rune) bool {
 	switch {
-	case skinTone(r):
+	case skinTone(r) || ours(r):
 		return false
 	case 0x1f000 <= r && r <= 0x1faff:
 		return r < 0x1f1e6 || r > 0x1f1ff // flags are pairs of letters
