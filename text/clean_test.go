@@ -190,6 +190,11 @@ func FuzzClean(f *testing.F) {
 		} else {
 			checkClean(t, cut)
 		}
+		for i, row := range Wrap(out, int(w)%50+2, int(w)/4+2) {
+			if checkClean(t, row); i > 0 && Width(row) > int(w)/4+2 || Width(row) > max(int(w)%50+2, int(w)/4+2) {
+				t.Fatalf("Wrap(%q, %d, %d) has row %d, %q, %d wide", out, int(w)%50+2, int(w)/4+2, i, row, Width(row))
+			}
+		}
 		for _, line := range Lines(s) {
 			checkClean(t, line)
 		}

@@ -138,6 +138,23 @@ func TestTruncate(t *testing.T) {
 	}
 }
 
+func TestWrap(t *testing.T) {
+	for _, c := range []struct {
+		in          string
+		first, rest int
+		out         string
+	}{
+		{"hello", 0, 0, "hello"}, {"hello", 5, 5, "hello"}, {"hello world", 5, 5, "hello|world"}, {"hello world", 8, 8, "hello|world"},
+		{"hello world", 3, 5, "hel|lo|world"}, {"aaaa bb cc", 4, 5, "aaaa|bb cc"}, {"漢字漢字", 3, 4, "漢|字漢|字"}, {"漢字", 1, 2, "|漢|字"}, {"漢字", 1, 1, "|漢|字"},
+		{"a   b", 2, 2, "a | b"}, {"", 3, 3, ""}, {"👨‍👩‍👧👨‍👩‍👧", 3, 3, "👨‍👩‍👧|👨‍👩‍👧"},
+		{Clean("שלום עולם"), 4, 4, "\u2068שלום\u2069|\u2068עולם\u2069"},
+	} {
+		if got := strings.Join(Wrap(c.in, c.first, c.rest), "|"); got != c.out {
+			t.Errorf("Wrap(%q, %d, %d) = %q, want %q", c.in, c.first, c.rest, got, c.out)
+		}
+	}
+}
+
 func FuzzNick(f *testing.F) {
 	for _, s := range []string{"ana", "Ana2", "аna", "a：b", "桜", "🦊", "İ", "ﬀ", "محمد٣", "admin", "a\u0301", "\u1e9b\u0323"} {
 		f.Add(s)

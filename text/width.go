@@ -33,3 +33,58 @@ func Truncate(s string, w int) string {
 	}
 	return cut
 }
+
+// Wrap breaks one clean line into rows: the first of at most first cells, the
+// others of at most rest, broken at spaces where it can be. Widths below one
+// do not bound. There is at least one row; isolates are closed in each.
+func Wrap(s string, first, rest int) []string {
+	if first < 1 && rest < 1 || first > 0 && Width(s) <= first {
+		return []string{s}
+	}
+	inner, isolated := strings.CutPrefix(s, string(fsi))
+	if isolated {
+		inner = strings.TrimSuffix(inner, string(pdi))
+	}
+	var rows []string
+	for w := first; ; w = rest {
+		end, next := breakAt(inner, w, len(rows) > 0)
+		if row := inner[:end]; isolated && row != "" {
+			rows = append(rows, string(fsi)+row+string(pdi))
+		} else {
+			rows = append(rows, row)
+		}
+		if inner = inner[next:]; inner == "" {
+			return rows
+		}
+	}
+}
+
+// breakAt returns where a row of w cells of s ends, and where the next begins.
+// A row that must have something gets it even if it is too wide.
+func breakAt(s string, w int, must bool) (end, next int) {
+	if w < 1 || Width(s) <= w {
+		return len(s), len(s)
+	}
+	used, space := 0, -1
+	for at := 0; at < len(s); {
+		cluster, cells := ansi.FirstGraphemeCluster(s[at:], ansi.GraphemeWidth)
+		if len(cluster) == 0 {
+			break
+		}
+		if used+cells > w && (at > 0 || !must) {
+			switch {
+			case cluster == " ":
+				return at, at + 1
+			case space > 0:
+				return space, space + 1
+			}
+			return at, at
+		}
+		if cluster == " " {
+			space = at
+		}
+		used += cells
+		at += len(cluster)
+	}
+	return len(s), len(s)
+}
