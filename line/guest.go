@@ -130,8 +130,11 @@ func (g *guest) enter(ctx context.Context) (m seat, first string, err error) {
 			g.say("! " + text.Clean(err.Error()))
 			return nil, "", err
 		}
-		_, body, _ := trouble(room.Event{Type: room.Failure, Text: refused.Text, Suggest: refused.Suggest})
-		g.say("! " + text.Clean(body))
+		said := refused.Text
+		if refused.Suggest != "" && !strings.Contains(said, refused.Suggest) {
+			said += ": " + refused.Suggest + " is free"
+		}
+		g.say("! " + text.Clean(said))
 		if refused.Code != "nick_taken" && refused.Code != "nick_invalid" {
 			return nil, "", err
 		}

@@ -50,7 +50,9 @@ type guestLine struct {
 
 // feed takes what came.
 func (d *deframer) feed(b []byte) {
-	d.halves = 0
+	if len(b) > 0 {
+		d.halves = 0
+	}
 	for _, c := range b {
 		if d.command(c) || c == 0 {
 			d.cr = d.cr && c == telnetIAC
