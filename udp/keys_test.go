@@ -172,13 +172,14 @@ func testDial(ctx context.Context, p *path, id uint64) (keying, error) {
 	in := make(chan []byte, 256)
 	stop := make(chan struct{})
 	defer close(stop)
+	p.mu.Lock()
 	p.to[0] = func(b []byte) {
 		select {
 		case in <- slices.Clone(b):
-		case <-stop:
 		default:
 		}
 	}
+	p.mu.Unlock()
 	repeat := time.NewTicker(flightInterval)
 	defer repeat.Stop()
 
