@@ -69,6 +69,7 @@ var hostile = []struct {
 	{"fragment without length", false, record(22, 0, 5, message(1, 0, 1000, 0, nil))},
 	{"fragment", false, record(22, 0, 5, message(1, 0, 1000, 0, make([]byte, 100)))},
 	{"later fragment", false, record(22, 0, 5, message(2, 0, 100, 1, make([]byte, 99)))},
+	{"whole message out of place", false, record(22, 0, 5, message(2, 0, 99, 1, make([]byte, 99)))},
 	{"two messages in a record", false, record(22, 0, 5, append(whole(14, 3, nil), whole(14, 3, nil)...))},
 	{"message longer than its record", false, record(22, 0, 5, whole(1, 0, make([]byte, 50))[:40])},
 	{"message number ahead", false, record(22, 0, 5, whole(1, 1, make([]byte, 50)))},

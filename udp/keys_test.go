@@ -23,6 +23,7 @@ type path struct {
 	sent   int
 	to     [2]func([]byte)
 
+	arrival sync.Mutex
 	// before, if not nil, sees each datagram just before it arrives, to
 	// put others in its way.
 	before func(receiver int, genuine []byte)
@@ -43,6 +44,8 @@ func (p *path) send(sender int, b []byte) error {
 	}
 	receiver, b := 1-sender, slices.Clone(b)
 	time.AfterFunc(delay, func() {
+		p.arrival.Lock() // one datagram after the other
+		defer p.arrival.Unlock()
 		if p.before != nil {
 			p.before(receiver, b)
 		}
