@@ -43,7 +43,7 @@ const (
 	graceAfter   = 5 * second  // what the peer gets to answer then
 	closeTries   = 8           // probes in a row that Close waits for
 	closeLimit   = 10 * second // and the longest it waits for a peer that answers but does not read
-	lingerTries  = 4           // times CLOSE is sent
+	lingerTries  = 10          // times CLOSE is sent: at 30 % loss one in 100,000 goes unheard
 	lingerAfter  = 200 * millisecond
 	unread       = 1 << 40 // cost of messages; more than a peer has in a lifetime
 	pathTries    = 3
