@@ -48,6 +48,7 @@ const (
 	perSource  = 8   // rooms at one address
 	maxHosts   = 8   // programs that announce one room, or did
 	maxPlaces  = 8   // addresses of one program
+	maxChecks  = 16  // queries to single hosts about to be sent
 )
 
 // browser is the machine of a listener. What it knows is in roster.go.
@@ -62,13 +63,49 @@ type browser struct {
 	judged  bool      // this round's silence has been judged
 	extra   time.Time // a query for the sake of a new network; zero: none
 	turn    byte
-	nonces  [8]asking // of the last queries
-	nonceAt int
+	nonces  ring // of the last queries
+	checks  []check
+	checked ring // their nonces
 }
 
-type asking struct {
-	nonce [8]byte
-	at    time.Time
+// check is a query to the one who sent a beacon and has never answered. It is
+// as long as the beacon was.
+type check struct {
+	due  time.Time
+	to   netip.AddrPort
+	size int
+}
+
+// ring holds the last nonces that we asked with, and when.
+type ring struct {
+	last [8]struct {
+		nonce [8]byte
+		at    time.Time
+	}
+	next int
+}
+
+func (r *ring) add(now time.Time, d *dice) [8]byte {
+	a := &r.last[r.next]
+	r.next = (r.next + 1) % len(r.last)
+	d.fill(a.nonce[:])
+	a.at = now
+	return a.nonce
+}
+
+// newest returns the last nonce added if it is younger than age.
+func (r *ring) newest(now time.Time, age time.Duration) (nonce [8]byte, ok bool) {
+	a := &r.last[(r.next+len(r.last)-1)%len(r.last)]
+	return a.nonce, !a.at.IsZero() && now.Sub(a.at) < age
+}
+
+func (r *ring) holds(now time.Time, nonce [8]byte) bool {
+	for i := range r.last {
+		if a := &r.last[i]; a.nonce == nonce && !a.at.IsZero() && now.Sub(a.at) < nonceLife {
+			return true
+		}
+	}
+	return false
 }
 
 func newBrowser(now time.Time, d *dice, pinned func([32]byte) bool, heard func(Sighting), count *Counters) *browser {
@@ -119,6 +156,14 @@ func (b *browser) tick(now time.Time) (out []packet, wake time.Time) {
 		out = append(out, packet{data: b.query(now)})
 	}
 	wake = sooner(b.extra, b.began.Add(roundEvery))
+	b.checks = keep(b.checks, func(c check) bool {
+		if c.due.After(now) {
+			wake = sooner(wake, c.due)
+			return true
+		}
+		out = append(out, b.verify(now, c))
+		return false
+	})
 	if b.tries < maxTries {
 		wake = sooner(wake, b.nextTry())
 	}
@@ -136,23 +181,26 @@ func (b *browser) nextTry() time.Time {
 }
 
 func (b *browser) query(now time.Time) []byte {
-	a := &b.nonces[b.nonceAt]
-	b.nonceAt = (b.nonceAt + 1) % len(b.nonces)
-	b.dice.fill(a.nonce[:])
-	a.at = now
-	data := appendQuery(make([]byte, 0, maxDatagram), b.turn, a.nonce)
+	data := appendQuery(nil, maxDatagram, b.turn, b.nonces.add(now, b.dice))
 	b.turn++
 	return data
 }
 
-// asked tells whether an answer with this nonce is one to a query of ours.
-func (b *browser) asked(now time.Time, nonce [8]byte) bool {
-	for _, a := range &b.nonces {
-		if a.nonce == nonce && !a.at.IsZero() && now.Sub(a.at) < nonceLife {
-			return true
-		}
+// check plans a query to whoever sent a beacon.
+func (b *browser) check(now time.Time, to netip.AddrPort, size int) {
+	if len(b.checks) < maxChecks && to.Port() != 0 {
+		b.checks = append(b.checks, check{now.Add(b.dice.upTo(queryFirst)), to, size})
 	}
-	return false
+}
+
+// verify returns the query of a check. Those of one second have one nonce, so
+// that a host takes them for one.
+func (b *browser) verify(now time.Time, c check) packet {
+	nonce, ok := b.checked.newest(now, time.Second)
+	if !ok {
+		nonce = b.checked.add(now, b.dice)
+	}
+	return packet{c.to, appendQuery(nil, c.size, 0, nonce)}
 }
 
 // handle takes a datagram; queries are for others.
@@ -167,17 +215,23 @@ func (b *browser) handle(now time.Time, from netip.AddrPort, msg []byte) {
 	case !onLink(b.links, from.Addr()):
 		b.count.OffLink.Add(1)
 		return
-	case h.kind == answer && !b.asked(now, h.nonce):
+	case h.kind == answer && !b.nonces.holds(now, h.nonce) && !b.checked.holds(now, h.nonce):
 		b.count.Stale.Add(1)
 		return
 	}
+	doubt := false
 	for rest := h.rest; len(rest) > 0; {
 		n, next, err := parseNotice(rest)
 		if err != nil {
 			b.count.Junk.Add(1)
-			return
+			break
 		}
-		b.take(now, from.Addr(), &h, &n)
+		if o := b.take(now, from.Addr(), &h, &n); o != nil && !o.answered {
+			doubt = true
+		}
 		rest = next
+	}
+	if doubt {
+		b.check(now, from, len(msg))
 	}
 }

@@ -20,7 +20,9 @@
 //	                            3 s. Each such round is up to three tries, the
 //	                            second and third (200 and 400 ms later) only if
 //	                            somebody who was there has not answered.
-//	                            Padded to 1200 bytes.
+//	                            Padded to 1200 bytes. One who sends a beacon and
+//	                            has never answered is asked alone, at the address and
+//	                            port it was sent from, by as many bytes as it had.
 //	answer   host -> asker      after 0-50 ms, to the address and port asked from,
 //	                            not longer than the query. Rooms that do not fit
 //	                            go into pages, and the query's turn chooses one.
@@ -53,9 +55,10 @@
 // clock at all.
 //
 // An address of which three rounds of queries have heard nothing is dropped, and
-// with the last address the room. Where no answer has ever come, perhaps for
-// a firewall that lets in only the known port, a beacon stands for its time to
-// live instead.
+// with the last address the room. A host that has never answered and then sends
+// a beacon again is there, but queries or answers do not get through, perhaps for
+// a firewall that lets in only the known port: its beacons stand for their time
+// to live.
 //
 // A signature proves who made a notice, not who sent it on. What somebody can do
 // with it is cost the listener a failed attempt to join: the connection proves

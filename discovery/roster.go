@@ -15,8 +15,7 @@ type roster struct {
 	entries map[[32]byte]*entry
 	made    uint64 // entries so far
 
-	round    int  // of queries
-	answered bool // answers can reach us: one has
+	round int // of queries
 }
 
 // entry is a room: whatever is announced under one key. One without a place is
@@ -35,6 +34,8 @@ type host struct {
 	issue    uint64
 	issued   time.Time // when that was first heard
 	left     bool      // it said goodbye
+	answered bool      // it has answered a query
+	deaf     bool      // it has not, and yet there was a beacon after three rounds
 	about    Sighting
 	places   []place
 }
@@ -48,29 +49,29 @@ type place struct {
 }
 
 // take weighs one notice: cheap doubts first, the signature next, and only then
-// is anything changed.
-func (r *roster) take(now time.Time, from netip.Addr, h *header, n *notice) {
+// is anything changed. It returns the host that was heard, if one was.
+func (r *roster) take(now time.Time, from netip.Addr, h *header, n *notice) *host {
 	e := r.entries[n.key]
 	o := e.host(n.instance)
 	if again, ok := timely(now, from, h.kind, n, e, o); !ok {
 		if !again {
 			r.count.Stale.Add(1)
 		}
-		return
+		return nil
 	}
-	if !e.live() && !r.space(from, n.key) {
+	if h.kind != goodbye && !e.live() && !r.space(from, n.key) {
 		r.count.Full.Add(1)
-		return
+		return nil
 	}
 	if !n.genuine(h) {
 		r.count.Forged.Add(1)
-		return
+		return nil
 	}
 	if h.kind == goodbye {
 		o.issue, o.left, o.places = n.issue, true, nil
 		e.issue = max(e.issue, n.issue)
 		r.show(now, e)
-		return
+		return nil
 	}
 	if !e.live() {
 		e = r.admit(now, e, n.key)
@@ -78,19 +79,15 @@ func (r *roster) take(now time.Time, from netip.Addr, h *header, n *notice) {
 	if o == nil {
 		if o = e.welcome(n.instance); o == nil {
 			r.count.Full.Add(1)
-			return
+			return nil
 		}
-	}
-	if n.issue >= o.issue {
-		if n.issue > o.issue {
-			o.issued = now
-		}
-		o.issue, o.left, o.about = n.issue, false, n.sighting()
+	} else if !o.live() && !o.left && !o.answered {
+		o.deaf = true
 	}
 	e.issue = max(e.issue, n.issue)
-	o.hear(now, from, r.round, min(max(time.Duration(n.ttl)*time.Second, minTTL), maxTTL))
-	r.answered = r.answered || h.kind == answer
+	o.hear(now, from, r.round, h.kind, n)
 	r.show(now, e)
+	return o
 }
 
 // timely tells whether a notice is news, and if not, whether it is merely a
@@ -193,10 +190,8 @@ func (r *roster) forget() {
 func (r *roster) missing() bool {
 	for _, e := range r.entries {
 		for _, o := range e.hosts {
-			for _, p := range o.places {
-				if r.answered && p.round < r.round {
-					return true
-				}
+			if !o.deaf && slices.ContainsFunc(o.places, func(p place) bool { return p.round < r.round }) {
+				return true
 			}
 		}
 	}
@@ -208,10 +203,10 @@ func (r *roster) judge(now time.Time) {
 	for _, e := range r.ordered() {
 		for _, o := range e.hosts {
 			o.places = keep(o.places, func(p place) bool {
-				if r.answered {
-					return p.round > r.round-roundsGone
+				if o.deaf {
+					return p.expires.After(now)
 				}
-				return p.expires.After(now)
+				return p.round > r.round-roundsGone
 			})
 		}
 		r.show(now, e)
@@ -341,8 +336,17 @@ func (o *host) at(a netip.Addr) *place {
 	return nil
 }
 
-// hear notes that the host was heard at an address.
-func (o *host) hear(now time.Time, from netip.Addr, round int, ttl time.Duration) {
+// hear notes what the host said at an address.
+func (o *host) hear(now time.Time, from netip.Addr, round int, k kind, n *notice) {
+	if k == answer {
+		o.answered, o.deaf = true, false
+	}
+	if n.issue > o.issue {
+		o.issued = now
+	}
+	if n.issue >= o.issue {
+		o.issue, o.left, o.about = n.issue, false, n.sighting()
+	}
 	p := o.at(from)
 	if p == nil {
 		if len(o.places) == maxPlaces {
@@ -351,5 +355,6 @@ func (o *host) hear(now time.Time, from netip.Addr, round int, ttl time.Duration
 		o.places = append(o.places, place{addr: from, found: now})
 		p = &o.places[len(o.places)-1]
 	}
+	ttl := min(max(time.Duration(n.ttl)*time.Second, minTTL), maxTTL)
 	p.round, p.expires = round, now.Add(ttl)
 }

@@ -118,10 +118,10 @@ func parseHeader(b []byte) (h header, err error) {
 	return h, nil
 }
 
-// appendQuery makes a whole query.
-func appendQuery(b []byte, turn byte, nonce [8]byte) []byte {
+// appendQuery makes a query of the given size, or as small as it can be.
+func appendQuery(b []byte, size int, turn byte, nonce [8]byte) []byte {
 	b = appendHeader(b, query, turn, nonce)
-	return append(b, make([]byte, maxDatagram-len(b))...)
+	return append(b, make([]byte, max(size-len(b), 0))...)
 }
 
 // appendNotice appends n without its signature.
