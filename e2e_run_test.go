@@ -347,13 +347,18 @@ func (p *proc) hears(text string) line {
 // exits waits for the end of the process and checks its exit code.
 func (p *proc) exits(code int) {
 	p.t.Helper()
+	p.ends()
+	if p.code != code {
+		p.t.Errorf("%s: exit code %d, want %d", p.name, p.code, code)
+	}
+}
+
+func (p *proc) ends() {
+	p.t.Helper()
 	select {
 	case <-p.done:
 	case <-time.After(patience):
 		p.t.Fatalf("%s: still there after %v", p.name, patience)
-	}
-	if p.code != code {
-		p.t.Errorf("%s: exit code %d, want %d", p.name, p.code, code)
 	}
 }
 
@@ -397,4 +402,28 @@ func freePort(t testing.TB) int {
 	}
 	t.Fatal("no port is free for both carriers")
 	return 0
+}
+
+// python finds the interpreter itself, past any wrapper.
+var python = sync.OnceValue(func() string {
+	out, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+})
+
+func needPython(t testing.TB) string {
+	t.Helper()
+	if python() == "" {
+		t.Skip("SKIPPED: python3 is missing")
+	}
+	return python()
+}
+
+// parse reads one line of output.
+func parse(text string) line {
+	l := line{text: text}
+	json.Unmarshal([]byte(text), &l.event)
+	return l
 }

@@ -11,26 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
 )
-
-// python finds the interpreter itself, past any wrapper.
-var python = sync.OnceValue(func() string {
-	out, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(out))
-})
-
-func needPython(t testing.TB) string {
-	t.Helper()
-	if python() == "" {
-		t.Skip("SKIPPED: python3 is missing")
-	}
-	return python()
-}
 
 // listenUDP prints each datagram that comes to a port, until one says end.
 const listenUDP = `
