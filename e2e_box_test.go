@@ -186,9 +186,10 @@ func numbered(who string, n, size int) string {
 }
 
 // record has the checker told of all that happens from here on.
-func (b *box) record(planned int) {
+func (b *box) record(planned int) *roomtest.Recorder {
 	b.rec = new(roomtest.Recorder)
 	b.rec.Add(roomtest.Record{Op: roomtest.Plan, Count: uint64(planned)})
+	return b.rec
 }
 
 // chatter has everybody say count things of up to size bytes at once, and
