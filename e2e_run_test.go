@@ -270,6 +270,7 @@ func (p *proc) kill() {
 	default:
 	}
 	p.cmd.Process.Kill()
+	p.stdin.Close() // ends children that read along
 	select {
 	case <-p.done:
 	case <-time.After(patience):
