@@ -134,8 +134,8 @@ func readKey(path string) (transport.Identity, error) {
 	for range readAttempts {
 		var err error
 		if text, err = os.ReadFile(path); err != nil {
-			if errors.Is(err, fs.ErrNotExist) {
-				return transport.Identity{}, err
+			if _, gone := os.Lstat(path); gone != nil { // not there, or nobody can tell
+				return transport.Identity{}, fs.ErrNotExist
 			}
 			return transport.Identity{}, &Error{Code: CodeKeyFile, Text: fmt.Sprintf("cannot read your key: %v", err),
 				Hint: "make the file readable, or choose another directory with --data-dir", Err: err}
