@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/netip"
 	"syscall"
+
+	"parley/discovery"
 )
 
 // systemNet is the machine's own network.
@@ -22,6 +24,8 @@ func (systemNet) Listen(ctx context.Context, network, address string) (net.Liste
 func (systemNet) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
 	return new(net.Dialer).DialContext(ctx, network, address)
 }
+
+func (systemNet) Discovery() discovery.Net { return discovery.System() }
 
 // LookupNetIP makes systemNet a Resolver.
 func (systemNet) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
@@ -66,6 +70,31 @@ func (l logged) DialContext(ctx context.Context, network, address string) (net.C
 	}
 	l.log.Debug("connect", "network", network, "to", address, "from", c.LocalAddr().String())
 	return loggedStream{c, l.log}, nil
+}
+
+func (l logged) Discovery() discovery.Net { return loggedDiscovery{l.Net.Discovery(), l.log} }
+
+// LookupNetIP passes on what the Net behind can do.
+func (l logged) LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error) {
+	if r, ok := l.Net.(Resolver); ok {
+		return r.LookupNetIP(ctx, network, host)
+	}
+	return nil, errNoNames
+}
+
+type loggedDiscovery struct {
+	discovery.Net
+	log *slog.Logger
+}
+
+func (l loggedDiscovery) ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error) {
+	pc, err := l.Net.ListenPacket(ctx, network, address)
+	if err != nil {
+		l.log.Debug("bind", "network", network, "addr", address, "error", err)
+		return nil, err
+	}
+	l.log.Debug("bind", "network", network, "addr", pc.LocalAddr().String())
+	return loggedPackets{pc, l.log}, nil
 }
 
 type loggedPackets struct {

@@ -119,7 +119,7 @@ func (n *Node) discoveryPort() uint16 {
 	if n.DiscoveryPort != 0 {
 		return n.DiscoveryPort
 	}
-	return discovery.Port
+	return discovery.DefaultPort
 }
 
 // portOf is the port of a socket's address, whatever its network.

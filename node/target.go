@@ -30,7 +30,7 @@ const scheme = "parley://"
 type Target struct {
 	Room string        // empty: the only public room there
 	Host string        // a name or an IP address; empty: find Room on the LAN
-	Port uint16        // for both carriers; never zero when Host is set
+	Port uint16        // for both carriers; 0: none was named
 	Key  transport.Key // what the room must prove, or zero
 }
 
@@ -99,7 +99,7 @@ func splitHost(s string) (host string, port uint16, err error) {
 	case host == "":
 		return "", 0, fmt.Errorf("%q names no host: want HOST[:PORT][/ROOM]", s)
 	case !found:
-		return host, Port, nil
+		return host, 0, nil
 	}
 	p, err := strconv.ParseUint(digits, 10, 16)
 	if err != nil || p == 0 {
@@ -130,8 +130,10 @@ func (t Target) String() string {
 	}
 	s := t.Host
 	switch {
-	case t.Port != Port || t.Room == "" && !isAddr(t.Host): // a bare name would be a room's
+	case t.Port != 0:
 		s = net.JoinHostPort(t.Host, strconv.Itoa(int(t.Port)))
+	case t.Room == "" && !isAddr(t.Host): // by itself it would name a room
+		s += "/"
 	case t.Room != "" && strings.Contains(s, ":"):
 		s = "[" + s + "]"
 	}
@@ -141,7 +143,12 @@ func (t Target) String() string {
 	return s
 }
 
-// JoinLine is the command that joins a room at an address.
+// JoinLine is the command that joins a room at an address. Without a room it
+// joins the only one there.
 func JoinLine(at netip.AddrPort, room string) string {
-	return "parley join " + Target{Host: at.Addr().String(), Port: at.Port(), Room: room}.String()
+	t := Target{Host: at.Addr().String(), Port: at.Port(), Room: room}
+	if t.Port == Port {
+		t.Port = 0
+	}
+	return "parley join " + t.String()
 }

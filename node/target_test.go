@@ -18,20 +18,21 @@ func TestParseTarget(t *testing.T) {
 		{"#physics", Target{Room: "physics"}},
 		{" physics ", Target{Room: "physics"}},
 		{"physik.raum-3", Target{Room: "physik.raum-3"}},
-		{"10.0.0.5", Target{Host: "10.0.0.5", Port: 7667}},
+		{"10.0.0.5", Target{Host: "10.0.0.5"}},
 		{"10.0.0.5:7700", Target{Host: "10.0.0.5", Port: 7700}},
-		{"10.0.0.5/physics", Target{Host: "10.0.0.5", Port: 7667, Room: "physics"}},
+		{"10.0.0.5/physics", Target{Host: "10.0.0.5", Room: "physics"}},
 		{"box:7700/physics", Target{Host: "box", Port: 7700, Room: "physics"}},
-		{"box/", Target{Host: "box", Port: 7667}},
-		{"::1", Target{Host: "::1", Port: 7667}},
-		{"[::1]", Target{Host: "::1", Port: 7667}},
+		{"box/", Target{Host: "box"}},
+		{"10.0.0.5:7667", Target{Host: "10.0.0.5", Port: 7667}},
+		{"::1", Target{Host: "::1"}},
+		{"[::1]", Target{Host: "::1"}},
 		{"[::1]:7700", Target{Host: "::1", Port: 7700}},
 		{"[fe80::1%eth0]:7700/x", Target{Host: "fe80::1%eth0", Port: 7700, Room: "x"}},
-		{"fe80::1%eth0", Target{Host: "fe80::1%eth0", Port: 7667}},
-		{"[::1]/physics", Target{Host: "::1", Port: 7667, Room: "physics"}},
+		{"fe80::1%eth0", Target{Host: "fe80::1%eth0"}},
+		{"[::1]/physics", Target{Host: "::1", Room: "physics"}},
 		{"parley://10.0.0.5:7700/physics#" + key.String(), Target{Host: "10.0.0.5", Port: 7700, Room: "physics", Key: key}},
-		{"PARLEY://box", Target{Host: "box", Port: 7667}},
-		{"parley://box/caf%C3%A9", Target{Host: "box", Port: 7667, Room: "café"}},
+		{"PARLEY://box", Target{Host: "box"}},
+		{"parley://box/caf%C3%A9", Target{Host: "box", Room: "café"}},
 		{"parley://[::1]:9/x", Target{Host: "::1", Port: 9, Room: "x"}},
 	} {
 		got, err := ParseTarget(c.in)
@@ -73,9 +74,6 @@ func FuzzParseTarget(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if got.Host != "" && got.Port == 0 {
-			t.Fatalf("%q: a host without a port: %+v", s, got)
-		}
 		if got.Host == "" && got.Room == "" && strings.TrimSpace(s) != "#" {
 			t.Fatalf("%q: neither host nor room", s)
 		}
@@ -87,4 +85,19 @@ func FuzzParseTarget(f *testing.F) {
 			t.Fatalf("%q -> %+v -> %q -> %+v, %v", s, got, got.String(), again, err)
 		}
 	})
+}
+
+func TestJoinLine(t *testing.T) {
+	for _, c := range [][3]string{
+		{"10.0.0.5:7667", "", "parley join 10.0.0.5"},
+		{"10.0.0.5:7667", "lab", "parley join 10.0.0.5/lab"},
+		{"10.0.0.5:7700", "lab", "parley join 10.0.0.5:7700/lab"},
+		{"[::1]:7667", "", "parley join ::1"},
+		{"[::1]:7667", "lab", "parley join [::1]/lab"},
+		{"[::1]:7700", "", "parley join [::1]:7700"},
+	} {
+		if got := JoinLine(netip.MustParseAddrPort(c[0]), c[1]); got != c[2] {
+			t.Errorf("JoinLine(%s, %q) = %q, want %q", c[0], c[1], got, c[2])
+		}
+	}
 }
