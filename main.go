@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -59,6 +60,9 @@ type program struct {
 	in       *os.File
 	out, err io.Writer
 	flags    *cli
+
+	lock   sync.Mutex
+	asides []string // what may explain why no room is found
 }
 
 // run does what args say and returns the exit code.
@@ -72,6 +76,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 		kong.Writers(p.out, p.err),
 		kong.Exit(func(code int) { exited = code }),
 		kong.Help(examplesFirst),
+		kong.ValueFormatter(withoutEnv),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Vars{"port": portText, "discovery": discoveryText, "history": historyText},
 	)
@@ -94,7 +99,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 
 // misused reports a command line that cannot be followed.
 func (p *program) misused(args []string, err error) int {
-	p.flags.JSON = p.flags.JSON || contains(args, "--json")
+	p.flags.JSON = p.flags.JSON || contains(args, "--json") || contains(args, "-j")
 	text := err.Error()
 	hint := "see parley --help"
 	var parse *kong.ParseError
@@ -104,7 +109,7 @@ func (p *program) misused(args []string, err error) int {
 		}
 	}
 	if word, ok := strings.CutPrefix(text, "unexpected argument "); ok && !strings.Contains(word, " ") {
-		hint = "to join a room: parley join " + word + "; " + hint
+		hint = "to join a room of that name: parley join " + word + "; " + hint
 	}
 	p.report(failure{code: "usage", text: text, hint: hint})
 	return exitUsage
@@ -116,6 +121,9 @@ func (p *program) finish(err error) int {
 		return exitOK
 	}
 	f := explain(err)
+	if f.exit == exitNotFound {
+		f.more = append(f.more, p.remembered()...)
+	}
 	if f.text != "" {
 		p.report(f)
 	}
@@ -125,7 +133,7 @@ func (p *program) finish(err error) int {
 // report tells the person, or the program, that reads us what went wrong.
 func (p *program) report(f failure) {
 	if p.flags.JSON {
-		p.printJSON(f.event())
+		p.printJSON(f)
 		return
 	}
 	fmt.Fprintf(p.err, "parley: %s\n", clean(f.text))

@@ -9,7 +9,6 @@ import (
 
 	"github.com/alecthomas/kong"
 
-	"parley/node"
 	"parley/transport"
 	"parley/udp"
 )
@@ -24,6 +23,21 @@ const (
 // cli is the command line. Every flag may also be set in the environment, as
 // PARLEY_ and the flag's name; a flag goes before the environment.
 type cli struct {
+	common `embed:"" group:"Flags of every command:"`
+
+	Pick    pickCmd    `cmd:"" default:"1" hidden:""`
+	Host    hostCmd    `cmd:"" help:"Host rooms, and sit down in the first."`
+	Join    joinCmd    `cmd:"" help:"Join a room."`
+	Rooms   roomsCmd   `cmd:"" help:"List the rooms on this network."`
+	Send    sendCmd    `cmd:"" help:"Say one thing in a room and leave."`
+	Tail    tailCmd    `cmd:"" help:"Print what is said in a room."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+
+	impair udp.Spec // Impair, parsed
+}
+
+// common are the flags of every command.
+type common struct {
 	Nick          string `short:"n" placeholder:"NAME" help:"Your name in the room. Default: your user name here."`
 	Transport     string `short:"t" enum:"auto,udp,tcp" default:"auto" help:"How to talk: auto (UDP, else TCP), udp or tcp."`
 	Port          uint16 `short:"p" placeholder:"PORT" help:"Port of both carriers, here when hosting, there when joining. Default: ${port}, or the next free one when hosting."`
@@ -41,16 +55,6 @@ type cli struct {
 	LogLevel      string `enum:"debug,info,warn,error" default:"warn" help:"How much to log: debug, info, warn or error."`
 	LogFile       string `placeholder:"FILE" help:"Log to this file instead of standard error."`
 	NoInput       bool   `help:"Never ask; fail instead."`
-
-	Pick    pickCmd    `cmd:"" default:"1" hidden:""`
-	Host    hostCmd    `cmd:"" help:"Host rooms, and sit down in the first."`
-	Join    joinCmd    `cmd:"" help:"Join a room."`
-	Rooms   roomsCmd   `cmd:"" help:"List the rooms on this network."`
-	Send    sendCmd    `cmd:"" help:"Say one thing in a room and leave."`
-	Tail    tailCmd    `cmd:"" help:"Print what is said in a room."`
-	Version versionCmd `cmd:"" help:"Print the version."`
-
-	impair udp.Spec // Impair, parsed
 }
 
 // A pickCmd is parley without a command.
@@ -188,15 +192,14 @@ func examplesFirst(options kong.HelpOptions, ctx *kong.Context) error {
 	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
 		return err
 	}
-	if name == "" {
-		fmt.Fprintf(ctx.Stdout, "\n%s", afterHelp)
-	}
+	fmt.Fprintf(ctx.Stdout, "\n%s", afterHelp)
 	return nil
 }
 
-const afterHelp = `Every flag has a name in the environment: PARLEY_NICK for --nick, and so on.
+// withoutEnv leaves the environment's names to afterHelp.
+func withoutEnv(value *kong.Value) string { return value.Help }
+
+const afterHelp = `Every flag has a name in the environment: PARLEY_DATA_DIR for --data-dir, and so on.
 Inside a room, /help lists what you can type. Ctrl-C leaves.
 Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 refused, 5 network lost or undelivered, 130 interrupted.
 `
-
-var _ = node.Port // the port that ${port} names

@@ -48,7 +48,7 @@ func (n *Node) browse(ctx context.Context, heard func(discovery.Sighting)) error
 }
 
 func (n *Node) discovery() *discovery.Service {
-	s := &discovery.Service{Net: n.net.Discovery(), Port: n.discoveryPort(), Warn: n.warn}
+	s := &discovery.Service{Net: n.net.Discovery(), Port: n.discoveryPort(), Warn: n.aside}
 	if n.Iface != "" {
 		s.Ifaces = []string{n.Iface}
 	}
@@ -57,13 +57,10 @@ func (n *Node) discovery() *discovery.Service {
 
 // listing is a sighting as front ends know it.
 func listing(s discovery.Sighting) room.Listing {
-	l := room.Listing{Room: s.Name, UDP: s.UDP, TCP: s.TCP, Members: s.Members, Secure: s.Secure,
+	l := room.Listing{Room: s.Name, Key: s.Key, UDP: s.UDP, TCP: s.TCP, Members: s.Members, Secure: s.Secure,
 		Password: s.Password, Guests: s.Guests, Seen: s.At, Gone: s.Gone}
 	if len(s.Addrs) > 0 {
 		l.Addr = s.Addrs[0]
-	}
-	if s.Secure { // the key of a plaintext room is of no account: nobody proves it
-		l.Key = s.Key
 	}
 	return l
 }
@@ -102,7 +99,7 @@ func (n *Node) find(ctx context.Context, t Target) (place, error) {
 
 func placeOf(s discovery.Sighting) place {
 	p := place{Target: Target{Room: s.Name}}
-	if s.Secure {
+	if s.Secure { // in plaintext nobody proves a key
 		p.Key = s.Key
 	}
 	for _, a := range s.Addrs {

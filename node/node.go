@@ -38,7 +38,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"time"
 
 	"parley/discovery"
 	"parley/room"
@@ -89,8 +88,10 @@ type Node struct {
 	// the client ends. It gets a seat from sit.
 	Guest func(ctx context.Context, c net.Conn, sit Sit)
 
-	// Warn is told, in words for people, of what does not work and is not needed.
-	Warn func(text string)
+	// Warn is told, in words for people, what they should know. Aside is
+	// told once each what may explain why a room is not found, such as an
+	// interface that cannot be used. Nil: nobody.
+	Warn, Aside func(text string)
 
 	once    sync.Once
 	net     Net // Net, watched if somebody reads the log
@@ -103,7 +104,7 @@ type Node struct {
 	closed  bool
 	dialing *dialer // of datagrams, made at first need
 	open    map[*Hosting]bool
-	warned  map[string]bool
+	told    map[string]bool // asides
 }
 
 // Sit takes a seat in a room hosted here.
@@ -126,7 +127,7 @@ func (n *Node) start() {
 		if n.log.Enabled(n.ctx, slog.LevelDebug) {
 			n.net = logged{n.net, n.log}
 		}
-		n.open, n.warned = make(map[*Hosting]bool), make(map[string]bool)
+		n.open, n.told = make(map[*Hosting]bool), make(map[string]bool)
 	})
 }
 
@@ -162,33 +163,28 @@ func (n *Node) carries(via Transport) bool {
 	return n.Transport == "" || n.Transport == Auto || n.Transport == via
 }
 
-// warn tells the person something once.
+// warn tells the person something.
 func (n *Node) warn(text string) {
-	n.mu.Lock()
-	said := n.warned[text]
-	if len(n.warned) < 100 {
-		n.warned[text] = true
-	}
-	n.mu.Unlock()
-	if said {
-		return
-	}
 	n.log.Warn(text)
 	if n.Warn != nil {
 		n.Warn(text)
 	}
 }
 
-// sleep waits for d and tells whether ctx has ended meanwhile.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
+// maxAsides bounds how many asides are told apart.
+const maxAsides = 64
+
+// aside tells once what may explain why a room is not found.
+func (n *Node) aside(text string) {
+	n.mu.Lock()
+	again := n.told[text] || len(n.told) == maxAsides
+	n.told[text] = true
+	n.mu.Unlock()
+	if again {
+		return
+	}
+	n.log.Warn(text)
+	if n.Aside != nil {
+		n.Aside(text)
 	}
 }
-
-var _ room.Network = (*Node)(nil)
