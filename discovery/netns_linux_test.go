@@ -1,0 +1,286 @@
+package discovery
+
+import (
+	"bufio"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// bench is a LAN of network namespaces: a bridge in one of them, a machine in
+// each of the others, no routes but that to the LAN.
+type bench struct {
+	t      *testing.T
+	prefix string
+}
+
+func newBench(t *testing.T, machines int) *bench {
+	if os.Getuid() != 0 {
+		t.Skip("skipped: network namespaces want root")
+	}
+	for _, tool := range []string{"ip", "nft"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip("skipped: there is no " + tool)
+		}
+	}
+	var id [3]byte
+	rand.Read(id[:])
+	b := &bench{t: t, prefix: "pd" + hex.EncodeToString(id[:])}
+	if out, err := exec.Command("ip", "netns", "add", b.ns(0)).CombinedOutput(); err != nil {
+		t.Skipf("skipped: cannot make network namespaces: %s", out)
+	}
+	t.Cleanup(func() { exec.Command("ip", "netns", "del", b.ns(0)).Run() })
+	b.in(0, "ip link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0")
+	b.in(0, "ip link set br0 up")
+	for n := 1; n <= machines; n++ {
+		b.run("ip netns add " + b.ns(n))
+		t.Cleanup(func() { exec.Command("ip", "netns", "del", b.ns(n)).Run() })
+		b.in(n, "sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0")
+		b.in(n, "ip link set lo up")
+		b.plug(n)
+	}
+	return b
+}
+
+func (b *bench) ns(n int) string { return fmt.Sprintf("%s-%d", b.prefix, n) }
+
+// plug gives machine n its interface.
+func (b *bench) plug(n int) {
+	b.in(0, fmt.Sprintf("ip link add p%d type veth peer name eth0 netns %s", n, b.ns(n)))
+	b.in(0, fmt.Sprintf("ip link set p%d master br0 up", n))
+	b.in(n, fmt.Sprintf("ip addr add 10.77.1.%d/24 dev eth0", n))
+	b.in(n, "ip link set eth0 up")
+}
+
+func (b *bench) in(n int, command string) string {
+	return b.run("ip netns exec " + b.ns(n) + " " + command)
+}
+
+func (b *bench) run(command string) string {
+	b.t.Helper()
+	out, err := exec.Command("sh", "-c", command).CombinedOutput()
+	if err != nil {
+		b.t.Fatalf("%s: %v\n%s", command, err, out)
+	}
+	return string(out)
+}
+
+// program is a helper that runs in a machine.
+type program struct {
+	t       *testing.T
+	cmd     *exec.Cmd
+	mu      sync.Mutex
+	lines   []seen
+	at      []time.Time
+	err     output
+	stdin   io.Closer
+	reading sync.WaitGroup
+}
+
+func (b *bench) start(n int, what string) *program {
+	b.t.Helper()
+	p := &program{t: b.t, cmd: exec.Command("ip", "netns", "exec", b.ns(n), os.Args[0])}
+	p.cmd.Env = append(os.Environ(), helperEnv+"="+what)
+	p.cmd.Stderr = &p.err
+	out, err1 := p.cmd.StdoutPipe()
+	in, err2 := p.cmd.StdinPipe()
+	if err1 != nil || err2 != nil {
+		b.t.Fatal(err1, err2)
+	}
+	p.stdin = in
+	if err := p.cmd.Start(); err != nil {
+		b.t.Fatal(err)
+	}
+	p.reading.Go(func() {
+		for lines := bufio.NewScanner(out); lines.Scan(); {
+			var s seen
+			if json.Unmarshal(lines.Bytes(), &s) == nil {
+				p.mu.Lock()
+				p.lines, p.at = append(p.lines, s), append(p.at, time.Now())
+				p.mu.Unlock()
+			}
+		}
+	})
+	b.t.Cleanup(func() { p.end(syscall.SIGTERM) })
+	return p
+}
+
+// output can be read while it is written.
+type output struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (o *output) Write(b []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.Write(b)
+}
+
+func (o *output) String() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.text.String()
+}
+
+// end stops the program with a signal, and waits.
+func (p *program) end(s syscall.Signal) {
+	if p.cmd.ProcessState != nil {
+		return
+	}
+	p.cmd.Process.Signal(s)
+	hung := time.AfterFunc(5*time.Second, func() { p.cmd.Process.Kill() })
+	defer hung.Stop()
+	p.reading.Wait()
+	p.cmd.Wait()
+	p.stdin.Close()
+}
+
+// until waits for a line, from the given one on, and tells which and when.
+func (p *program) until(from int, limit time.Duration, what string, want func(seen) bool) (line int, s seen, at time.Time) {
+	p.t.Helper()
+	deadline := time.Now().Add(limit)
+	for {
+		p.mu.Lock()
+		for i := from; i < len(p.lines); i++ {
+			if want(p.lines[i]) {
+				defer p.mu.Unlock()
+				return i, p.lines[i], p.at[i]
+			}
+		}
+		all := fmt.Sprintf("%+v", p.lines[min(from, len(p.lines)):])
+		p.mu.Unlock()
+		if time.Now().After(deadline) {
+			p.t.Fatalf("not within %v: %s; seen since: %s; said: %s", limit, what, all, p.err.String())
+		}
+		<-time.After(2 * time.Millisecond)
+	}
+}
+
+func there(name string) func(seen) bool {
+	return func(s seen) bool { return s.Name == name && !s.Gone }
+}
+
+func gone(name string) func(seen) bool {
+	return func(s seen) bool { return s.Name == name && s.Gone }
+}
+
+func (p *program) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.lines)
+}
+
+func TestRealLAN(t *testing.T) {
+	b := newBench(t, 3)
+	one, two := b.start(1, "announce physics maths"), b.start(2, "announce physics")
+	one.until(0, 5*time.Second, "the host runs", there("ready"))
+	two.until(0, 5*time.Second, "the host runs", there("ready"))
+
+	var took []time.Duration
+	for range 5 {
+		p := b.start(3, "browse")
+		hosts := map[[32]byte]bool{}
+		_, last, _ := p.until(0, 5*time.Second, "three rooms of two hosts", func(s seen) bool {
+			hosts[s.Key] = true
+			return len(hosts) == 3
+		})
+		took = append(took, time.Duration(last.Mono))
+		p.end(syscall.SIGTERM)
+	}
+	slices.Sort(took)
+	t.Logf("three rooms of two hosts listed after %v", took)
+
+	// Two listeners and a host in one machine hear everything.
+	three := b.start(3, "announce chess")
+	watch, beside := b.start(3, "browse"), b.start(3, "browse")
+	for _, p := range []*program{watch, beside} {
+		for _, name := range []string{"physics", "maths", "chess"} {
+			p.until(0, 5*time.Second, name, there(name))
+		}
+		p.until(0, 5*time.Second, "both families", func(s seen) bool {
+			return s.Name == "maths" && len(s.Addrs) == 2 && s.Addrs[0].String() == "10.77.1.1" && s.Addrs[1].Zone() == "eth0"
+		})
+	}
+
+	from, killed := watch.count(), time.Now()
+	three.end(syscall.SIGTERM)
+	_, _, at := watch.until(from, 5*time.Second, "chess leaves", gone("chess"))
+	t.Logf("a goodbye is heard after %v", at.Sub(killed))
+	if at.Sub(killed) > 1500*time.Millisecond {
+		t.Errorf("a goodbye took %v", at.Sub(killed))
+	}
+
+	from, killed = watch.count(), time.Now()
+	one.end(syscall.SIGKILL)
+	_, _, at = watch.until(from, 15*time.Second, "maths vanishes", gone("maths"))
+	t.Logf("a killed host is gone after %v", at.Sub(killed))
+	if at.Sub(killed) > 10*time.Second {
+		t.Errorf("a killed host was gone after %v", at.Sub(killed))
+	}
+	beside.until(0, 2*time.Second, "maths vanishes for the other", gone("maths"))
+}
+
+func TestRealInterfacesComeAndGo(t *testing.T) {
+	b := newBench(t, 2)
+	b.start(1, "announce physics")
+	watch := b.start(2, "browse")
+	both := func(s seen) bool { return s.Name == "physics" && !s.Gone && len(s.Addrs) == 2 }
+	watch.until(0, 5*time.Second, "the room", both)
+	steps := []struct {
+		what          string
+		before, after func()
+	}{
+		{"the host's interface is down and up",
+			func() { b.in(1, "ip link set eth0 down") },
+			func() { b.in(1, "ip link set eth0 up") }},
+		{"the listener's interface is down and up",
+			func() { b.in(2, "ip link set eth0 down") },
+			func() { b.in(2, "ip link set eth0 up") }},
+		{"the host's interface is made anew",
+			func() { b.in(1, "ip link del eth0") },
+			func() { b.plug(1) }},
+		{"the listener's interface is made anew",
+			func() { b.in(2, "ip link del eth0") },
+			func() { b.plug(2) }},
+	}
+	for _, step := range steps {
+		from := watch.count()
+		step.before()
+		from, _, _ = watch.until(from, 15*time.Second, step.what+": gone", gone("physics"))
+		step.after()
+		since := time.Now()
+		_, _, at := watch.until(from, 8*time.Second, step.what+": back over both families", both)
+		t.Logf("%s: listed again after %v", step.what, at.Sub(since))
+	}
+}
+
+func TestRealInterfaceRefuses(t *testing.T) {
+	b := newBench(t, 2)
+	b.in(1, "ip link add idle0 type veth peer name idle1") // both are down
+	b.in(1, "nft add table inet f")
+	b.in(1, `nft add chain inet f out '{ type filter hook output priority 0; policy accept; }'`)
+	b.in(1, "nft add rule inet f out oifname eth0 udp dport 7668 drop")
+	host := b.start(1, "announce physics")
+	// Beacons are refused with EPERM; queries come in and are answered.
+	b.start(2, "browse").until(0, 5*time.Second, "the room", there("physics"))
+	<-time.After(4 * time.Second)
+	host.end(syscall.SIGTERM)
+	warnings := strings.Split(strings.TrimSpace(host.err.String()), "\n")
+	t.Logf("warnings: %q", warnings)
+	for _, name := range []string{"idle0", "idle1", "eth0"} {
+		if n := strings.Count(host.err.String(), name); n != 1 {
+			t.Errorf("%d warnings about %s, want 1", n, name)
+		}
+	}
+}
