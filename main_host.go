@@ -46,13 +46,13 @@ func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
 	}
 	defer hosting.Close()
 	if h.Headless {
-		return h.stand(ctx, p, hosting)
+		return h.stand(ctx, p, n, hosting)
 	}
 	m, err := hosting.Sit(ctx, p.joinOptions(nick, false))
 	if err != nil {
 		return err
 	}
-	p.tellJoinLines(n, hosting)
+	p.tellJoinLines(n, hosting, h.Hidden)
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	go func() { // ends with the hosting
@@ -68,20 +68,22 @@ func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
 }
 
 // stand hosts without a seat until ctx ends.
-func (h *hostCmd) stand(ctx context.Context, p *program, hosting *node.Hosting) error {
+func (h *hostCmd) stand(ctx context.Context, p *program, n *node.Node, hosting *node.Hosting) error {
 	if p.flags.JSON {
 		p.printJSON(hosting.Ready())
-	} else {
-		p.tellJoinLines(nil, hosting)
 	}
+	p.tellJoinLines(n, hosting, h.Hidden)
 	return hosting.Wait(ctx)
 }
 
-// tellJoinLines says how others come in.
-func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting) {
+// tellJoinLines says how others come in. Programs read it in the ready object.
+func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting, hidden bool) {
+	if p.flags.JSON {
+		return
+	}
 	for _, name := range hosting.Rooms() {
 		p.talk("The room %s is open. Others join it with:", name)
-		if n == nil || !n.NoDiscovery {
+		if !n.NoDiscovery && !hidden {
 			p.talk("  parley join %-24s on this network", name)
 		}
 		for _, line := range hosting.JoinLines(name) {

@@ -43,7 +43,7 @@ func (p *program) show(ctx context.Context, m *room.Member, n *node.Node, s seat
 		In: p.in, Out: p.out, Err: p.err,
 		JSON: p.flags.JSON, Terminal: terminal && !p.flags.JSON,
 		Dumb:  p.flags.Plain || os.Getenv("TERM") == "dumb",
-		Color: isTerminal(p.out) && !p.flags.Plain && line.WantColor(os.Getenv),
+		Color: isTerminal(p.out) && line.WantColor(os.Getenv),
 		Quiet: p.flags.Quiet, Stay: s.stay, Headless: s.mute,
 		Timestamps: true,
 		Join:       p.joinOptions(m.Ready().Nick, false),

@@ -28,6 +28,8 @@ const (
 	// address still gets in, 16 at a time.
 	maxWaiting     = 128
 	maxWaitingFrom = 16
+	// closeLimit is how long members may take to hear that the room closes.
+	closeLimit = 3 * time.Second
 	// maxRooms of one hosting: as many as discovery announces.
 	maxRooms = 32
 )
@@ -43,7 +45,9 @@ type Hosting struct {
 	listener transport.Listener
 	ctx      context.Context // ends with Close
 	cancel   context.CancelFunc
-	work     sync.WaitGroup
+	seats    context.Context // ends when the rooms have said goodbye, or closeLimit later
+	cut      context.CancelFunc
+	work     sync.WaitGroup // connections and guests
 	changed  chan struct{} // kicked when the number of members may have changed
 	done     chan struct{} // closed when all has ended
 	once     sync.Once
@@ -84,6 +88,7 @@ func (n *Node) Open(ctx context.Context, o room.HostOptions) (*Hosting, error) {
 		return nil, err
 	}
 	h.ctx, h.cancel = context.WithCancel(n.ctx)
+	h.seats, h.cut = context.WithCancel(context.Background())
 	h.serve(s)
 	n.mu.Lock()
 	closed := n.closed
@@ -182,18 +187,25 @@ func (h *Hosting) serve(s *sockets) {
 		listeners = append(listeners, e)
 	}
 	h.listener = transport.Merge(listeners...)
-	var running sync.WaitGroup
+	var rooms, running sync.WaitGroup
 	for _, r := range h.rooms {
-		running.Go(func() { h.fail(r.Run(h.ctx)) })
+		rooms.Go(func() { h.fail(r.Run(h.ctx)) })
 	}
 	running.Go(h.accept)
 	if !n.NoDiscovery && !h.options.Hidden {
-		running.Go(func() { h.announce() })
+		running.Go(h.announce)
 	}
+	running.Go(func() {
+		<-h.ctx.Done()
+		sleep(h.seats, closeLimit)
+		h.cut()
+	})
 	go func() { // ends with the hosting, which Close waits for
+		rooms.Wait()
+		h.cut()
 		running.Wait()
 		h.work.Wait()
-		h.fail(h.listener.Close())
+		h.listener.Close()
 		h.release()
 		n.mu.Lock()
 		delete(n.open, h)
@@ -286,7 +298,7 @@ func (h *Hosting) seat(c transport.Conn, first []byte) {
 	}
 	h.kick()
 	defer h.kick()
-	if err := r.Serve(h.ctx, c, first); err != nil {
+	if err := r.Serve(h.seats, c, first); err != nil {
 		h.node.log.Info("a seat has ended", "room", r.Name, "addr", c.Peer().Addr.String(), "error", err)
 	}
 }
@@ -349,10 +361,9 @@ func (h *Hosting) guest(c net.Conn) {
 	if err != nil {
 		return
 	}
-	stop := context.AfterFunc(h.ctx, func() { c.Close() })
-	defer stop()
+	defer context.AfterFunc(h.seats, func() { c.Close() })()
 	from, _ := netip.ParseAddrPort(c.RemoteAddr().String())
-	h.node.Guest(h.ctx, c, func(ctx context.Context, o room.JoinOptions) (*room.Member, error) {
+	h.node.Guest(h.seats, c, func(ctx context.Context, o room.JoinOptions) (*room.Member, error) {
 		o.Guest, o.Identity = true, key
 		return h.sit(ctx, o, transport.Peer{Key: key.Key(), Addr: from})
 	})
