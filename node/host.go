@@ -48,8 +48,8 @@ type Hosting struct {
 	seats    context.Context // ends when the rooms have said goodbye, or closeLimit later
 	cut      context.CancelFunc
 	work     sync.WaitGroup // connections and guests
-	changed  chan struct{} // kicked when the number of members may have changed
-	done     chan struct{} // closed when all has ended
+	changed  chan struct{}  // kicked when the number of members may have changed
+	done     chan struct{}  // closed when all has ended
 	once     sync.Once
 	err      error // why it ended by itself
 

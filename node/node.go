@@ -38,6 +38,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"parley/discovery"
 	"parley/room"
@@ -188,3 +189,15 @@ func (n *Node) aside(text string) {
 		n.Aside(text)
 	}
 }
+
+// sleep waits for d, or for the end of ctx.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+var _ room.Network = (*Node)(nil)
