@@ -74,7 +74,10 @@ func isTerminal(w any) bool {
 
 // serveGuest gives a bare text client its front end.
 func serveGuest(ctx context.Context, conn net.Conn, sit node.Sit, log *slog.Logger) {
-	if err := line.Guest(ctx, conn, sit); err != nil {
+	err := line.Guest(ctx, conn, func(ctx context.Context, nick string) (*room.Member, error) {
+		return sit(ctx, room.JoinOptions{Nick: nick, History: -1})
+	})
+	if err != nil {
 		log.Info("a guest has left", "addr", conn.RemoteAddr().String(), "error", err)
 	}
 }

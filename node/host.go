@@ -383,7 +383,11 @@ func (h *Hosting) sit(ctx context.Context, o room.JoinOptions, who transport.Pee
 	if o.Logger == nil {
 		o.Logger = h.node.log
 	}
-	host := transport.Peer{Key: h.node.identity().Key()}
+	host := transport.Peer{Key: h.node.identity().Key(), Addr: h.Addrs()[0]}
+	o.Fill = func(e *room.Event) {
+		here := h.ReadyOf(e.Room)
+		e.Addr, e.TCPAddr, e.Invite = here.Addr, here.TCPAddr, here.Invite
+	}
 	return room.Join(ctx, o, func(ctx context.Context) (transport.Conn, error) {
 		mine, theirs := transport.Pipe(who, host)
 		if !h.begin(func() { h.route(theirs) }, theirs) {

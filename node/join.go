@@ -31,6 +31,11 @@ func (n *Node) Join(ctx context.Context, target string, o room.JoinOptions) (*ro
 	w := &way{node: n, place: p, byName: t.Host == ""}
 	o.Room, o.Identity = p.Room, n.identity()
 	o.Trust = trust(p.Key, o.Trust)
+	o.Fill = func(e *room.Event) {
+		if at, err := netip.ParseAddrPort(e.Addr); err == nil {
+			e.Invite = Link(at, e.Room, e.Key)
+		}
+	}
 	if o.Logger == nil {
 		o.Logger = n.log
 	}
