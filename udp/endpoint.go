@@ -346,7 +346,7 @@ func (e *Endpoint) serve(c *Conn, out *output) {
 	full := out.gather(c.link, now)
 	at := c.link.wake(now)
 	over := c.link.stage == gone
-	if over || c.changed != nil || c.link.stage != open {
+	if over || c.link.stage != open {
 		c.tell()
 	}
 	c.mu.Unlock()

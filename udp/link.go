@@ -43,8 +43,9 @@ const (
 	graceAfter   = 5 * second  // what the peer gets to answer then
 	closeTries   = 8           // probes in a row that Close waits for
 	closeLimit   = 10 * second // and the longest it waits for a peer that answers but does not read
-	lingerTries  = 4           // times CLOSE is sent
+	lingerTries  = 10          // times CLOSE is sent: at 30 % loss one in 100,000 goes unheard
 	lingerAfter  = 200 * millisecond
+	unread       = 1 << 40 // cost of messages; more than a peer has in a lifetime
 	pathTries    = 3
 	pathInterval = 50 * millisecond
 )
@@ -153,6 +154,7 @@ func newLink(id uint64, host bool, peer netip.AddrPort, guard protector, rtt, no
 func (l *link) close(now instant) {
 	if l.stage == open {
 		l.stage, l.ends = closing, now+closeLimit
+		l.taken += unread // nobody will; the peer must not wait for it
 		l.settle(now)
 	}
 }

@@ -51,7 +51,7 @@ func (l *link) eager() bool {
 		}
 		l.resend.pop()
 	}
-	return l.ping || l.bye.due || l.resend.len() > 0 || l.bare.len() > 0 || l.creditDue() && l.stage == open ||
+	return l.ping || l.bye.due || l.resend.len() > 0 || l.bare.len() > 0 || l.creditDue() && l.stage <= closing ||
 		l.startable(0) || l.startable(1)
 }
 
@@ -92,7 +92,7 @@ func (l *link) fill(b []byte, limit int, p *sentPacket) (_ []byte, resent bool) 
 		l.bye.due, p.bye = false, true
 		l.bye.sent++
 	}
-	if l.stage == open && l.creditDue() {
+	if l.creditDue() && l.stage <= closing {
 		l.granted = l.taken + window
 		b = appendVarint(append(b, frameCredit), uint64(l.granted))
 		l.creditLost, p.credit = false, true
