@@ -3,8 +3,8 @@
 // with nothing but netcat.
 //
 //	line.go      Options and Run, the loop that owns everything
-//	session.go   joining another room, leaving, what Run's goroutines say to it
-//	view.go      events to lines for people: a machine that takes the time
+//	session.go   sitting down and leaving; typist.go what typed lines do
+//	view.go      events to lines for people: a machine that takes the time; words.go the words
 //	object.go    events to JSON objects
 //	input.go     bytes to typed lines, bounded
 //	editor.go    the line being typed on a terminal: a machine too
@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"parley/room"
+	"parley/text"
 )
 
 // Options say where lines come from and go to. Zero values are for a pipe.
@@ -72,6 +73,7 @@ type seat interface {
 	Flush(ctx context.Context) error
 	Names() []room.Person
 	Stats() room.Counters
+	Nick() string
 	Leave(ctx context.Context, reason string) error
 }
 
@@ -85,7 +87,7 @@ const (
 	late = 3 * time.Second
 	// listing is how long /list listens.
 	listing = 1500 * time.Millisecond
-	// history is the number of events held for a slow terminal or pipe;
+	// held is the number of events held for a slow terminal or pipe;
 	// when they are full, the Member waits, and then the host.
 	held = 256
 )
@@ -133,8 +135,8 @@ func (s *session) loop(ctx context.Context) error {
 				continue
 			}
 			s.show(h.event)
-		case b := <-s.typed:
-			if done, err := s.type_(b); done {
+		case b, open := <-s.typed:
+			if done, err := s.keys(b, open); done {
 				return err
 			}
 		case a := <-s.answers:
@@ -142,6 +144,9 @@ func (s *session) loop(ctx context.Context) error {
 				return err
 			}
 		case now := <-timer.C:
+			if !s.by.IsZero() && !now.Before(s.by) {
+				return s.end("", ErrUndelivered)
+			}
 			s.wake(now)
 		case <-ctx.Done():
 			return s.end("", ctx.Err())
@@ -158,24 +163,22 @@ func (s *session) show(e room.Event) {
 		s.failed = true
 	}
 	if s.o.JSON {
-		if e.Type == room.Members && e.Members == nil {
-			e.Members = []room.Person{}
-		}
 		s.object(e)
 		return
 	}
 	s.view.show(e, time.Now())
 }
 
-// tell shows what this program itself has to say: code is for programs.
+// tell shows what this program itself has to say: a notice, or with a code an error.
 func (s *session) tell(code, said string) {
 	switch {
-	case !s.o.JSON:
-		s.view.show(room.Event{Type: room.Failure, Text: said}, time.Now())
-	case code == "":
+	case said == "":
+	case code != "":
+		s.show(room.Event{Type: room.Failure, Code: code, Text: said})
+	case s.o.JSON:
 		s.object(room.Event{Type: room.Notice, Text: said})
 	default:
-		s.object(room.Event{Type: room.Failure, Code: code, Text: said})
+		s.screen.print(true, "* "+text.Clean(said))
 	}
 }
 
