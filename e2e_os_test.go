@@ -1,0 +1,5 @@
+package main
+
+import "runtime"
+
+const windows = runtime.GOOS == "windows"
