@@ -54,9 +54,10 @@ func newBench(t *testing.T, machines int) *bench {
 
 func (b *bench) ns(n int) string { return fmt.Sprintf("%s-%d", b.prefix, n) }
 
-// plug gives machine n its interface.
+// plug gives machine n its interface, always with the same address: what other
+// machines remember of it shall not disturb.
 func (b *bench) plug(n int) {
-	b.in(0, fmt.Sprintf("ip link add p%d type veth peer name eth0 netns %s", n, b.ns(n)))
+	b.in(0, fmt.Sprintf("ip link add p%d type veth peer name eth0 address 02:77:00:00:00:%02x netns %s", n, n, b.ns(n)))
 	b.in(0, fmt.Sprintf("ip link set p%d master br0 up", n))
 	b.in(n, fmt.Sprintf("ip addr add 10.77.1.%d/24 dev eth0", n))
 	b.in(n, "ip link set eth0 up")
@@ -233,7 +234,8 @@ func TestRealLAN(t *testing.T) {
 
 func TestRealInterfacesComeAndGo(t *testing.T) {
 	b := newBench(t, 2)
-	b.start(1, "announce physics")
+	b.start(1, "announce physics").until(0, 5*time.Second, "the host runs", there("ready"))
+	<-time.After(4 * time.Second) // its first beacons are over, so that it is found by its answers
 	watch := b.start(2, "browse")
 	both := func(s seen) bool { return s.Name == "physics" && !s.Gone && len(s.Addrs) == 2 }
 	watch.until(0, 5*time.Second, "the room", both)
@@ -274,7 +276,9 @@ func TestRealInterfaceRefuses(t *testing.T) {
 	host := b.start(1, "announce physics")
 	// Beacons are refused with EPERM; queries come in and are answered.
 	b.start(2, "browse").until(0, 5*time.Second, "the room", there("physics"))
-	<-time.After(4 * time.Second)
+	for deadline := time.Now().Add(10 * time.Second); !strings.Contains(host.err.String(), "eth0") && time.Now().Before(deadline); {
+		<-time.After(10 * time.Millisecond)
+	}
 	host.end(syscall.SIGTERM)
 	warnings := strings.Split(strings.TrimSpace(host.err.String()), "\n")
 	t.Logf("warnings: %q", warnings)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/net/ipv4"
@@ -47,15 +48,25 @@ func (system) ListenPacket(ctx context.Context, network, address string) (net.Pa
 	if err != nil {
 		return nil, err
 	}
+	var on *net.Interface
+	if zone := at.Addr().Zone(); zone != "" {
+		if on, err = net.InterfaceByName(zone); err != nil {
+			return nil, err
+		}
+		// Package net remembers for a minute which interface has which name,
+		// and would bind to, and send by, one that is no more. A number that
+		// is not a name makes it look again.
+		at = netip.AddrPortFrom(at.Addr().WithZone(strconv.Itoa(on.Index)), at.Port())
+	}
 	var config net.ListenConfig
 	if at.Port() != 0 {
 		config.Control = func(_, _ string, c syscall.RawConn) error { return sharePort(c) }
 	}
-	conn, err := config.ListenPacket(ctx, network, address)
+	conn, err := config.ListenPacket(ctx, network, at.String())
 	if err != nil {
 		return nil, err
 	}
-	if err := scope(conn, at); err != nil {
+	if err := scope(conn, at, on); err != nil {
 		conn.Close()
 		return nil, err
 	}
@@ -63,16 +74,11 @@ func (system) ListenPacket(ctx context.Context, network, address string) (net.Pa
 }
 
 // scope joins the group that the address names, or keeps what is sent on the
-// link, whatever routes there are.
-func scope(conn net.PacketConn, at netip.AddrPort) error {
-	addr := at.Addr()
-	switch {
+// link, whatever routes there are. (On IPv6 its addresses do that.)
+func scope(conn net.PacketConn, at netip.AddrPort, on *net.Interface) error {
+	switch addr := at.Addr(); {
 	case addr.IsMulticast():
-		i, err := net.InterfaceByName(addr.Zone())
-		if err != nil {
-			return err
-		}
-		if err := ipv6.NewPacketConn(conn).JoinGroup(i, &net.UDPAddr{IP: addr.AsSlice()}); err != nil {
+		if err := ipv6.NewPacketConn(conn).JoinGroup(on, &net.UDPAddr{IP: addr.AsSlice()}); err != nil {
 			return fmt.Errorf("join %v: %w", addr, err)
 		}
 	case at.Port() == 0 && addr.Is4():

@@ -37,6 +37,7 @@ const (
 	sendBuffer   = 256 << 10 // cost of messages accepted and not yet acknowledged, per lane
 	maxBare      = 64        // bare messages that wait to be sent; the oldest goes first
 	maxSpans     = 256       // of packet numbers remembered; what is older counts as having come
+	ackSpans     = 8         // in one ACK, the most that is sent: older ones were told many times
 	keepalive    = 15 * second
 	deadAfter    = 30 * second // without a word from the peer
 	lateness     = 1 * second  // a timer this late means that we were stopped, not the peer

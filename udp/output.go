@@ -81,7 +81,7 @@ func (l *link) appendAck(b []byte, limit int, now instant) []byte {
 		return b
 	}
 	delay := uint64((now - l.gotAt) / microsecond)
-	return appendAck(b, l.got, delay, maxAckSpans, limit-len(b))
+	return appendAck(b, l.got, delay, ackSpans, limit-len(b))
 }
 
 // fill puts frames into b until it is limit bytes long.
