@@ -15,24 +15,25 @@ type Command struct {
 	Args    string // as shown by /help
 	Help    string // one line
 	Front   string // not empty: the front end does it, as Action.Do
+	needs   bool   // nothing is done without Args
 }
 
 // Commands are all there are; /help is made of them.
 var Commands = []Command{
 	{Name: "help", Args: "[COMMAND]", Help: "list the commands, or explain one"},
-	{Name: "me", Args: "ACTION", Help: "say what you do"},
-	{Name: "msg", Aliases: []string{"w", "whisper"}, Args: "NICK TEXT", Help: "whisper: only NICK sees it"},
-	{Name: "reply", Aliases: []string{"r"}, Args: "TEXT", Help: "whisper to whom whispered to you last"},
+	{Name: "me", Args: "ACTION", Help: "say what you do", needs: true},
+	{Name: "msg", Aliases: []string{"w", "whisper"}, Args: "NICK TEXT", Help: "whisper: only NICK sees it", needs: true},
+	{Name: "reply", Aliases: []string{"r"}, Args: "TEXT", Help: "whisper to whom whispered to you last", needs: true},
 	{Name: "query", Args: "[NICK]", Help: "whisper every line to NICK; without a name, to the room again"},
-	{Name: "nick", Args: "NAME", Help: "take another name"},
+	{Name: "nick", Args: "NAME", Help: "take another name", needs: true},
 	{Name: "names", Aliases: []string{"who", "users", "clients"}, Help: "who is here"},
-	{Name: "whois", Args: "NICK", Help: "more about one person"},
+	{Name: "whois", Args: "NICK", Help: "more about one person", needs: true},
 	{Name: "topic", Args: "[TEXT]", Help: "show or change the topic"},
 	{Name: "motd", Help: "what the room told you when you came"},
 	{Name: "away", Args: "[REASON]", Help: "tell those who whisper to you that you are away"},
 	{Name: "back", Help: "be here again"},
 	{Name: "ignore", Args: "[NICK]", Help: "hide what NICK says; without a name, list whom you ignore"},
-	{Name: "unignore", Args: "NICK", Help: "show what NICK says again"},
+	{Name: "unignore", Args: "NICK", Help: "show what NICK says again", needs: true},
 	{Name: "stats", Help: "what the connection counts"},
 	{Name: "list", Aliases: []string{"rooms"}, Help: "rooms on this network", Front: "list"},
 	{Name: "join", Args: "ROOM", Help: "go to another room", Front: "join"},
