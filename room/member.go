@@ -45,6 +45,10 @@ type JoinOptions struct {
 	// the next to try. Nil: Join returns the Refused.
 	Ask func(ctx context.Context, r Refused) (nick string, ok bool)
 
+	// Fill completes the ready event with what only the node knows: its
+	// addresses and the link to the room. Nil: nothing is added.
+	Fill func(ready *Event)
+
 	// Trust is called with the room's key, where the room has one, before
 	// anything the host says is believed. An error ends the join with that
 	// error. Nil: any key will do.
@@ -136,6 +140,9 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 		return nil, err
 	}
 	m.ready = m.readyEvent(a)
+	if o.Fill != nil {
+		o.Fill(&m.ready)
+	}
 	m.events = slices.Insert(m.events, 0, m.ready)
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	m.cancel = cancel

@@ -1,0 +1,5 @@
+package main_test
+
+import "runtime"
+
+const windows = runtime.GOOS == "windows"

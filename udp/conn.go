@@ -1,0 +1,235 @@
+package udp
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+
+	"parley/transport"
+)
+
+// Conn is one conversation over the Endpoint's socket. It is a link, whose
+// datagrams the Endpoint moves, seen as a [transport.Conn].
+//
+// Besides what that asks it can send batches, send by other lanes, and count:
+// [transport.Batcher], [transport.LaneSender], [transport.Statser].
+type Conn struct {
+	e    *Endpoint
+	id   uint64
+	host bool // this end was dialed
+
+	mu       sync.Mutex
+	link     *link // nil while there are no keys
+	shake    *shake
+	peer     transport.Peer
+	closed   bool          // by us
+	readable chan struct{} // holds one when there may be something to receive
+	changed  chan struct{} // closed at the next change that a sender or Close may wait for; nil: nobody waits
+
+	// Guarded by Endpoint.mu.
+	dirty bool    // stands in Endpoint.dirty
+	due   instant // when to serve it; its place in Endpoint.timers is slot
+	slot  int
+}
+
+func newConn(e *Endpoint, id uint64, host bool, peer netip.AddrPort) *Conn {
+	return &Conn{e: e, id: id, host: host, readable: make(chan struct{}, 1), due: never, slot: -1,
+		peer: transport.Peer{Addr: peer, Via: "udp", Secure: !e.Plaintext}}
+}
+
+// Peer tells who is at the other end, and where it is now.
+func (c *Conn) Peer() transport.Peer {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.link != nil {
+		c.peer.Addr = c.link.peer
+	}
+	return c.peer
+}
+
+// Stats counts packets and tells the round trip and the window.
+func (c *Conn) Stats() transport.Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.link.snapshot(c.e.now())
+}
+
+// Send sends msg in order.
+func (c *Conn) Send(ctx context.Context, msg []byte) error {
+	return c.SendVia(ctx, transport.Ordered, msg)
+}
+
+// SendVia sends msg by the given lane. [transport.Bare] never waits: when too
+// many are queued, the oldest is dropped.
+func (c *Conn) SendVia(ctx context.Context, d transport.Delivery, msg []byte) error {
+	if len(msg) == 0 || len(msg) > maxMessage || d == transport.Bare && len(msg) > transport.MaxBare {
+		return transport.ErrSize
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if d == transport.Bare {
+		if err := c.sendError(); err != nil {
+			return err
+		}
+		c.link.pushBare(msg)
+	} else if err := c.push(ctx, int(d), msg); err != nil {
+		return err
+	}
+	c.e.kick(c)
+	return nil
+}
+
+// SendBatch sends msgs in order; those that are small share datagrams.
+func (c *Conn) SendBatch(ctx context.Context, msgs [][]byte) error {
+	for _, m := range msgs {
+		if len(m) == 0 || len(m) > maxMessage {
+			return transport.ErrSize
+		}
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, m := range msgs {
+		if err := c.push(ctx, 0, m); err != nil {
+			return err
+		}
+	}
+	c.e.kick(c)
+	return nil
+}
+
+// push waits for room and puts msg into a lane. c.mu is held.
+func (c *Conn) push(ctx context.Context, lane int, msg []byte) error {
+	for {
+		if err := c.sendError(); err != nil {
+			return err
+		}
+		if c.link.room(lane, len(msg)) {
+			c.link.out[lane].push(msg)
+			return nil
+		}
+		c.e.kick(c) // an earlier part of a batch may be why there is no room
+		if err := c.wait(ctx); err != nil {
+			return err
+		}
+	}
+}
+
+// wait waits for a change. c.mu is held before and after.
+func (c *Conn) wait(ctx context.Context) error {
+	if c.changed == nil {
+		c.changed = make(chan struct{})
+	}
+	changed := c.changed
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	select {
+	case <-changed:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// sendError is why nothing can be sent any more, or nil.
+func (c *Conn) sendError() error {
+	switch {
+	case c.closed:
+		return net.ErrClosed
+	case c.link.stage == open:
+		return nil
+	case errors.Is(c.link.err, errBye):
+		return io.EOF
+	case c.link.err != nil:
+		return c.link.err
+	}
+	return net.ErrClosed
+}
+
+// Receive waits for the next message and returns it in a buffer of its own,
+// which the next Receive may use again.
+func (c *Conn) Receive(ctx context.Context) ([]byte, error) {
+	for {
+		c.mu.Lock()
+		msg, ok, err := c.take()
+		c.mu.Unlock()
+		if ok || err != nil {
+			return msg, err
+		}
+		select {
+		case <-c.readable:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+// take is Receive without waiting. c.mu is held.
+func (c *Conn) take() (msg []byte, ok bool, err error) {
+	if c.closed {
+		c.signal() // for whoever else waits
+		return nil, false, net.ErrClosed
+	}
+	if c.link.scratch, ok = c.link.pop(c.link.scratch); ok {
+		if c.link.creditDue() {
+			c.e.kick(c)
+		}
+		return c.link.scratch, true, nil
+	}
+	if err = c.sendError(); err != nil {
+		c.signal()
+	}
+	return nil, false, err
+}
+
+// signal wakes Receive.
+func (c *Conn) signal() {
+	select {
+	case c.readable <- struct{}{}:
+	default:
+	}
+}
+
+// tell wakes whoever waits for what may have changed. c.mu is held.
+func (c *Conn) tell() {
+	if c.link.ready.len() > 0 || c.link.stage != open {
+		c.signal()
+	}
+	if c.changed != nil {
+		close(c.changed)
+		c.changed = nil
+	}
+}
+
+// Close delivers what Send accepted, says goodbye, and returns when the peer
+// has acknowledged all of it, or has been silent for closeTries probes, or has
+// not taken it for closeLimit. It returns an error wrapping
+// [transport.ErrLost] where something was not delivered.
+func (c *Conn) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return nil
+	}
+	c.closed = true
+	undone := c.link.stage == open
+	c.link.close(c.e.now())
+	c.tell()
+	c.signal()
+	c.e.kick(c)
+	for c.link.stage == closing || c.link.bye.due {
+		c.wait(context.Background()) // the link's own limits end it
+	}
+	if undone && c.link.err != nil && errors.Is(c.link.err, transport.ErrLost) {
+		return c.link.err
+	}
+	return nil
+}

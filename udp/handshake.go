@@ -1,0 +1,504 @@
+package udp
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"time"
+
+	"parley/transport"
+)
+
+// How long HELLO waits for an answer before it is sent again; it doubles up to
+// helloMost.
+const (
+	helloFirst = 50 * time.Millisecond
+	helloMost  = 800 * time.Millisecond
+	maxRetries = 3 // RETRYs taken seriously in one attempt; a forger could send more
+	maxEarly   = 8 // packets kept that came before their keys
+	// refuseWait is how long after a REFUSE a RETRY may still overrule it:
+	// whoever sees the wire can forge either.
+	refuseWait = 150 * time.Millisecond
+	lastEvery  = flightInterval / 2 // the server's last flight is repeated no faster
+	proofTime  = 5 * time.Second    // from the keys to the proof of identity
+)
+
+// shake is what a Conn has until its link is confirmed. Conn.mu guards it.
+type shake struct {
+	cancel context.CancelFunc
+	early  [][]byte // packets that came before the keys
+	flow   *flow    // secure: where DTLS datagrams go
+
+	// The client's: what came, one of each at most.
+	retry  chan token
+	refuse chan transport.Reason
+	accept chan struct{}
+
+	// The server's, once the handshake is done: its last flight, and when it
+	// was sent last.
+	last   []byte
+	lastAt instant
+}
+
+func (s *shake) keep(b []byte) {
+	if s != nil && len(s.early) < maxEarly {
+		s.early = append(s.early, append([]byte(nil), b...))
+	}
+}
+
+// cancelShake ends a handshake. c.mu is held.
+func (c *Conn) cancelShake() {
+	if c.shake != nil && c.shake.cancel != nil {
+		c.shake.cancel()
+	}
+}
+
+// Dial begins a Conn with the Endpoint at addr. It tries until ctx ends,
+// unless it is refused.
+func (e *Endpoint) Dial(ctx context.Context, addr netip.AddrPort) (transport.Conn, error) {
+	e.start()
+	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+	for {
+		c, err := e.attempt(ctx, addr)
+		if err == nil {
+			return c, nil
+		}
+		select {
+		case <-e.stopped:
+			return nil, e.fail
+		case <-e.refusing:
+			return nil, net.ErrClosed
+		default:
+		}
+		if ctx.Err() != nil {
+			return nil, fmt.Errorf("dial %v over udp: %w", addr, ctx.Err())
+		}
+		if errors.Is(err, transport.ErrRefused) {
+			return nil, fmt.Errorf("dial %v over udp: %w", addr, err)
+		}
+		e.pause(helloFirst) // somebody spoiled the handshake: begin anew with another id
+	}
+}
+
+func (e *Endpoint) attempt(ctx context.Context, addr netip.AddrPort) (*Conn, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	c := newConn(e, randUint64(e.Rand), false, addr)
+	c.shake = &shake{cancel: cancel, retry: make(chan token, 1), refuse: make(chan transport.Reason, 1), accept: make(chan struct{}, 1)}
+	if !e.add(c) {
+		return nil, net.ErrClosed
+	}
+	err := e.begin(ctx, c, addr)
+	if err != nil {
+		c.mu.Lock()
+		c.closed = true
+		if c.link != nil {
+			c.link.abort(e.now(), closeGaveUp, err)
+		}
+		linked := c.link != nil
+		c.mu.Unlock()
+		if linked {
+			e.kick(c) // it says goodbye and goes
+		} else {
+			e.remove(c)
+		}
+		return nil, err
+	}
+	return c, nil
+}
+
+// begin takes c from HELLO to the proof of identity.
+func (e *Endpoint) begin(ctx context.Context, c *Conn, addr netip.AddrPort) error {
+	h := hello{version: protocolVersion, mode: e.mode(), id: c.id}
+	t, rtt, err := e.knock(ctx, c, h, addr)
+	if err != nil {
+		return err
+	}
+	if e.Answered != nil {
+		e.Answered(addr)
+	}
+	if e.Plaintext {
+		h.token = t
+		if err := e.enter(ctx, c, h, addr); err != nil {
+			return err
+		}
+		c.install(checksum{}, rtt, keying{}, addr)
+		e.kick(c)
+		return nil
+	}
+	f := newFlow(func(b []byte) error {
+		return e.send(appendShake(nil, c.id, t, b), addr)
+	}, e.Socket.LocalAddr(), net.UDPAddrFromAddrPort(addr))
+	c.mu.Lock()
+	c.shake.flow = f
+	c.mu.Unlock()
+	shaking, cancel := context.WithTimeout(ctx, handshakeTime)
+	defer cancel()
+	k, err := handshake(shaking, f, true)
+	if err != nil {
+		return err
+	}
+	guard, err := newSealer(k, admissionHash(h.version, h.mode, c.id, t), true)
+	if err != nil {
+		return err
+	}
+	c.install(guard, rtt, k, addr)
+	proving, cancel := context.WithTimeout(ctx, proofTime)
+	defer cancel()
+	return c.prove(proving, transport.Client, transport.Server)
+}
+
+// knock sends HELLO until a RETRY comes. It returns the token in it and how
+// long it took.
+func (e *Endpoint) knock(ctx context.Context, c *Conn, h hello, addr netip.AddrPort) (t token, rtt instant, err error) {
+	b := appendHello(nil, h)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var refused transport.Reason
+	var sent instant
+	for wait := helloFirst; ; {
+		select {
+		case <-timer.C:
+			if refused != 0 {
+				return t, 0, &transport.RefusedError{Reason: refused}
+			}
+			sent = e.now()
+			e.send(b, addr)
+			timer.Reset(wait)
+			wait = min(2*wait, helloMost)
+		case t := <-c.shake.retry:
+			return t, e.now() - sent, nil
+		case refused = <-c.shake.refuse:
+			timer.Reset(refuseWait)
+		case <-ctx.Done():
+			return t, 0, ctx.Err()
+		}
+	}
+}
+
+// enter sends the HELLO with the token until ACCEPT comes: in plaintext that is
+// all.
+func (e *Endpoint) enter(ctx context.Context, c *Conn, h hello, addr netip.AddrPort) error {
+	b := appendHello(nil, h)
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	limit := time.NewTimer(tokenLife)
+	defer limit.Stop()
+	for wait, retries := helloFirst, 0; ; {
+		select {
+		case <-timer.C:
+			e.send(b, addr)
+			timer.Reset(wait)
+			wait = min(2*wait, helloMost)
+		case <-c.shake.accept:
+			return nil
+		case h.token = <-c.shake.retry: // the token had grown old on the way
+			if retries++; retries <= maxRetries {
+				b = appendHello(b[:0], h)
+				timer.Reset(0)
+			}
+		case r := <-c.shake.refuse:
+			return &transport.RefusedError{Reason: r}
+		case <-limit.C:
+			return errors.New("no answer")
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func (e *Endpoint) mode() byte {
+	if e.Plaintext {
+		return modePlaintext
+	}
+	return modeSecure
+}
+
+// install gives c its link, and the packets that came before it.
+func (c *Conn) install(guard protector, rtt instant, k keying, addr netip.AddrPort) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	now := c.e.now()
+	c.link = newLink(c.id, c.host, addr, guard, rtt, now)
+	c.link.rand, c.link.trace = c.e.Rand, c.e.Trace
+	c.link.mute = c.host
+	c.link.ping = !c.host && c.e.Plaintext // so that the server hears from us
+	c.peer.Binding = k.binding
+	early := c.shake.early
+	c.shake.early = nil
+	for _, b := range early {
+		c.link.handle(b, addr, now)
+	}
+	if c.host {
+		c.shake.last, c.shake.flow = k.last, nil
+	} else {
+		c.shake = nil
+	}
+}
+
+// prove shows our key to the peer and learns the peer's: the first message of
+// either side in the ordered lane. The server waits for the client's first.
+func (c *Conn) prove(ctx context.Context, ours, theirs transport.Role) error {
+	proof := c.e.Identity.Proof(ours, c.peer.Binding)
+	if ours == transport.Client {
+		if err := c.Send(ctx, proof); err != nil {
+			return err
+		}
+	}
+	msg, err := c.Receive(ctx)
+	if err != nil {
+		return err
+	}
+	key, err := transport.CheckProof(msg, theirs, c.peer.Binding)
+	if err != nil {
+		c.mu.Lock()
+		c.link.abort(c.e.now(), closeRefused+byte(transport.ReasonKey), err)
+		c.mu.Unlock()
+		c.e.kick(c)
+		return &transport.RefusedError{Reason: transport.ReasonKey}
+	}
+	c.mu.Lock()
+	c.peer.Key = key
+	c.mu.Unlock()
+	if ours == transport.Server {
+		return c.Send(ctx, proof)
+	}
+	return nil
+}
+
+func (e *Endpoint) send(b []byte, to netip.AddrPort) error {
+	return e.fast.write(e.Socket, b, to)
+}
+
+// onAnswer takes what a server says before there are keys.
+func (e *Endpoint) onAnswer(b []byte, from netip.AddrPort) {
+	id, t, isRetry := parseRetry(b)
+	var reason transport.Reason
+	isRefuse, isAccept := false, false
+	if !isRetry {
+		id, reason, isRefuse = parseRefuse(b)
+	}
+	if !isRetry && !isRefuse {
+		id, isAccept = parseAccept(b)
+	}
+	if !isRetry && !isRefuse && !isAccept {
+		return
+	}
+	c := e.find(id, false)
+	if c == nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.shake == nil || c.peer.Addr != from {
+		return
+	}
+	switch {
+	case isRetry && t != token{}:
+		put(c.shake.retry, t)
+	case isRefuse:
+		put(c.shake.refuse, reason)
+	case isAccept:
+		put(c.shake.accept, struct{}{})
+	}
+}
+
+// put leaves v in a channel that holds one, unless it is full.
+func put[T any](ch chan T, v T) {
+	select {
+	case ch <- v:
+	default:
+	}
+}
+
+// onHello answers a stranger and keeps nothing of him, unless he brings a
+// token and that is all there is to do: in plaintext.
+func (e *Endpoint) onHello(b []byte, from netip.AddrPort) {
+	h, ok := parseHello(b)
+	if !ok || e.closed() {
+		return
+	}
+	var room [retrySize]byte
+	switch {
+	case h.version != protocolVersion:
+		e.send(appendRefuse(room[:0], h.id, transport.ReasonVersion), from)
+	case h.mode != e.mode():
+		e.send(appendRefuse(room[:0], h.id, transport.ReasonMode), from)
+	case h.token == token{} || !e.Plaintext || !e.gate.check(e.time(), from, h.id, h.params(), h.token):
+		e.send(appendRetry(room[:0], h.id, e.gate.token(e.time(), from, h.id, h.params())), from)
+	default:
+		e.admitPlain(h, from)
+	}
+}
+
+func (h hello) params() [2]byte { return [2]byte{h.version, h.mode} }
+
+func (e *Endpoint) time() time.Time { return e.zero.Add(duration(e.now())) }
+
+func (e *Endpoint) closed() bool {
+	select {
+	case <-e.refusing:
+		return true
+	default:
+		return false
+	}
+}
+
+func (e *Endpoint) admitPlain(h hello, from netip.AddrPort) {
+	c := e.find(h.id, true)
+	if c == nil {
+		if !e.allow(from.Addr()) {
+			return
+		}
+		c = newConn(e, h.id, true, from)
+		c.shake = &shake{}
+		c.install(checksum{}, 0, keying{}, from)
+		if !e.add(c) {
+			e.leave(from.Addr())
+			e.send(appendRefuse(nil, h.id, transport.ReasonFull), from)
+			return
+		}
+		e.work.Go(func() {
+			defer e.leave(from.Addr())
+			e.offer(c, func(ctx context.Context) error { return c.confirmed(ctx) })
+		})
+	}
+	e.send(appendAccept(nil, h.id), from)
+}
+
+// allow asks the limiter for a place among the handshakes under way.
+func (e *Endpoint) allow(from netip.Addr) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.limiter.allow(e.time(), from) && e.limiter.enter(from)
+}
+
+func (e *Endpoint) leave(from netip.Addr) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.limiter.leave(from)
+}
+
+// onShake takes a datagram of a handshake, ours or a client's.
+func (e *Endpoint) onShake(b []byte, from netip.AddrPort) {
+	id, t, datagram, ok := parseShake(b)
+	if !ok || e.Plaintext {
+		return
+	}
+	host := t != token{} // only the client's carry one
+	c := e.find(id, host)
+	if c == nil {
+		if host && !e.closed() && e.gate.check(e.time(), from, id, [2]byte{protocolVersion, modeSecure}, t) && e.allow(from.Addr()) {
+			e.candidate(id, t, datagram, from)
+		}
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch s := c.shake; {
+	case s == nil || c.peer.Addr != from:
+	case s.flow != nil:
+		s.flow.deliver(datagram)
+	case s.last != nil && passes(datagram, fromClient) && e.now()-s.lastAt >= instant(lastEvery):
+		s.lastAt = e.now()
+		e.send(appendShake(nil, id, token{}, s.last), from)
+	}
+}
+
+// candidate begins the handshake of a client that has proved its address.
+func (e *Endpoint) candidate(id uint64, t token, datagram []byte, from netip.AddrPort) {
+	c := newConn(e, id, true, from)
+	f := newFlow(func(b []byte) error {
+		return e.send(appendShake(nil, id, token{}, b), from)
+	}, e.Socket.LocalAddr(), net.UDPAddrFromAddrPort(from))
+	c.shake = &shake{flow: f}
+	if !e.add(c) {
+		e.leave(from.Addr())
+		e.send(appendRefuse(nil, id, transport.ReasonFull), from)
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
+	c.shake.cancel = cancel
+	f.assume(false)
+	f.deliver(datagram)
+	e.work.Go(func() {
+		defer cancel()
+		k, err := handshake(ctx, f, false)
+		var guard *sealer
+		if err == nil {
+			guard, err = newSealer(k, admissionHash(protocolVersion, modeSecure, id, t), false)
+		}
+		if err != nil {
+			e.leave(from.Addr())
+			e.remove(c)
+			return
+		}
+		c.install(guard, 0, k, from)
+		e.kick(c)
+		e.offer(c, func(ctx context.Context) error {
+			defer e.leave(from.Addr())
+			return c.prove(ctx, transport.Server, transport.Client)
+		})
+	})
+}
+
+// offer hands c to Accept once confirm says that it is somebody.
+func (e *Endpoint) offer(c *Conn, confirm func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(context.Background(), proofTime)
+	defer cancel()
+	c.mu.Lock()
+	c.shake.cancel = cancel
+	if c.closed {
+		cancel()
+	}
+	c.mu.Unlock()
+	code, err := byte(closeGaveUp), confirm(ctx)
+	if err == nil {
+		code, err = closeRefused+byte(transport.ReasonFull), errFull
+		select {
+		case e.queue <- c:
+			return
+		default:
+		}
+	}
+	c.mu.Lock()
+	c.closed = true
+	if c.link.mute { // never heard of again
+		c.link.fail(err)
+	} else {
+		c.link.abort(e.now(), code, err)
+	}
+	c.mu.Unlock()
+	e.kick(c)
+}
+
+var errFull = errors.New("too many wait to be accepted")
+
+// confirmed waits for the peer's first packet.
+func (c *Conn) confirmed(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.link.mute {
+		if err := c.wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// randRead fills b. Without randomness there is nothing safe to do.
+func randRead(r io.Reader, b []byte) {
+	if _, err := io.ReadFull(r, b); err != nil {
+		panic("udp: no randomness: " + err.Error())
+	}
+}
+
+func randUint64(r io.Reader) uint64 {
+	var b [8]byte
+	randRead(r, b[:])
+	return binary.BigEndian.Uint64(b[:])
+}

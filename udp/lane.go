@@ -1,0 +1,199 @@
+package udp
+
+// A lane numbers messages from 0 up. The ordered lane hands them out in that
+// order, the unordered lane each as soon as it is whole. outLane is the
+// sending end, inLane the receiving end.
+
+// cost is what a message of n bytes counts against the buffers of either end:
+// its bytes and about what it takes to know of it, so that a flood of tiny
+// messages is bounded too.
+func cost(n int) int { return n + 32 }
+
+// outMsg is a message on its way out.
+type outMsg struct {
+	at    uint64 // address of its first byte in outLane.data
+	size  int
+	acked ranges // bytes acknowledged, while only a part is
+	done  bool   // all are
+}
+
+// ref names bytes of a message that travelled in a packet.
+type ref struct {
+	lane, offset, size int32
+	number             uint64
+}
+
+// outLane holds messages until they are acknowledged.
+type outLane struct {
+	msgs  deque[outMsg] // from number base on
+	base  uint64
+	fresh uint64 // the first message not yet sent whole
+	begun int    // bytes of it that were sent
+	data  store
+	held  int // cost of msgs
+}
+
+func (l *outLane) push(msg []byte) {
+	l.msgs.push(outMsg{at: l.data.push(msg), size: len(msg)})
+	l.held += cost(len(msg))
+}
+
+// end is the number of the next message to be pushed.
+func (l *outLane) end() uint64 { return l.base + uint64(l.msgs.len()) }
+
+// find returns a message that is not yet acknowledged.
+func (l *outLane) find(number uint64) *outMsg {
+	if number < l.base || number >= l.end() {
+		return nil
+	}
+	if m := l.msgs.at(int(number - l.base)); !m.done {
+		return m
+	}
+	return nil
+}
+
+// wants tells whether the bytes r names are still to be acknowledged.
+func (l *outLane) wants(r ref) bool {
+	m := l.find(r.number)
+	return m != nil && !m.acked.covers(uint64(r.offset), uint64(r.offset+r.size))
+}
+
+// ack notes that the bytes r names have come.
+func (l *outLane) ack(r ref) {
+	m := l.find(r.number)
+	if m == nil {
+		return
+	}
+	if int(r.size) < m.size {
+		m.acked.add(uint64(r.offset), uint64(r.offset+r.size))
+		if !m.acked.covers(0, uint64(m.size)) {
+			return
+		}
+	}
+	m.done, m.acked = true, nil
+	for l.msgs.len() > 0 && l.msgs.at(0).done {
+		m := l.msgs.pop()
+		l.base++
+		l.held -= cost(m.size)
+		l.data.drop(m.at + uint64(m.size))
+	}
+}
+
+// inMsg is a message that is not whole, or waits for earlier ones.
+type inMsg struct {
+	total  int
+	have   int // bytes
+	pieces []inPiece
+	got    ranges
+}
+
+type inPiece struct {
+	offset int
+	data   []byte
+}
+
+// inLane puts messages together.
+type inLane struct {
+	ordered bool
+	next    uint64            // every earlier message was handed out
+	done    ranges            // later ones that were, too: unordered only
+	msgs    map[uint64]*inMsg // those that wait
+	held    int               // cost of what is kept
+}
+
+// Bounds on what a peer can make us keep besides the bytes it was given
+// credit for. Pieces of an honest peer are a packet long but for the last of
+// each message; sent again in packets of another size they can overlap.
+const (
+	maxPieces = 4 * maxMessage / 1024
+	maxAhead  = window / 33 // messages of one byte that fit into the credit
+)
+
+// put takes a piece and gives each message that is now ready to be handed
+// out. It returns false where the peer broke a rule. The data given is only
+// valid during the call.
+func (l *inLane) put(p piece, give func(msg []byte)) bool {
+	if p.number < l.next || l.done.covers(p.number, p.number+1) {
+		return true // it came again
+	}
+	if p.number > l.next+maxAhead {
+		return false
+	}
+	whole := len(p.data) == p.total
+	if whole && l.msgs[p.number] == nil && (!l.ordered || p.number == l.next) {
+		give(p.data)
+		l.finish(p.number)
+	} else if ok, complete := l.keep(p); !ok {
+		return false
+	} else if complete && !l.ordered {
+		give(l.release(p.number))
+		l.finish(p.number)
+	}
+	for l.ordered { // those that waited for this one
+		m := l.msgs[l.next]
+		if m == nil || m.have < m.total {
+			break
+		}
+		give(l.release(l.next))
+		l.next++
+	}
+	return true
+}
+
+// finish notes that a message was handed out.
+func (l *inLane) finish(number uint64) {
+	if l.ordered {
+		l.next++
+		return
+	}
+	l.done.add(number, number+1)
+	if l.done[0].lo == l.next {
+		l.next = l.done[0].hi
+		l.done.dropBelow(l.next)
+	}
+}
+
+// keep stores a piece for later.
+func (l *inLane) keep(p piece) (ok, complete bool) {
+	m := l.msgs[p.number]
+	if m == nil {
+		if l.msgs == nil {
+			l.msgs = make(map[uint64]*inMsg)
+		}
+		m = &inMsg{total: p.total}
+		l.msgs[p.number] = m
+		l.held += cost(0)
+	}
+	if m.total != p.total {
+		return false, false
+	}
+	added := m.got.add(uint64(p.offset), uint64(p.offset+len(p.data)))
+	if added == 0 {
+		return true, m.have == m.total
+	}
+	if len(m.pieces) == maxPieces {
+		return false, false
+	}
+	m.pieces = append(m.pieces, inPiece{p.offset, append([]byte(nil), p.data...)})
+	m.have += int(added)
+	l.held += len(p.data)
+	return true, m.have == m.total
+}
+
+// release takes a complete message out of the store.
+func (l *inLane) release(number uint64) []byte {
+	m := l.msgs[number]
+	delete(l.msgs, number)
+	l.held -= cost(0)
+	for _, p := range m.pieces {
+		l.held -= len(p.data)
+	}
+	if len(m.pieces) == 1 {
+		return m.pieces[0].data
+	}
+	msg := make([]byte, m.total)
+	for _, p := range m.pieces {
+		copy(msg[p.offset:], p.data)
+	}
+	return msg
+}

@@ -1,0 +1,304 @@
+package udp
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"time"
+
+	"parley/transport"
+)
+
+// instant is a time in nanoseconds since the Endpoint started.
+type instant int64
+
+const (
+	microsecond = instant(time.Microsecond)
+	millisecond = instant(time.Millisecond)
+	second      = instant(time.Second)
+	never       = instant(1<<63 - 1)
+)
+
+// What both ends agree on.
+const (
+	maxMessage  = transport.MaxMessage
+	basePacket  = 1200            // bytes of a datagram every path must carry; the HELLO proves it
+	largePacket = 1452            // tried when there is much to send: Ethernet's 1500 less IPv6 and UDP
+	window      = 256 << 10       // cost of messages a peer may send ahead of what was received
+	maxAckSpans = 32              // in one ACK
+	ackDelay    = 2 * millisecond // longest wait before a packet is acknowledged
+	ackEvery    = 2               // packets that are acknowledged at once
+)
+
+// What one end decides for itself.
+const (
+	sendBuffer   = 256 << 10 // cost of messages accepted and not yet acknowledged, per lane
+	maxBare      = 64        // bare messages that wait to be sent; the oldest goes first
+	maxSpans     = 256       // of packet numbers remembered; what is older counts as having come
+	ackSpans     = 8         // in one ACK, the most that is sent: older ones were told many times
+	keepalive    = 15 * second
+	deadAfter    = 30 * second // without a word from the peer
+	lateness     = 1 * second  // a timer this late means that we were stopped, not the peer
+	graceAfter   = 5 * second  // what the peer gets to answer then
+	closeTries   = 8           // probes in a row that Close waits for
+	closeLimit   = 10 * second // and the longest it waits for a peer that answers but does not read
+	lingerTries  = 10          // times CLOSE is sent: at 30 % loss one in 100,000 goes unheard
+	lingerAfter  = 200 * millisecond
+	unread       = 1 << 40 // cost of messages; more than a peer has in a lifetime
+	pathTries    = 3
+	pathInterval = 50 * millisecond
+)
+
+// stage is where a link is in its life:
+//
+//	open ──close()──► closing ──all acknowledged──► lingering ──CLOSE acknowledged──► gone
+//	  │                  │                             ▲
+//	  ├──── CLOSE from the peer ───────────────────────┘ (answers repeats for a while)
+//	  └──── silence, broken rule ─────────────────────────────────────────────────────► gone
+type stage uint8
+
+const (
+	open stage = iota
+	closing
+	lingering
+	gone
+)
+
+// link is one conversation: a machine that takes datagrams and the time, and
+// gives datagrams and when it wants to be woken. It knows no socket and no
+// clock. Conn.mu guards it.
+//
+// Its parts: recovery (what became of packets), the lanes (what became of
+// messages), and here its life.
+type link struct {
+	id    uint64
+	host  bool // this end was dialed
+	kind  byte // first byte of packets sent
+	guard protector
+	rand  io.Reader
+	trace *Trace
+
+	mute    bool // nothing may be sent until the peer's first packet has confirmed the keys
+	stage   stage
+	err     error // why it is gone, or the peer's goodbye
+	heard   instant
+	planned instant // when tick was to be called
+	ends    instant // of closing or lingering
+	ping    bool    // a PING is due
+	bye     struct {
+		due  bool
+		code byte
+		sent int
+	}
+
+	peer netip.AddrPort
+	path struct { // an address the peer may have moved to
+		addr  netip.AddrPort
+		data  uint64
+		tries int
+		at    instant // of the next try
+	}
+	answer struct { // a challenge to answer
+		due  bool
+		addr netip.AddrPort
+		data uint64
+	}
+
+	recovery
+	out     [2]outLane
+	bare    deque[[]byte]
+	resend  deque[ref]
+	started int // cost of messages begun
+	limit   int // what the peer lets us begin
+
+	got     ranges // packets that came
+	from    uint64 // earlier ones count as having come
+	highest uint64 // one more than the largest
+	pending int    // packets not yet acknowledged
+	ackBy   instant
+	gotAt   instant // when the largest came
+	in      [2]inLane
+	ready   store  // messages to be received, each behind its length
+	scratch []byte // the message received last
+	waiting int    // cost of ready
+	taken   int    // cost of messages received
+	granted int    // what we let the peer begin
+
+	stats transport.Stats
+}
+
+var (
+	errBroken = errors.New("the peer broke the protocol")
+	errSilent = errors.New("the peer is silent")
+	errIdle   = errors.New("the peer does not take what is left")
+	errBye    = errors.New("the peer said goodbye")
+)
+
+func newLink(id uint64, host bool, peer netip.AddrPort, guard protector, rtt, now instant) *link {
+	l := &link{id: id, host: host, guard: guard, peer: peer, heard: now, planned: never,
+		limit: window, granted: window, ackBy: never, ends: never}
+	l.kind = packetSealed
+	if _, plain := guard.(checksum); plain {
+		l.kind = packetPlain
+	}
+	if host {
+		l.kind |= packetFromHost
+	}
+	l.in[0].ordered = true
+	l.recovery.init(rtt)
+	return l
+}
+
+// close ends the conversation once everything accepted has arrived.
+func (l *link) close(now instant) {
+	if l.stage == open {
+		l.stage, l.ends = closing, now+closeLimit
+		l.taken += unread // nobody will; the peer must not wait for it
+		l.settle(now)
+	}
+}
+
+// abort says why and ends it now.
+func (l *link) abort(now instant, code byte, err error) {
+	if l.stage < lingering {
+		l.err = err
+		l.bye.code = code
+		l.sayGoodbye(now)
+	}
+}
+
+// settle goes from closing to lingering when nothing is left to deliver.
+func (l *link) settle(now instant) {
+	if l.stage == closing && l.out[0].msgs.len()+l.out[1].msgs.len()+l.bare.len() == 0 {
+		l.sayGoodbye(now)
+	}
+}
+
+func (l *link) sayGoodbye(now instant) {
+	l.stage, l.ends, l.bye.due = lingering, never, true
+}
+
+func (l *link) fail(err error) {
+	if l.err == nil {
+		l.err = err
+	}
+	l.stage = gone
+}
+
+// room tells whether a message of n bytes may be pushed now.
+func (l *link) room(lane, n int) bool {
+	return l.out[lane].held == 0 || l.out[lane].held+cost(n) <= sendBuffer
+}
+
+func (l *link) pushBare(msg []byte) {
+	if l.bare.len() == maxBare {
+		l.bare.pop()
+	}
+	l.bare.push(append([]byte(nil), msg...))
+}
+
+// pop appends the next message received to b; ok is false when there is none.
+func (l *link) pop(b []byte) (msg []byte, ok bool) {
+	if l.ready.len() == 0 {
+		return b, false
+	}
+	var head [4]byte
+	l.ready.read(l.ready.head, head[:])
+	n := int(binary.BigEndian.Uint32(head[:]))
+	if cap(b) < n {
+		b = make([]byte, n)
+	}
+	b = b[:n]
+	l.ready.read(l.ready.head+4, b)
+	l.ready.drop(l.ready.head + 4 + uint64(n))
+	l.waiting -= cost(n)
+	l.taken += cost(n)
+	return b, true
+}
+
+// creditDue tells that the peer should hear that it may send more.
+func (l *link) creditDue() bool {
+	return l.creditLost || l.taken+window-l.granted >= window/4
+}
+
+// tick does what has become due.
+func (l *link) tick(now instant) {
+	if l.stage == gone {
+		return
+	}
+	if l.planned != never && now > l.planned+lateness {
+		l.heard = max(l.heard, now-deadAfter+graceAfter)
+	}
+	switch {
+	case now >= l.heard+deadAfter:
+		l.fail(fmt.Errorf("%w: %w for %v", transport.ErrLost, errSilent, time.Duration(now-l.heard).Round(time.Second)))
+		return
+	case l.stage == closing && l.probed >= closeTries:
+		l.fail(fmt.Errorf("%w: %w", transport.ErrLost, errSilent))
+		return
+	case l.stage == closing && now >= l.ends:
+		l.abort(now, closeGaveUp, fmt.Errorf("%w: %w", transport.ErrLost, errIdle))
+	case l.stage == lingering && (now >= l.ends || l.bye.sent >= lingerTries && l.probed > 0 && now >= l.probeAt()):
+		l.stage = gone
+		return
+	}
+	if now >= l.heard+keepalive && l.flying == 0 {
+		l.ping = true
+	}
+	if l.path.tries >= pathTries && now >= l.path.at {
+		l.path.addr = netip.AddrPort{}
+		l.path.tries = 0
+	}
+	if now >= l.lossAt {
+		l.findLost(now)
+	}
+	if now >= l.probeAt() {
+		l.probe()
+	}
+}
+
+// wake is when tick and next want to be called again.
+func (l *link) wake(now instant) instant {
+	if l.stage == gone {
+		return never
+	}
+	at := min(l.heard+deadAfter, l.ends, l.ackBy, l.lossAt, l.probeAt())
+	if l.flying == 0 {
+		at = min(at, l.heard+keepalive)
+	}
+	if l.path.addr.IsValid() {
+		at = min(at, l.path.at)
+	}
+	if wait := l.paced(now); wait > 0 && l.flying < l.cc.window && l.eager() {
+		at = min(at, now+wait)
+	}
+	l.planned = at
+	return at
+}
+
+// restless tells whether the link wants to be served before the time it
+// planned.
+func (l *link) restless(now instant) bool {
+	return l.answer.due || l.stage != open || l.ackBy < l.planned || l.lossAt < l.planned ||
+		l.path.addr.IsValid() && l.path.at < l.planned || l.eager()
+}
+
+// silent is how long the peer has owed an acknowledgement.
+func (l *link) silent(now instant) time.Duration {
+	if l.flying == 0 {
+		return 0
+	}
+	return time.Duration(max(0, now-max(l.heard, l.flyingSince)))
+}
+
+func (l *link) snapshot(now instant) transport.Stats {
+	s := l.stats
+	s.RTT, s.RTTVar, s.MinRTT = time.Duration(l.rtt.smoothed), time.Duration(l.rtt.variance), time.Duration(l.rtt.least)
+	s.Window, s.InFlight, s.Silent = l.cc.window, l.flying, l.silent(now)
+	for i := range l.out {
+		s.Queued += l.out[i].data.len()
+	}
+	return s
+}

@@ -1,0 +1,279 @@
+package udp
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// poll builds the next datagram to send in b, whose capacity is a largePacket,
+// and returns nil when there is none for now.
+func (l *link) poll(b []byte, now instant) (pkt []byte, to netip.AddrPort) {
+	if l.stage == gone || l.mute {
+		return nil, to
+	}
+	b = appendPacketHeader(b[:0], l.kind, l.id, l.next)
+	if b, to := l.pathPacket(b, now); b != nil {
+		return l.leave(b, sentPacket{at: now}, false), to
+	}
+	limit := l.packet - l.guard.overhead()
+	p := sentPacket{at: now}
+	eager := l.eager() && l.may(now)
+	if eager && l.wantsLarge() {
+		return l.largeProbe(b, now), l.peer
+	}
+	if !eager && now < l.ackBy {
+		return nil, to
+	}
+	if l.pending > 0 || now >= l.ackBy {
+		b = l.appendAck(b, limit, now)
+	}
+	resent := false
+	if eager {
+		b, resent = l.fill(b, limit, &p)
+	}
+	if len(b) == packetHeader {
+		return nil, to
+	}
+	if l.acked == 0 && p.state == flying { // prove that the path carries this much
+		b = padTo(b, basePacket-l.guard.overhead())
+	}
+	return l.leave(b, p, resent), l.peer
+}
+
+// eager tells whether there is something to send besides an acknowledgement.
+func (l *link) eager() bool {
+	if l.stage == gone || l.mute {
+		return false
+	}
+	for l.resend.len() > 0 {
+		if r := *l.resend.at(0); r.size > 0 && l.out[r.lane].wants(r) {
+			break
+		}
+		l.resend.pop()
+	}
+	return l.ping || l.bye.due || l.resend.len() > 0 || l.bare.len() > 0 || l.creditDue() && l.stage <= closing ||
+		l.startable(0) || l.startable(1)
+}
+
+// startable tells whether the lane has bytes never sent that the peer's credit allows.
+func (l *link) startable(lane int) bool {
+	o := &l.out[lane]
+	if o.fresh >= o.end() {
+		return false
+	}
+	return o.begun > 0 || l.started+cost(o.msgs.at(int(o.fresh-o.base)).size) <= l.limit
+}
+
+// may tells whether window and pacing allow a packet now.
+func (l *link) may(now instant) bool {
+	return l.probes > 0 || l.bye.due || l.flying+l.packet <= l.cc.window && l.paced(now) == 0
+}
+
+// paced is how long pacing makes the next packet wait.
+func (l *link) paced(now instant) instant {
+	l.pace.refill(now, l.cc.window, l.rtt.smoothed)
+	return l.pace.wait(l.packet, l.cc.window, l.rtt.smoothed)
+}
+
+func (l *link) appendAck(b []byte, limit int, now instant) []byte {
+	l.pending, l.ackBy = 0, never
+	if len(l.got) == 0 {
+		return b
+	}
+	delay := uint64((now - l.gotAt) / microsecond)
+	return appendAck(b, l.got, delay, ackSpans, limit-len(b))
+}
+
+// fill puts frames into b until it is limit bytes long.
+func (l *link) fill(b []byte, limit int, p *sentPacket) (_ []byte, resent bool) {
+	start := len(b)
+	if l.bye.due {
+		b = append(b, frameClose, l.bye.code)
+		l.bye.due, p.bye = false, true
+		l.bye.sent++
+	}
+	if l.creditDue() && l.stage <= closing {
+		l.granted = l.taken + window
+		b = appendVarint(append(b, frameCredit), uint64(l.granted))
+		l.creditLost, p.credit = false, true
+	}
+	b, resent = l.fillResend(b, limit, p)
+	for l.bare.len() > 0 {
+		msg := *l.bare.at(0)
+		if len(b)+1+2+len(msg) > limit {
+			break
+		}
+		b = appendVarint(append(b, frameBare), uint64(len(msg)))
+		b = append(b, msg...)
+		l.bare.pop()
+	}
+	for lane := range l.out {
+		b = l.fillFresh(b, limit, lane, p)
+	}
+	if len(b) == start && l.ping {
+		b = append(b, framePing)
+	}
+	if len(b) > start {
+		l.ping = false
+		p.state = flying
+	}
+	return b, resent
+}
+
+// fillResend puts in what was lost, or what a probe repeats.
+func (l *link) fillResend(b []byte, limit int, p *sentPacket) (_ []byte, any bool) {
+	for l.resend.len() > 0 {
+		r := l.resend.at(0)
+		if r.size == 0 { // the rest goes into another datagram
+			l.resend.pop()
+			if any {
+				break
+			}
+			continue
+		}
+		o := &l.out[r.lane]
+		if !o.wants(*r) {
+			l.resend.pop()
+			continue
+		}
+		m := o.find(r.number)
+		room := limit - len(b) - pieceHeader(r.number, m.size, int(r.offset), int(r.size))
+		if room < int(r.size) {
+			if any || room < leastPiece {
+				break
+			}
+			part := *r
+			part.size = int32(min(room-8, int(r.size)))
+			r.offset += part.size
+			r.size -= part.size
+			return l.appendRef(b, part, p), true
+		}
+		b, any = l.appendRef(b, *r, p), true
+		l.resend.pop()
+	}
+	return b, any
+}
+
+// leastPiece is the smallest part of a message worth a frame, in bytes.
+const leastPiece = 256
+
+// fillFresh puts in what was never sent.
+func (l *link) fillFresh(b []byte, limit, lane int, p *sentPacket) []byte {
+	o := &l.out[lane]
+	for l.startable(lane) {
+		m := o.msgs.at(int(o.fresh - o.base))
+		left := m.size - o.begun
+		room := limit - len(b) - pieceHeader(o.fresh, m.size, o.begun, left)
+		if room < left {
+			// A message that fits into a packet of its own is not cut.
+			if limit-packetHeader-32 >= m.size || room < leastPiece {
+				break
+			}
+			left = room - 8 // the header of a part is longer than that of a whole
+		}
+		if o.begun == 0 {
+			l.started += cost(m.size)
+		}
+		b = l.appendRef(b, ref{lane: int32(lane), number: o.fresh, offset: int32(o.begun), size: int32(left)}, p)
+		if o.begun += left; o.begun == m.size {
+			o.fresh, o.begun = o.fresh+1, 0
+		}
+	}
+	return b
+}
+
+func (l *link) appendRef(b []byte, r ref, p *sentPacket) []byte {
+	o := &l.out[r.lane]
+	m := o.find(r.number)
+	b = appendPiece(b, int(r.lane), r.number, m.size, int(r.offset), int(r.size))
+	n := len(b)
+	b = b[:n+int(r.size)]
+	o.data.read(m.at+uint64(r.offset), b[n:])
+	l.refs.push(r)
+	p.refs++
+	return b
+}
+
+// leave seals a packet and records it.
+func (l *link) leave(b []byte, p sentPacket, resent bool) []byte {
+	number, size := l.next, len(b)+l.guard.overhead()
+	p.size = uint16(size)
+	l.tracePacket(func(t *Trace) func(Packet) { return t.Sent }, number, size, b[packetHeader:])
+	if resent {
+		l.stats.Resent++
+		l.tracePacket(func(t *Trace) func(Packet) { return t.Resent }, number, size, b[packetHeader:])
+	}
+	if p.state == flying {
+		l.pace.tokens -= float64(size)
+		l.probes = max(0, l.probes-1)
+	}
+	l.record(p)
+	l.forget(p.at)
+	l.stats.Sent++
+	l.stats.BytesOut += uint64(size)
+	return l.guard.seal(b, packetHeader, number)
+}
+
+func padTo(b []byte, size int) []byte {
+	if len(b) < size {
+		n := len(b)
+		b = b[:size]
+		clear(b[n:])
+	}
+	return b
+}
+
+// pathPacket is a packet that goes elsewhere than the others, or is nil.
+func (l *link) pathPacket(b []byte, now instant) ([]byte, netip.AddrPort) {
+	if l.answer.due {
+		l.answer.due = false
+		b = append(b, frameResponse)
+		return binary.BigEndian.AppendUint64(b, l.answer.data), l.answer.addr
+	}
+	if l.path.addr.IsValid() && now >= l.path.at && l.path.tries < pathTries {
+		l.path.tries++
+		l.path.at = now + max(pathInterval, 2*l.rtt.smoothed)
+		b = append(b, frameChallenge)
+		return binary.BigEndian.AppendUint64(b, l.path.data), l.path.addr
+	}
+	return nil, netip.AddrPort{}
+}
+
+// wantsLarge tells whether to try a large packet: only with much to send, and
+// not for ever.
+func (l *link) wantsLarge() bool {
+	const tries, much = 3, 8 * basePacket
+	if l.packet == largePacket || l.acked == 0 || l.largeTries == tries || l.probed > 0 {
+		return false
+	}
+	if l.out[0].data.len()+l.out[1].data.len() < much {
+		return false
+	}
+	for i := range l.sent.len() { // one at a time
+		if p := l.sent.at(i); p.large && p.state == flying {
+			return false
+		}
+	}
+	return true
+}
+
+func (l *link) largeProbe(b []byte, now instant) []byte {
+	l.largeTries++
+	b = padTo(append(b, framePing), largePacket-l.guard.overhead())
+	return l.leave(b, sentPacket{at: now, state: flying, large: true}, false)
+}
+
+func (l *link) tracePacket(which func(*Trace) func(Packet), number uint64, size int, frames []byte) {
+	if l.trace == nil {
+		return
+	}
+	if f := which(l.trace); f != nil {
+		f(Packet{Conn: l.id, Number: number, Size: size, Peer: l.peer, Host: l.host, Frames: frames})
+	}
+}
+
+func (l *link) traceWindow() {
+	if l.trace != nil && l.trace.Window != nil {
+		l.trace.Window(l.id, l.cc.window, l.flying)
+	}
+}

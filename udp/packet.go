@@ -1,0 +1,266 @@
+package udp
+
+import (
+	"encoding/binary"
+	"errors"
+)
+
+// The header of a packet, in clear and authenticated:
+//
+//	offset size
+//	     0    1  0x40 sealed or 0x50 plaintext; 0x02 more from the host; 0x01 more in odd key phases
+//	     1    8  connection id, as in the HELLO
+//	     9    4  the low 32 bits of the packet number
+//
+// Sealed, the payload follows encrypted with a 16-byte tag; in plaintext it
+// follows as it is with the CRC-32C of header and payload, 4 bytes.
+const (
+	packetSealed   = 0x40
+	packetPlain    = 0x50
+	packetFromHost = 0x02
+	packetPhase    = 0x01
+	packetFlags    = packetFromHost | packetPhase
+	packetHeader   = 1 + 8 + 4
+)
+
+func appendPacketHeader(b []byte, kind byte, id, number uint64) []byte {
+	b = append(b, kind)
+	b = binary.BigEndian.AppendUint64(b, id)
+	return binary.BigEndian.AppendUint32(b, uint32(number))
+}
+
+// wholeNumber finds the packet number with these low 32 bits that is nearest
+// to the one expected next.
+func wholeNumber(low uint32, expected uint64) uint64 {
+	const wrap = 1 << 32
+	n := expected&^(wrap-1) | uint64(low)
+	switch {
+	case n+wrap/2 <= expected:
+		return n + wrap
+	case n > expected+wrap/2 && n >= wrap:
+		return n - wrap
+	}
+	return n
+}
+
+// The payload of a packet is frames, one after the other. Numbers are
+// variable-length integers as in QUIC: the two high bits of the first byte
+// tell the length, 1, 2, 4 or 8 bytes, the rest is the number, big-endian.
+//
+//	0x00 PADDING     nothing more; ignored
+//	0x01 PING        nothing more; asks for an acknowledgement
+//	0x02 ACK         largest, delay, count, first, then count times: gap, length
+//	0x03 CREDIT      limit
+//	0x04 CHALLENGE   8 random bytes
+//	0x05 RESPONSE    the 8 bytes of a CHALLENGE
+//	0x06 CLOSE       1-byte code
+//	0x10 MESSAGE     number, length, then that many bytes: a whole message, ordered lane
+//	0x11 FRAGMENT    number, total, offset, length, then that many bytes, ordered lane
+//	0x12 MESSAGE     the same as 0x10 in the unordered lane
+//	0x13 FRAGMENT    the same as 0x11 in the unordered lane
+//	0x14 BARE        length, then that many bytes
+//
+// ACK: the packets largest-first <= n <= largest have come; then, going down,
+// gap+1 packets have not and length+1 have. delay is how long, in microseconds,
+// the largest waited for its acknowledgement.
+//
+// Everything but PADDING and ACK asks for an acknowledgement.
+const (
+	framePadding   = 0x00
+	framePing      = 0x01
+	frameAck       = 0x02
+	frameCredit    = 0x03
+	frameChallenge = 0x04
+	frameResponse  = 0x05
+	frameClose     = 0x06
+	frameMessage   = 0x10 // or with the bits below
+	frameBare      = 0x14
+
+	bitFragment  = 0x01
+	bitUnordered = 0x02
+)
+
+// Codes of CLOSE. From closeRefused on they are a transport.Reason more.
+const (
+	closeBye     = 0 // all has been said
+	closeBroken  = 1 // the peer broke a rule of this protocol
+	closeGaveUp  = 2 // not all that was accepted could be delivered
+	closeRefused = 16
+)
+
+var errFrame = errors.New("malformed packet")
+
+// appendVarint appends v, which is less than 1<<62.
+func appendVarint(b []byte, v uint64) []byte {
+	switch {
+	case v < 1<<6:
+		return append(b, byte(v))
+	case v < 1<<14:
+		return binary.BigEndian.AppendUint16(b, uint16(v)|1<<14)
+	case v < 1<<30:
+		return binary.BigEndian.AppendUint32(b, uint32(v)|2<<30)
+	}
+	return binary.BigEndian.AppendUint64(b, v|3<<62)
+}
+
+// varintLen is how many bytes appendVarint appends.
+func varintLen(v uint64) int {
+	switch {
+	case v < 1<<6:
+		return 1
+	case v < 1<<14:
+		return 2
+	case v < 1<<30:
+		return 4
+	}
+	return 8
+}
+
+// reader takes frames apart. After reading past the end, or a length that
+// cannot be, bad is set and it gives zeros.
+type reader struct {
+	b   []byte
+	bad bool
+}
+
+func (r *reader) fail() {
+	r.b, r.bad = nil, true
+}
+
+func (r *reader) byte() byte {
+	if len(r.b) == 0 {
+		r.fail()
+		return 0
+	}
+	c := r.b[0]
+	r.b = r.b[1:]
+	return c
+}
+
+func (r *reader) varint() uint64 {
+	if len(r.b) == 0 {
+		r.fail()
+		return 0
+	}
+	n := 1 << (r.b[0] >> 6)
+	if len(r.b) < n {
+		r.fail()
+		return 0
+	}
+	v := uint64(r.b[0] & 0x3f)
+	for _, c := range r.b[1:n] {
+		v = v<<8 | uint64(c)
+	}
+	r.b = r.b[n:]
+	return v
+}
+
+func (r *reader) take(n uint64) []byte {
+	if n > uint64(len(r.b)) {
+		r.fail()
+		return nil
+	}
+	taken := r.b[:n:n]
+	r.b = r.b[n:]
+	return taken
+}
+
+// piece is a message, or a part of one, in a frame.
+type piece struct {
+	lane   int    // 0 ordered, 1 unordered
+	number uint64 // of the message in its lane
+	total  int    // bytes of the message
+	offset int    // of data in it
+	data   []byte
+}
+
+// piece reads what follows the frame type t.
+func (r *reader) piece(t byte) (p piece) {
+	p.lane = int(t&bitUnordered) / bitUnordered
+	p.number = r.varint()
+	if t&bitFragment == 0 {
+		p.data = r.take(r.varint())
+		p.total = len(p.data)
+	} else {
+		total, offset := r.varint(), r.varint()
+		p.data = r.take(r.varint())
+		if total > maxMessage || offset > total || uint64(len(p.data)) > total-offset {
+			r.fail()
+		}
+		p.total, p.offset = int(total), int(offset)
+	}
+	if len(p.data) == 0 || p.total == 0 || p.total > maxMessage {
+		r.fail()
+	}
+	return p
+}
+
+// pieceHeader is how many bytes appendPiece needs besides the data.
+func pieceHeader(number uint64, total, offset, length int) int {
+	n := 1 + varintLen(number) + varintLen(uint64(length))
+	if length != total {
+		n += varintLen(uint64(total)) + varintLen(uint64(offset))
+	}
+	return n
+}
+
+// appendPiece appends the frame's head; the caller appends length bytes of data.
+func appendPiece(b []byte, lane int, number uint64, total, offset, length int) []byte {
+	t := byte(frameMessage | lane*bitUnordered)
+	if length == total {
+		b = appendVarint(append(b, t), number)
+	} else {
+		b = appendVarint(append(b, t|bitFragment), number)
+		b = appendVarint(b, uint64(total))
+		b = appendVarint(b, uint64(offset))
+	}
+	return appendVarint(b, uint64(length))
+}
+
+// appendAck appends an ACK of the highest spans of got, as many as limit, but
+// no more than fit into room bytes. got is not empty.
+func appendAck(b []byte, got ranges, delay uint64, limit, room int) []byte {
+	last := got[len(got)-1]
+	spans := got[max(0, len(got)-limit):]
+	size := 1 + varintLen(last.hi-1) + varintLen(delay) + 1 + varintLen(last.hi-1-last.lo)
+	first := len(spans) - 1
+	for ; first > 0; first-- {
+		size += varintLen(spans[first].lo-spans[first-1].hi-1) + varintLen(spans[first-1].hi-spans[first-1].lo-1)
+		if size > room {
+			break
+		}
+	}
+	spans = spans[first:]
+	b = appendVarint(append(b, frameAck), last.hi-1)
+	b = appendVarint(b, delay)
+	b = appendVarint(b, uint64(len(spans)-1))
+	b = appendVarint(b, last.hi-1-last.lo)
+	for i := len(spans) - 1; i > 0; i-- {
+		b = appendVarint(b, spans[i].lo-spans[i-1].hi-1)
+		b = appendVarint(b, spans[i-1].hi-spans[i-1].lo-1)
+	}
+	return b
+}
+
+// ack reads what follows the frame type and gives each span, from high to low.
+func (r *reader) ack(each func(span)) (largest, delay uint64) {
+	largest, delay = r.varint(), r.varint()
+	count, first := r.varint(), r.varint()
+	if r.bad || first > largest || count > maxAckSpans {
+		r.fail()
+		return 0, 0
+	}
+	lo := largest - first
+	each(span{lo, largest + 1})
+	for ; count > 0; count-- {
+		gap, length := r.varint(), r.varint()
+		if r.bad || gap > lo || lo-gap < 2 || length > lo-gap-2 {
+			r.fail()
+			return 0, 0
+		}
+		hi := lo - gap - 1
+		lo = hi - 1 - length
+		each(span{lo, hi})
+	}
+	return largest, delay
+}

@@ -1,0 +1,284 @@
+package udp
+
+// Recovery finds out what became of the packets sent: which arrived, which
+// are lost, how long a round trip takes, when to probe. It follows RFC 9002
+// with figures for a LAN.
+const (
+	firstRTT      = 10 * millisecond // until measured
+	leastProbe    = 3 * millisecond  // shortest wait before asking what became of a packet
+	mostProbe     = 1 * second       // longest
+	patience      = 2                // probes at the same distance, before it doubles each time
+	doubleAfter   = 3                // probes in a row, after which each is sent twice
+	leastReorder  = 3                // packets that may overtake one before it counts as lost
+	mostReorder   = 64
+	granularity   = 1 * millisecond
+	timeThreshold = 9 // eighths of a round trip after which an overtaken packet counts as lost
+	mostThreshold = 16
+	rememberLost  = 1 * second // how long a lost packet may still turn up and count as spurious
+)
+
+type packetState uint8
+
+const (
+	untracked packetState = iota // nothing in it needs to arrive
+	flying
+	arrived
+	lost
+)
+
+// sentPacket is what is kept of a packet sent.
+type sentPacket struct {
+	at     instant
+	from   uint64 // its refs are recovery.refs from this one on, counted from the first ever
+	refs   uint16 // and as many
+	size   uint16
+	state  packetState
+	copied bool // a probe carries its refs
+	credit bool // it carried CREDIT
+	bye    bool // it carried CLOSE
+	large  bool // it tries whether the path carries large packets
+}
+
+type rttEstimate struct{ smoothed, variance, least, latest instant }
+
+func (r *rttEstimate) sample(latest, delay instant) {
+	latest = max(latest, microsecond)
+	r.latest = latest
+	if r.least == 0 {
+		*r = rttEstimate{latest, latest / 2, latest, latest}
+		return
+	}
+	r.least = min(r.least, latest)
+	if latest-min(delay, ackDelay) >= r.least {
+		latest -= min(delay, ackDelay)
+	}
+	r.variance += (abs(r.smoothed-latest) - r.variance) / 4
+	r.smoothed += (latest - r.smoothed) / 8
+}
+
+func abs(d instant) instant { return max(d, -d) }
+
+type recovery struct {
+	next        uint64            // number of the next packet
+	sent        deque[sentPacket] // from number first on
+	first       uint64
+	refs        deque[ref] // what the packets in sent carried, in their order
+	refsGone    uint64     // how many were taken from the front of refs
+	flying      int        // bytes that may still arrive
+	flyingSince instant
+	acked       uint64  // one more than the largest packet acknowledged
+	asked       instant // when the last packet that wants an acknowledgement left
+	probed      int     // probes since one was
+	probes      int     // that are to be sent now, whatever the window
+	lossAt      instant
+	rtt         rttEstimate
+	reorder     uint64
+	threshold   instant
+	creditLost  bool
+	packet      int // bytes of a datagram
+	largeTries  int
+	cc          congestion
+	pace        pacer
+}
+
+func (r *recovery) init(rtt instant) {
+	if rtt == 0 {
+		rtt = firstRTT
+	}
+	r.rtt.smoothed, r.rtt.variance = rtt, rtt/2
+	r.reorder, r.threshold = leastReorder, timeThreshold
+	r.packet, r.lossAt = basePacket, never
+	r.cc = newCongestion()
+}
+
+// probeAt is when to ask what became of the packets under way.
+func (r *recovery) probeAt() instant {
+	if r.flying == 0 {
+		return never
+	}
+	wait := max(2*r.rtt.smoothed, r.rtt.smoothed+max(4*r.rtt.variance, granularity)+ackDelay, leastProbe)
+	if back := r.probed - patience + 1; back > 0 {
+		wait = min(wait<<min(back, 10), max(wait, mostProbe))
+	}
+	return r.asked + wait
+}
+
+// record notes a packet that leaves; its refs were put at the end of r.refs.
+func (r *recovery) record(p sentPacket) {
+	if p.state == flying {
+		if r.flying == 0 {
+			r.flyingSince = p.at
+		}
+		r.flying += int(p.size)
+		r.asked = p.at
+	}
+	p.from = r.refsGone + uint64(r.refs.len()) - uint64(p.refs)
+	r.sent.push(p)
+	r.next++
+}
+
+// eachRef gives what the i-th packet in sent carried.
+func (r *recovery) eachRef(i int, each func(ref)) {
+	p := r.sent.at(i)
+	for j := range int(p.refs) {
+		each(*r.refs.at(int(p.from-r.refsGone) + j))
+	}
+}
+
+// forget drops packets from the front of sent of which all is known.
+func (r *recovery) forget(now instant) {
+	for r.sent.len() > 0 {
+		p := r.sent.at(0)
+		if p.state == flying || p.state == lost && now-p.at < rememberLost {
+			return
+		}
+		for range p.refs {
+			r.refs.pop()
+		}
+		r.refsGone += uint64(p.refs)
+		r.sent.pop()
+		r.first++
+	}
+}
+
+// onAck takes an ACK. It returns false where it names packets never sent.
+func (l *link) onAck(r *reader, now instant) bool {
+	var newest *sentPacket // the largest newly acknowledged
+	before, news := l.flying, false
+	top := uint64(0)
+	_, delay := r.ack(func(s span) {
+		top = max(top, s.hi)
+		for n := min(s.hi, l.next); n > max(s.lo, l.first); n-- {
+			if p, fresh := l.arrive(n-1, before, now); fresh {
+				if news = true; newest == nil && n > l.acked {
+					newest = p
+				}
+			}
+		}
+	})
+	if r.bad || top > l.next {
+		return false
+	}
+	if newest != nil {
+		l.rtt.sample(now-newest.at, instant(min(delay, uint64(second/microsecond)))*microsecond)
+		if l.trace != nil && l.trace.RTT != nil {
+			l.trace.RTT(l.id, duration(l.rtt.latest), duration(l.rtt.smoothed))
+		}
+	}
+	l.acked = max(l.acked, top)
+	if news {
+		l.probed, l.probes = 0, 0
+		l.findLost(now)
+		l.traceWindow()
+		l.settle(now)
+	}
+	l.forget(now)
+	return true
+}
+
+// arrive notes that packet n has been acknowledged; flew is how much was under
+// way when the acknowledgement came.
+func (l *link) arrive(n uint64, flew int, now instant) (p *sentPacket, fresh bool) {
+	i := int(n - l.first)
+	p = l.sent.at(i)
+	switch p.state {
+	case flying:
+		l.flying -= int(p.size)
+		if !p.large {
+			l.cc.acked(n, int(p.size), 2*flew >= l.cc.window)
+		}
+	case lost: // it was only late: be slower to give up
+		l.stats.Spurious++
+		l.reorder = min(max(l.reorder, l.acked-n+1), mostReorder)
+		l.threshold = min(l.threshold+1, mostThreshold)
+	default:
+		return p, false
+	}
+	if p.large {
+		l.packet = largePacket
+	}
+	if p.bye && l.stage == lingering {
+		l.stage = gone
+	}
+	p.state = arrived
+	l.eachRef(i, func(r ref) { l.out[r.lane].ack(r) })
+	l.tracePacket(func(t *Trace) func(Packet) { return t.Acked }, n, int(p.size), nil)
+	return p, true
+}
+
+// findLost declares packets lost that others overtook by number or by time.
+func (l *link) findLost(now instant) {
+	l.lossAt = never
+	limit := max(l.threshold*max(l.rtt.smoothed, l.rtt.latest)/8, granularity)
+	for n := l.first; n < l.acked; n++ {
+		p := l.sent.at(int(n - l.first))
+		if p.state != flying {
+			continue
+		}
+		if l.acked-1-n < l.reorder && now-p.at < limit {
+			l.lossAt = min(l.lossAt, p.at+limit)
+			continue
+		}
+		l.lose(n)
+	}
+}
+
+// lose declares packet n lost; what it carried is sent again.
+func (l *link) lose(n uint64) {
+	i := int(n - l.first)
+	p := l.sent.at(i)
+	p.state = lost
+	l.flying -= int(p.size)
+	l.stats.Lost++
+	if !p.large {
+		l.cc.lost(n, l.next)
+	}
+	l.requeue(i)
+	l.tracePacket(func(t *Trace) func(Packet) { return t.Lost }, n, int(p.size), nil)
+}
+
+// requeue has what the i-th packet carried sent again, where it is still wanted.
+func (l *link) requeue(i int) (size int) {
+	p := l.sent.at(i)
+	l.creditLost = l.creditLost || p.credit
+	l.bye.due = l.bye.due || p.bye && l.stage == lingering
+	l.eachRef(i, func(r ref) {
+		if l.out[r.lane].wants(r) {
+			l.resend.push(r)
+			size += int(r.size)
+		}
+	})
+	return size
+}
+
+// probe has packets sent whatever the window, to learn what became of the
+// others. They carry what has waited longest, so that a lost last message
+// costs one probe and not one more round trip.
+func (l *link) probe() {
+	l.probed++
+	copies := 1
+	if l.probed > doubleAfter {
+		copies = 2
+	}
+	if l.probed > doubleAfter && l.packet > basePacket {
+		l.packet = basePacket // the path may no longer carry large packets
+	}
+	l.probes = copies
+	end := l.sent.len()
+	for size, i := 0, 0; i < end && size < basePacket/2; i++ {
+		if p := l.sent.at(i); p.state == flying && !p.copied {
+			p.copied = true
+			size += l.requeue(i)
+		}
+	}
+	if copies == 2 && l.resend.len() > 0 { // the same again, in a datagram of its own
+		n := l.resend.len()
+		l.resend.push(ref{})
+		for i := range n {
+			l.resend.push(*l.resend.at(i))
+		}
+	}
+	if l.resend.len() == 0 {
+		l.ping, l.probes = true, 1
+	}
+}

@@ -1,0 +1,112 @@
+package udp
+
+import (
+	"net"
+	"net/netip"
+)
+
+// output gathers the datagrams of one turn, so that they leave together.
+type output struct {
+	buf   [burst * largePacket]byte
+	n     int
+	parts []part
+}
+
+// part is a datagram in output.buf.
+type part struct {
+	from, to int
+	addr     netip.AddrPort
+}
+
+// gather takes what l wants sent; full tells that there may be more. The
+// link's mutex is held.
+func (o *output) gather(l *link, now instant) (full bool) {
+	o.n, o.parts = 0, o.parts[:0]
+	for len(o.parts) < burst {
+		b, to := l.poll(o.buf[o.n:o.n:o.n+largePacket], now)
+		if b == nil {
+			return false
+		}
+		o.parts = append(o.parts, part{o.n, o.n + len(b), to})
+		o.n += len(b)
+	}
+	return true
+}
+
+// flush sends what was gathered. A datagram that the system will not take is
+// a lost datagram.
+func (o *output) flush(pc net.PacketConn, fast *fastSocket) {
+	for len(o.parts) > 0 {
+		p := o.parts[0]
+		size, n := p.to-p.from, 1
+		for n < len(o.parts) && o.parts[n].addr == p.addr && o.parts[n-1].to-o.parts[n-1].from == size && o.parts[n].to-o.parts[n].from <= size {
+			n++
+		}
+		whole := o.buf[p.from:o.parts[n-1].to]
+		if n > 1 && fast.writeSegments(whole, size, p.addr) {
+			o.parts = o.parts[n:]
+			continue
+		}
+		for _, p := range o.parts[:n] {
+			fast.write(pc, o.buf[p.from:p.to], p.addr)
+		}
+		o.parts = o.parts[n:]
+	}
+	o.parts = o.parts[:0]
+}
+
+// fastSocket does with a system's UDP socket what a net.PacketConn cannot:
+// without allocation, and several datagrams in one call where the system has
+// that. The zero value does as any PacketConn does.
+type fastSocket struct {
+	udp           *net.UDPConn // nil: not the system's
+	split, joined bool         // the system cuts what is sent, joins what is received
+}
+
+func newFastSocket(pc net.PacketConn) (s fastSocket) {
+	if s.udp, _ = pc.(*net.UDPConn); s.udp != nil {
+		// The default holds under a hundred datagrams. Where the system
+		// allows no more than some limit, it takes that.
+		s.udp.SetReadBuffer(socketBuffer)
+		s.udp.SetWriteBuffer(socketBuffer)
+		s.tune()
+	}
+	return s
+}
+
+// readSize is how large a buffer read needs.
+func (s *fastSocket) readSize() int {
+	if s.joined {
+		return 64 << 10
+	}
+	return 2 << 10 // a longer datagram is none of ours
+}
+
+// read reads into b one datagram, or several of size bytes each but the last.
+func (s *fastSocket) read(pc net.PacketConn, b []byte) (n, size int, from netip.AddrPort, err error) {
+	switch {
+	case s.joined:
+		n, size, from, err = s.readJoined(b)
+	case s.udp != nil:
+		n, from, err = s.udp.ReadFromUDPAddrPort(b)
+	default:
+		var addr net.Addr
+		n, addr, err = pc.ReadFrom(b)
+		if a, ok := addr.(*net.UDPAddr); ok {
+			from = a.AddrPort()
+		}
+	}
+	if size == 0 {
+		size = max(n, 1)
+	}
+	return n, size, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
+}
+
+func (s *fastSocket) write(pc net.PacketConn, b []byte, to netip.AddrPort) (err error) {
+	if s.udp != nil {
+		_, err = s.udp.WriteToUDPAddrPort(b, to)
+	} else {
+		_, err = pc.WriteTo(b, net.UDPAddrFromAddrPort(to))
+	}
+	return err
+}

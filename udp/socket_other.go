@@ -1,0 +1,16 @@
+//go:build !linux
+
+package udp
+
+import (
+	"errors"
+	"net/netip"
+)
+
+func (s *fastSocket) tune() {}
+
+func (s *fastSocket) readJoined([]byte) (n, size int, from netip.AddrPort, err error) {
+	return 0, 0, from, errors.ErrUnsupported
+}
+
+func (s *fastSocket) writeSegments([]byte, int, netip.AddrPort) bool { return false }
