@@ -294,19 +294,28 @@ func (c *core) checkAway(it *item) {
 		return
 	}
 	it.seat.away = it.cmd.Text
+	c.people = nil
 	c.accept(it, 0)
 }
 
 // tellNames answers who is here.
 func (c *core) tellNames(it *item) {
-	chunks := c.roster(it.cmd.ID)
+	chunks := c.tellPeople(it.cmd.ID)
 	for i, b := range chunks {
 		it.link.out.control(b, i == len(chunks)-1)
 	}
 }
 
 // roster returns the messages that tell who is here, by nick.
-func (c *core) roster(id string) (chunks [][]byte) {
+func (c *core) roster() [][]byte {
+	if c.peopleAt != c.state.seq || c.people == nil {
+		c.people, c.peopleAt = c.tellPeople(""), c.state.seq
+	}
+	return c.people
+}
+
+// tellPeople is roster, as the answer to the command id.
+func (c *core) tellPeople(id string) (chunks [][]byte) {
 	all := make([]occupant, 0, len(c.state.people))
 	for _, p := range c.state.people {
 		o := occupant{Person: Person{Nick: p.nick, Transport: p.via, Role: p.role, Key: p.key, Since: p.since}, Seat: p.seat.String()}
