@@ -118,8 +118,16 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 		c.fail(it, codeProtocol, "a message needs an id of 32 hex digits")
 		return true
 	}
-	if seq, ok := c.state.stored(it.seat.key, id); ok { // before anything could refuse what was accepted
-		c.accept(it, seq)
+	words := it.cmd.Text
+	if !Kind(it.cmd.Type).said() {
+		words = ""
+	}
+	if seq, same, ok := c.state.stored(it.seat.key, id, words); ok { // before anything could refuse what was accepted
+		if same {
+			c.accept(it, seq)
+		} else {
+			c.fail(it, codeIDUsed, idUsed)
+		}
 		return true
 	}
 	if _, ok := c.flying[entryID{it.seat.key, id}]; ok {
@@ -167,6 +175,8 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 	c.put(now, it, id, audience, it.cmd.Text, r)
 	return true
 }
+
+const idUsed = "the id was used for another message; your text is kept"
 
 // wireFront is the most that wireForm puts in front of a body.
 const wireFront = 112
@@ -371,7 +381,7 @@ func (c *core) committed(now time.Time, outcomes []outcome) {
 		case o.err != nil:
 			c.fail(it, codeNotStored, "the host could not store it: "+text.Clean(o.err.Error())+"; your text is kept")
 		case o.reused:
-			c.fail(it, codeIDUsed, "the id was used for another message; your text is kept")
+			c.fail(it, codeIDUsed, idUsed)
 		default:
 			if it.entry == nil && Kind(it.cmd.Type) == Renamed {
 				c.unname(it.seat)
