@@ -267,6 +267,32 @@ func TestDialEnds(t *testing.T) {
 	})
 }
 
+// TestFull: a host whose user does not accept turns callers away, with the reason.
+func TestFull(t *testing.T) {
+	for _, plaintext := range []bool{false, true} {
+		virtually(t, func(t *testing.T) {
+			_, client, host := onLAN(t, transporttest.Link{}, plaintext)
+			over, cancel := context.WithCancel(t.Context())
+			cancel()
+			host.Accept(over)
+			for range maxReady {
+				c, err := client.Dial(t.Context(), netip.MustParseAddrPort(lan10))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+			}
+			_, err := client.Dial(t.Context(), netip.MustParseAddrPort(lan10))
+			var refused *transport.RefusedError
+			if !errors.As(err, &refused) || refused.Reason != transport.ReasonFull {
+				t.Errorf("Dial: %v, want %v", err, transport.ReasonFull)
+			}
+			host.Close()
+			client.Close()
+		})
+	}
+}
+
 // TestEndpointClose: Conns outlive their Endpoints, handshakes do not.
 func TestEndpointClose(t *testing.T) {
 	virtually(t, func(t *testing.T) {

@@ -138,30 +138,32 @@ func pump(tb testing.TB, c transport.Conn, batch [][]byte) (stop func()) {
 	return func() { <-done }
 }
 
-// TestAllocations: nothing is allocated for a message, sent or received.
+// TestAllocations: nothing is allocated for a message, sent or received. For
+// each read of a record crypto/tls allocates 24 bytes, which we cannot help,
+// and under the race detector its pools forget.
 func TestAllocations(t *testing.T) {
-	for name, plaintext := range map[string]bool{"plain": true, "secure": false} {
-		t.Run(name, func(t *testing.T) {
-			a, b := overLoopback(plaintext)(t)
+	for _, c := range []struct {
+		name      string
+		plaintext bool
+		most      float64
+	}{{"plain", true, 0}, {"secure", false, 2}} {
+		t.Run(c.name, func(t *testing.T) {
+			a, b := overLoopback(c.plaintext)(t)
 			ctx := t.Context()
 			msg := make([]byte, 200)
 			trip := func() {
-				for range 50 {
-					if err := a.Send(ctx, msg); err != nil {
-						t.Fatal(err)
-					}
+				if err := a.Send(ctx, msg); err != nil {
+					t.Fatal(err)
 				}
-				for range 50 {
-					if _, err := b.Receive(ctx); err != nil {
-						t.Fatal(err)
-					}
+				if _, err := b.Receive(ctx); err != nil {
+					t.Fatal(err)
 				}
 			}
-			for range 50 {
+			for range 1000 {
 				trip()
 			}
-			if n := testing.AllocsPerRun(200, trip); n >= 5 { // of 50 messages
-				t.Errorf("%v allocations for 50 messages there", n)
+			if n := testing.AllocsPerRun(1000, trip); n > c.most {
+				t.Errorf("%v allocations for a message", n)
 			}
 			done := make(chan struct{})
 			go func() { a.Close(); close(done) }()
