@@ -282,6 +282,7 @@ func TestFull(t *testing.T) {
 				}
 				defer c.Close()
 			}
+			synctest.Wait()
 			_, err := client.Dial(t.Context(), netip.MustParseAddrPort(lan10))
 			var refused *transport.RefusedError
 			if !errors.As(err, &refused) || refused.Reason != transport.ReasonFull {

@@ -82,6 +82,7 @@ func TestMergeFailures(t *testing.T) {
 		m := transport.Merge(a, b)
 		first := errors.New("first")
 		a.failed <- first
+		synctest.Wait()
 		c, d := pipe(t)
 		go func() { b.conns <- c }()
 		if got, err := m.Accept(t.Context()); err != nil || got != c {
