@@ -241,4 +241,3 @@ func TestAcceptBacksOff(t *testing.T) {
 		host.Close()
 	})
 }
-
