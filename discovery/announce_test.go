@@ -149,14 +149,13 @@ func TestChangesAreAnnouncedButNotTooOften(t *testing.T) {
 		s.poll(s.at)
 		s.until(s.at.Sub(epoch) + 50*time.Millisecond)
 	}
-	out := s.until(17 * time.Second)
+	s.until(17 * time.Second)
 	if n := len(s.out) - 4; n < 5 || n > 7 {
 		t.Errorf("%d beacons for a hundred members in five seconds", n)
 	}
-	_ = out
 	s.rooms = append(s.rooms, room("maths", 1))
 	s.poll(s.at)
-	out = s.until(25 * time.Second)
+	out := s.until(25 * time.Second)
 	if len(out) != 3 || out[0].at != 17*time.Second || out[1].at != 18*time.Second || out[2].at != 20*time.Second {
 		t.Errorf("a new room: %+v", out)
 	}
@@ -251,9 +250,7 @@ func TestLimits(t *testing.T) {
 		s.until(s.at.Sub(epoch) + time.Millisecond)
 	}
 	answers, beacons := 0, 0
-	for _, m := range s.until(s.at.Sub(epoch) + 100*time.Millisecond) {
-		_ = m
-	}
+	s.until(s.at.Sub(epoch) + 100*time.Millisecond)
 	for _, m := range s.out[before:] {
 		if m.kind == answer {
 			answers++
@@ -272,7 +269,7 @@ func TestLimits(t *testing.T) {
 // However it is asked, fewer bytes go out than came in: to each asker, and to
 // everyone.
 func TestNoAmplification(t *testing.T) {
-	for seed := range uint64(10) {
+	for seed := range uint64(3) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		var rooms []Room
 		for i := range 1 + rng.IntN(maxRooms) {
@@ -281,7 +278,7 @@ func TestNoAmplification(t *testing.T) {
 		s := newStage(rooms...)
 		s.until(4 * time.Second)
 		in, out, total := map[netip.AddrPort]int{}, map[netip.AddrPort]int{}, 0
-		for i := range uint64(5000) {
+		for i := range uint64(2000) {
 			from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(2 + rng.IntN(5))}), uint16(1000+rng.IntN(5)))
 			size := headerSize + rng.IntN(maxDatagram-headerSize)
 			s.ask(from.String(), i/3, byte(rng.Int()), size)

@@ -27,7 +27,7 @@ type Sighting struct {
 const (
 	queryFirst = 20 * time.Millisecond
 	roundEvery = 3 * time.Second
-	roundDone  = 600 * time.Millisecond // after which a round counts as unanswered
+	roundDone  = 450 * time.Millisecond // after which a round counts as unanswered
 	roundsGone = 3
 	nonceLife  = 2 * time.Second
 	issueLife  = time.Second // how long a beacon may arrive by further ways
@@ -39,7 +39,7 @@ const (
 // When in a round it is asked: always in the first, later only once if all answer.
 var (
 	openingTries = [maxTries]time.Duration{0, 100 * time.Millisecond, 300 * time.Millisecond}
-	laterTries   = [maxTries]time.Duration{0, 200 * time.Millisecond, 400 * time.Millisecond}
+	laterTries   = [maxTries]time.Duration{0, 150 * time.Millisecond, 300 * time.Millisecond}
 )
 
 // What is kept.
@@ -49,6 +49,11 @@ const (
 	maxHosts   = 8   // programs that announce one room, or did
 	maxPlaces  = 8   // addresses of one program
 	maxChecks  = 16  // queries to single hosts about to be sent
+
+	// Signatures verified: all that fifty hosts of eight rooms each answer to
+	// the first three queries over both families, then some 5 % of a processor.
+	verifyBurst = 50 * 8 * 3 * 2
+	verifyASec  = 1000
 )
 
 // browser is the machine of a listener. What it knows is in roster.go.
@@ -109,7 +114,8 @@ func (r *ring) holds(now time.Time, nonce [8]byte) bool {
 }
 
 func newBrowser(now time.Time, d *dice, pinned func([32]byte) bool, heard func(Sighting), count *Counters) *browser {
-	b := &browser{dice: d, roster: roster{pinned: pinned, heard: heard, count: count, entries: map[[32]byte]*entry{}}}
+	b := &browser{dice: d, roster: roster{pinned: pinned, heard: heard, count: count, entries: map[[32]byte]*entry{},
+		effort: newBucket(now, verifyBurst, verifyASec)}}
 	b.startRound(now.Add(d.upTo(queryFirst)))
 	return b
 }

@@ -18,7 +18,7 @@
 //	                            answered, at most once a second.
 //	query    anyone -> everyone who is here? At 0-20, 100 and 300 ms, then every
 //	                            3 s. Each such round is up to three tries, the
-//	                            second and third (200 and 400 ms later) only if
+//	                            second and third (150 and 300 ms later) only if
 //	                            somebody who was there has not answered.
 //	                            Padded to 1200 bytes. One who sends a beacon and
 //	                            has never answered is asked alone, at the address and

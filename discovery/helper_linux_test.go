@@ -34,9 +34,16 @@ type seen struct {
 	Mono int64 // nanoseconds since the helper began to browse
 }
 
-// help announces ("announce NAME...") or browses ("browse") until SIGTERM, or
-// until the test, at the other end of its standard input, is gone.
+// help announces ("announce NAME...") or browses ("browse", as another user
+// "nobody browse") until SIGTERM, or until the test, at the other end of its
+// standard input, is gone.
 func help(what string) error {
+	if verb, nobody := strings.CutPrefix(what, "nobody "); nobody {
+		if err := syscall.Setuid(65534); err != nil {
+			return err
+		}
+		what = verb
+	}
 	ctx, cancel := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer cancel()
 	go func() {

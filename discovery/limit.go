@@ -24,7 +24,7 @@ type Counters struct {
 	Stale   atomic.Uint64 // notices said before, or long after they were asked for
 	OffLink atomic.Uint64 // datagrams from sources on no network of ours
 	Full    atomic.Uint64 // notices of rooms for which there was no place
-	Limited atomic.Uint64 // queries left unanswered, there being too many
+	Limited atomic.Uint64 // queries not answered and notices not verified, there being too many
 }
 
 // bucket is a budget that fills at a steady rate.

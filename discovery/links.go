@@ -48,6 +48,8 @@ const (
 	maxPerLink = 4  // IPv4 addresses of one interface
 	maxFails   = 3  // in a row before a warning: sockets also fail while an interface comes up
 	sendWait   = 100 * time.Millisecond
+	maxErrors  = 64 // in reading, before a pause, lest a lasting one spin
+	errorWait  = 100 * time.Millisecond
 	inboxSize  = 64
 )
 
@@ -141,7 +143,7 @@ func (l *links) usable(all []Interface) (list []Interface) {
 		}
 	}
 	for _, i := range all {
-		if l.only != nil && !slices.Contains(l.only, i.Name) {
+		if len(l.only) > 0 && !slices.Contains(l.only, i.Name) {
 			continue
 		}
 		why := ""
@@ -253,15 +255,19 @@ func (l *links) failed(e endpoint, err error) {
 // read takes datagrams from one socket until it is closed. A group's socket
 // hears on some systems what came by other interfaces, which have their own.
 func (l *links) read(conn net.PacketConn, e endpoint) {
-	for {
+	for errs := 0; ; {
 		d := datagrams.Get().(*datagram)
 		n, addr, err := conn.ReadFrom(d.data[:])
 		if err != nil {
+			datagrams.Put(d)
 			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			select { // an error that somebody else's answer caused; a lasting one must not spin
-			case <-time.After(sendWait):
+			if errs++; errs%maxErrors != 0 {
+				continue // one datagram too long, or refused by its receiver, as some systems say here
+			}
+			select {
+			case <-time.After(errorWait):
 				continue
 			case <-l.done:
 				return

@@ -15,7 +15,8 @@ type roster struct {
 	entries map[[32]byte]*entry
 	made    uint64 // entries so far
 
-	round int // of queries
+	round  int    // of queries
+	effort bucket // signatures to verify
 }
 
 // entry is a room: whatever is announced under one key. One without a place is
@@ -61,6 +62,10 @@ func (r *roster) take(now time.Time, from netip.Addr, h *header, n *notice) *hos
 	}
 	if h.kind != goodbye && !e.live() && !r.space(from, n.key) {
 		r.count.Full.Add(1)
+		return nil
+	}
+	if !r.effort.take(now) {
+		r.count.Limited.Add(1)
 		return nil
 	}
 	if !n.genuine(h) {

@@ -22,7 +22,7 @@ const maxWarnings = 64
 type Service struct {
 	Net    Net      // nil: System()
 	Port   uint16   // 0: DefaultPort
-	Ifaces []string // names of the interfaces to use; nil: all
+	Ifaces []string // names of the interfaces to use; none: all
 
 	// Warn is told, once each, what does not work on which interface. It
 	// must not block. Nothing of it is fatal, and all is tried again.

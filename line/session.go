@@ -166,17 +166,7 @@ func (s *session) sit(m seat) {
 	s.pump, s.gone = cancel, gone
 	s.tasks.Go(func() {
 		defer close(gone)
-		for {
-			e, err := m.Next(ctx)
-			select {
-			case s.events <- happening{e, err}:
-			case <-ctx.Done():
-				return
-			}
-			if err != nil {
-				return
-			}
-		}
+		pump(ctx, m, s.events)
 	})
 }
 

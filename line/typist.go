@@ -18,6 +18,7 @@ type typist struct {
 	s    *session
 	at   seat // nil: in no room
 	nick string
+	n    int // the number of the line it is at
 }
 
 var errNoRoom = errors.New("you are in no room: /list shows which there are, /join ROOM goes to one, /quit ends")
@@ -44,6 +45,7 @@ func (t *typist) run() {
 
 // tell has the loop do a; false when the session has ended.
 func (t *typist) tell(a answer) bool {
+	a.n = t.n
 	select {
 	case t.s.answers <- a:
 		return true
@@ -55,18 +57,19 @@ func (t *typist) tell(a answer) bool {
 // do does what l says; false when it was the last.
 func (t *typist) do(l typed) bool {
 	line := text.Mark(l.text)
+	t.n = l.n
 	if strings.TrimSpace(line) == "" {
 		return true
 	}
 	if l.long || tooLong(line) {
-		return t.tell(answer{do: "refused", n: l.n, err: errTooLong})
+		return t.tell(answer{do: "refused", err: errTooLong})
 	}
 	if strings.TrimSpace(line) == "/delivered" {
 		return t.tell(answer{do: "delivered"})
 	}
 	action, err := t.input(line)
 	if err != nil {
-		return t.s.ctx.Err() == nil && t.tell(answer{do: "refused", n: l.n, err: err})
+		return t.s.ctx.Err() == nil && t.tell(answer{do: "refused", err: err})
 	}
 	switch action.Do {
 	case "":

@@ -133,7 +133,10 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.adopt(a)
+	if err := m.adopt(a); err != nil {
+		a.conn.Close()
+		return nil, err
+	}
 	m.ready = m.readyEvent(a)
 	if o.Fill != nil {
 		o.Fill(&m.ready)

@@ -43,7 +43,7 @@ type start struct {
 	roster  [][]byte
 	viewer  transport.Key
 	after   uint64 // events follow from here,
-	history int    // or this many before
+	history int    // and so many more from before
 	head    uint64
 	deaf    bool
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -89,7 +90,7 @@ func resume(t *testing.T, seed uint64, lane transport.Delivery) {
 			case <-time.After(time.Duration(dice.IntN(400)) * time.Millisecond):
 			}
 			mu.Lock()
-			c := live[dice.IntN(len(live))]
+			c := live[len(live)-1-dice.IntN(people)] // most likely one in use
 			mu.Unlock()
 			if cuts++; dice.IntN(3) == 0 {
 				c.hush(true)
@@ -129,7 +130,7 @@ func resume(t *testing.T, seed uint64, lane transport.Delivery) {
 	lost := 0
 	for i, r := range records {
 		if len(r.seqs) != people*each {
-			t.Errorf("member %d saw %d messages of %d", i, len(r.seqs), people*each)
+			t.Errorf("member %d saw %d messages of %d; stats %+v; %v", i, len(r.seqs), people*each, members[i].Stats(), missing(records[:], r))
 		}
 		if len(r.fails) > 0 {
 			t.Errorf("member %d: %v", i, r.fails[0])
@@ -160,4 +161,17 @@ func resume(t *testing.T, seed uint64, lane transport.Delivery) {
 		t.Errorf("%d link events, %d messages", lost, len(stored))
 	}
 	t.Logf("%d cuts, %d link events", cuts, lost)
+}
+
+// missing returns what others saw and r did not.
+func missing(all []*record, r *record) (texts []string) {
+	for _, o := range all {
+		for j, seq := range o.seqs {
+			if !slices.Contains(r.seqs, seq) {
+				texts = append(texts, fmt.Sprintf("%d %s", seq, o.texts[j]))
+			}
+		}
+	}
+	slices.Sort(texts)
+	return slices.Compact(texts)
 }

@@ -172,8 +172,13 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 	case s.deaf:
 	case cmd.Log == w.Log && cmd.Seq <= c.state.seq:
 		st.after = cmd.Seq
-	case cmd.Log == "" && !s.guest:
-		st.history = max(0, min(cmd.History, maxReplay))
+	case cmd.Log == "":
+		if !resumed && !s.quiet {
+			st.after-- // its own join
+		}
+		if !s.guest {
+			st.history = max(0, min(cmd.History, maxReplay))
+		}
 	}
 	s.why = ""
 	l.out.start(st)

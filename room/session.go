@@ -32,6 +32,7 @@ type attempt struct {
 	conn    transport.Conn
 	welcome report
 	roster  []occupant
+	early   []report // events that overtook the welcome on another lane
 	asked   uint64 // the events we said we have
 	roomKey transport.Key
 	err     error
@@ -103,6 +104,8 @@ func (m *Member) welcomed(ctx context.Context, c transport.Conn) (a attempt, err
 			if a.roster = append(a.roster, r.Members...); !r.More {
 				return a, nil
 			}
+		case Kind(r.Type).said() && r.Seq > 0 && len(a.early) < maxAhead:
+			a.early = append(a.early, r)
 		case r.Type == string(Failure) || r.Type == typeBye:
 			return a, &Refused{Code: r.Code, Text: r.Text, Suggest: r.Suggest, Rooms: r.Rooms}
 		}
@@ -133,7 +136,7 @@ func (m *Member) vet(w report, peer transport.Peer) (transport.Key, error) {
 }
 
 // adopt makes a connection ours.
-func (m *Member) adopt(a attempt) {
+func (m *Member) adopt(a attempt) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	w := a.welcome
@@ -151,6 +154,12 @@ func (m *Member) adopt(a attempt) {
 	m.reported, m.gotAt = 0, time.Now().Add(gotEvery)
 	m.seated(a.roster, w.Seq)
 	m.fire()
+	for i := range a.early {
+		if err := m.take(time.Now(), &a.early[i]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func laneOf(s string) transport.Delivery {
@@ -258,7 +267,12 @@ func (m *Member) converse(ctx context.Context, c transport.Conn, closing *sync.W
 				return nil, a.err
 			}
 			end()
-			m.adopt(a)
+			if err := m.adopt(a); err != nil {
+				closing.Go(func() { a.conn.Close() })
+				m.hungUp(a.conn)
+				r.start(ctx, m, firstBackoff)
+				continue
+			}
 			m.resumedLink(a.conn)
 			return a.conn, nil
 		}

@@ -156,11 +156,11 @@ func (w *writer) do(ctx context.Context, now *work) error {
 func (w *writer) welcome(ctx context.Context, s *start) error {
 	w.viewer, w.sent = s.viewer, s.after
 	if s.history > 0 {
-		page, err := w.log.Page(ctx, s.viewer, s.head+1, s.history)
+		page, err := w.log.Page(ctx, s.viewer, s.after+1, s.history)
 		if err != nil {
 			return err
 		}
-		if len(page) > 0 && page[0].Seq <= s.head {
+		if len(page) > 0 && page[0].Seq <= s.after {
 			w.sent = page[0].Seq - 1
 		}
 	}

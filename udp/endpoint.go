@@ -343,10 +343,11 @@ func (e *Endpoint) serve(c *Conn, out *output) {
 	}
 	now := e.now()
 	c.link.tick(now)
+	held := c.link.bareHeld
 	full := out.gather(c.link, now)
 	at := c.link.wake(now)
 	over := c.link.stage == gone
-	if over || c.link.stage != open {
+	if over || c.link.stage != open || c.link.bareHeld < held {
 		c.tell()
 	}
 	c.mu.Unlock()
