@@ -59,10 +59,24 @@ func open(t testing.TB, by carrier, change func(*Host)) *hall {
 	if h.host.Plaintext {
 		h.host.HostKey = transport.Key{}
 	}
+	h.run()
+	return h
+}
+
+func (h *hall) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	h.cancel = cancel
-	go func() { h.ran <- h.host.Run(ctx) }()
-	return h
+	host := h.host
+	go func() { h.ran <- host.Run(ctx) }()
+}
+
+// reopen runs the host again after close, with a log.
+func (h *hall) reopen(log Log) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.down = false
+	h.host = &Host{Name: h.host.Name, Key: h.host.Key, HostKey: h.host.HostKey, Log: log}
+	h.run()
 }
 
 // close ends the host and waits for everything.
@@ -77,6 +91,9 @@ func (h *hall) close() {
 	case <-time.After(time.Minute):
 		h.t.Fatal("Run does not return")
 	}
+	h.mu.Lock()
+	h.down = true
+	h.mu.Unlock()
 	h.serving.Wait()
 }
 
@@ -95,13 +112,14 @@ func (h *hall) dial(who transport.Identity) Dial {
 		}
 		a, b := h.carrier(h.t, h.id, who)
 		h.conns = append(h.conns, b)
+		host := h.host
 		h.serving.Go(func() {
 			first, err := a.Receive(context.Background())
 			if err != nil {
 				a.Close()
 				return
 			}
-			h.host.Serve(context.Background(), a, append([]byte(nil), first...))
+			host.Serve(context.Background(), a, append([]byte(nil), first...))
 		})
 		return b, nil
 	}

@@ -71,7 +71,9 @@ type Refused struct {
 func (r *Refused) Error() string { return r.Text }
 
 // A Member is a seat in a room. It keeps its seat through any number of
-// connections, until Leave. Its methods may be called by any goroutine.
+// connections, until Leave. Its methods may be called by any goroutine, and one
+// must be calling Next all the time: what is not read stops the rest, answers to
+// what was said among it.
 type Member struct {
 	o      JoinOptions
 	dial   Dial

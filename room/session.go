@@ -118,6 +118,9 @@ func (m *Member) vet(w report, peer transport.Peer) (transport.Key, error) {
 		return transport.Key{}, &Refused{Code: codeVersion, Text: fmt.Sprintf("the host speaks version %d of the room protocol", w.V)}
 	}
 	key := peer.Key
+	if !w.Secure && peer.Via == "pipe" { // a plaintext room of this very program
+		key = transport.Key{}
+	}
 	if w.Vouch != nil && key != (transport.Key{}) {
 		if !w.Vouch.check(peer.Key, time.Now()) {
 			return key, &Refused{Code: codeKey, Text: "the room's key does not vouch for this host"}
@@ -255,7 +258,7 @@ func (m *Member) converse(ctx context.Context, c transport.Conn, closing *sync.W
 				r.start(ctx, m, 0)
 			case silent < silenceEvery && r.result != nil: // it speaks again
 				r.stop(closing)
-				m.resumedLink(c)
+				m.resumedLink(c, "it speaks again")
 			}
 		case a := <-r.result:
 			r.cancel()
@@ -273,7 +276,7 @@ func (m *Member) converse(ctx context.Context, c transport.Conn, closing *sync.W
 				r.start(ctx, m, firstBackoff)
 				continue
 			}
-			m.resumedLink(a.conn)
+			m.resumedLink(a.conn, a.welcome.Why)
 			return a.conn, nil
 		}
 	}
@@ -311,12 +314,12 @@ func (m *Member) hungUp(c transport.Conn) {
 	}
 }
 
-func (m *Member) resumedLink(c transport.Conn) {
+func (m *Member) resumedLink(c transport.Conn, why string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.lost = false
 	m.resumes++
-	m.push(Event{Type: Link, State: "resumed", Transport: cmp.Or(m.o.Via, c.Peer().Via)})
+	m.push(Event{Type: Link, State: "resumed", Transport: cmp.Or(m.o.Via, c.Peer().Via), Why: why})
 }
 
 // redial tries to come back beside whatever else is going on.
