@@ -178,7 +178,7 @@ func (s *session) tell(code, said string) {
 	case s.o.JSON:
 		s.object(room.Event{Type: room.Notice, Text: said})
 	default:
-		s.screen.print(true, "* "+text.Clean(said))
+		s.view.say("", true, "* ", text.Lines(said)...)
 	}
 }
 

@@ -2,7 +2,9 @@ package line
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"syscall"
 
 	"golang.org/x/term"
 
@@ -22,8 +24,19 @@ type screen struct {
 	failed      error        // of out
 }
 
-// standing is a terminal or another file that the system knows by number.
-type standing interface{ Fd() uintptr }
+// control calls f with the number by which the system knows a file, or returns
+// an error. Asking the file itself for it would make its reads endless.
+func control(file any, f func(fd int)) error {
+	c, ok := file.(syscall.Conn)
+	if !ok {
+		return errors.ErrUnsupported
+	}
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return raw.Control(func(fd uintptr) { f(int(fd)) })
+}
 
 // newScreen prepares the terminal of o, if it is one that can be drawn on.
 func newScreen(o Options) *screen {
@@ -35,21 +48,16 @@ func newScreen(o Options) *screen {
 		return s
 	}
 	s.err = s.out // one screen, one order
-	out, ok := o.Out.(standing)
-	if ok && s.width == nil {
-		s.width = func() int {
-			w, _, err := term.GetSize(int(out.Fd()))
-			if err != nil || w < 1 {
-				return 80
-			}
-			return w
-		}
+	drawn := false
+	if control(o.Out, func(fd int) { drawn = obeys(fd) }) == nil && s.width == nil {
+		s.width = func() int { return columns(o.Out) }
 	}
-	in, both := o.In.(standing)
-	if o.Dumb || o.JSON || o.Headless || !ok || !both || s.width == nil || !obeys(out.Fd()) {
+	if o.Dumb || o.JSON || o.Headless || !drawn {
 		return s
 	}
-	state, err := term.MakeRaw(int(in.Fd()))
+	var state *term.State
+	err := errors.ErrUnsupported
+	control(o.In, func(fd int) { state, err = term.MakeRaw(fd) })
 	if err != nil {
 		return s
 	}
@@ -57,9 +65,19 @@ func newScreen(o Options) *screen {
 	io.WriteString(s.out, ansi.SetModeBracketedPaste)
 	s.restore = func() {
 		io.WriteString(s.out, "\r\x1b[K"+ansi.ResetModeBracketedPaste)
-		term.Restore(int(in.Fd()), state)
+		control(o.In, func(fd int) { term.Restore(fd, state) })
 	}
 	return s
+}
+
+// columns is the width of a terminal; most are as wide when they do not say.
+func columns(file any) int {
+	width := 0
+	control(file, func(fd int) { width, _, _ = term.GetSize(fd) })
+	if width < 1 {
+		return 80
+	}
+	return width
 }
 
 // print adds a line, of the room or about the connection. It is clean.
@@ -82,7 +100,7 @@ func (s *screen) ring() { s.lines.WriteByte('\a') }
 func (s *screen) clear() {
 	if s.editor != nil {
 		s.lines.Reset()
-		s.lines.WriteString(ansi.EraseEntireDisplay + ansi.CursorHomePosition)
+		s.lines.WriteString(ansi.CursorHomePosition + ansi.EraseEntireScreen)
 	}
 }
 

@@ -99,7 +99,10 @@ func (s *session) close() {
 	s.cancel()
 	s.tasks.Wait()
 	if in, ok := s.o.In.(interface{ SetReadDeadline(time.Time) error }); ok && in.SetReadDeadline(time.Unix(1, 0)) == nil {
-		<-s.reader
+		select {
+		case <-s.reader:
+		case <-time.After(time.Second): // some files only say that they have deadlines
+		}
 		in.SetReadDeadline(time.Time{})
 	}
 	s.screen.restore()
@@ -152,13 +155,13 @@ func (s *session) sit(m seat) {
 		s.object(ready)
 	} else {
 		for _, line := range greeting(ready) {
-			s.screen.print(true, line)
+			s.view.say("", true, "* ", line)
 		}
 		if people := m.Names(); len(people) > 0 {
-			s.screen.print(true, s.view.roster(people))
+			s.view.say("", true, "* ", roster(people))
 		}
 		if s.o.Terminal {
-			s.screen.print(true, "* /help lists the commands, Ctrl-D leaves")
+			s.tell("", "/help lists the commands, Ctrl-D leaves")
 		}
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(s.ctx))
@@ -263,13 +266,13 @@ func (s *session) wake(now time.Time) {
 	switch n := s.seat.Stats().Pending; {
 	case n == 0:
 		if s.tried {
-			s.screen.print(true, "* sent")
+			s.tell("", "sent")
 		}
 		s.late, s.tried = time.Time{}, false
 	case s.late.IsZero():
 		s.late = now
 	case now.Sub(s.late) >= late && !s.tried:
 		s.tried = true
-		s.screen.print(true, fmt.Sprintf("* sending slowly: %d of your messages not yet with the host, they are kept", n))
+		s.tell("", fmt.Sprintf("sending slowly: %d of your messages not yet with the host, they are kept", n))
 	}
 }

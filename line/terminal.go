@@ -3,4 +3,4 @@
 package line
 
 // obeys tells whether a terminal can be told to move its cursor.
-func obeys(uintptr) bool { return true }
+func obeys(int) bool { return true }

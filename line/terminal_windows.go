@@ -3,7 +3,7 @@ package line
 import "golang.org/x/sys/windows"
 
 // obeys tells a console to do what escape sequences say, and whether it will.
-func obeys(fd uintptr) bool {
+func obeys(fd int) bool {
 	var mode uint32
 	if windows.GetConsoleMode(windows.Handle(fd), &mode) != nil {
 		return false

@@ -105,7 +105,7 @@ func (v *view) show(e room.Event, now time.Time) {
 	} else if !e.Replay {
 		v.live()
 	}
-	v.lines(e, talk, head, body)
+	v.lines(e, talk, head, body...)
 	if v.ring != nil && !e.Replay && !e.Own && v.rings(e) {
 		v.ring()
 	}
@@ -145,7 +145,7 @@ func (v *view) settle() {
 	v.date(held[0])
 	if len(held) <= crowd {
 		for _, e := range held {
-			v.lines(e, false, v.passage(e), "")
+			v.lines(e, false, v.passage(e))
 		}
 		return
 	}
@@ -161,7 +161,7 @@ func (v *view) settle() {
 		}
 	}
 	if joined > 0 {
-		v.lines(held[0], false, fmt.Sprintf("--> %d joined", joined), "")
+		v.lines(held[0], false, fmt.Sprintf("--> %d joined", joined))
 	}
 	if left+lost > 0 {
 		var parts []string
@@ -171,7 +171,7 @@ func (v *view) settle() {
 		if lost > 0 {
 			parts = append(parts, fmt.Sprintf("%d lost connection", lost))
 		}
-		v.lines(held[0], false, "<-- "+strings.Join(parts, ", "), "")
+		v.lines(held[0], false, "<-- "+strings.Join(parts, ", "))
 	}
 }
 
@@ -187,9 +187,8 @@ func (v *view) date(e room.Event) {
 	v.day = day
 }
 
-// lines prints head and, behind it, body with the line breaks it has, after e's
-// time. Body is cleaned here; head is clean and may have colour.
-func (v *view) lines(e room.Event, talk bool, head, body string) {
+// lines prints head and, behind it, the lines of body, after e's time. All is clean.
+func (v *view) lines(e room.Event, talk bool, head string, body ...string) {
 	stamp := ""
 	if v.stamps {
 		at := e.At
@@ -198,6 +197,11 @@ func (v *view) lines(e room.Event, talk bool, head, body string) {
 		}
 		stamp = at.In(v.zone).Format("15:04 ")
 	}
+	v.say(stamp, talk, head, body...)
+}
+
+// say prints like lines, with stamp for the time.
+func (v *view) say(stamp string, talk bool, head string, body ...string) {
 	indent := strings.Repeat(" ", len(stamp)) + "  | "
 	first, rest := 0, 0 // cells; 0: as many as it takes
 	if v.width != nil {
@@ -205,7 +209,10 @@ func (v *view) lines(e room.Event, talk bool, head, body string) {
 		first, rest = max(width-len(stamp)-text.Width(head), 1), width-len(indent)
 	}
 	lead := v.dim(stamp) + head
-	for i, part := range text.Lines(body) {
+	if len(body) == 0 {
+		v.print(talk, lead)
+	}
+	for i, part := range body {
 		if i > 0 {
 			first = rest
 		}

@@ -10,86 +10,94 @@ import (
 	"parley/text"
 )
 
-// words puts e in words: who does what, clean and perhaps in colour; what is
-// said, as it came; and whether all this is about the connection rather than
-// from the room. Without a head nothing is shown.
-func (v *view) words(e room.Event) (head, body string, talk bool) {
+// words puts e in words: who does what, perhaps in colour; lines of what is
+// said; and whether all this is about the connection rather than from the
+// room. All is clean. Without a head nothing is shown.
+func (v *view) words(e room.Event) (head string, body []string, talk bool) {
 	switch e.Type {
 	case room.Message:
 		if v.echoed && e.Own && !e.Replay {
-			return "", "", false
+			return "", nil, false
 		}
-		return v.name(e.From) + ": ", e.Text, false
+		return v.name(e.From) + ": ", text.Lines(e.Text), false
 	case room.Act:
-		return "* " + v.name(e.From) + " ", e.Text, false
+		return "* " + v.name(e.From) + " ", text.Lines(e.Text), false
 	case room.Whisper:
-		return "[" + v.party(e.From) + " → " + v.party(e.To) + "] ", e.Text, false
+		return "[" + v.party(e.From) + " → " + v.party(e.To) + "] ", text.Lines(e.Text), false
 	case room.Renamed:
-		return "* " + v.name(e.From) + " is now called " + v.name(e.Nick), "", false
+		return "* " + v.name(e.From) + " is now called " + v.name(e.Nick), nil, false
 	case room.Topic:
 		by := cmp.Or(e.By, e.From)
 		switch {
 		case e.Text == "" && by != "":
-			return "* " + v.name(by) + " took the topic away", "", false
+			return "* " + v.name(by) + " took the topic away", nil, false
 		case e.Text == "":
-			return "* no topic is set", "", false
+			return "* no topic is set", nil, false
 		case by == "":
-			return "* the topic is: ", e.Text, false
+			return "* the topic is: ", text.Lines(e.Text), false
 		}
-		return "* " + v.name(by) + " made this the topic: ", e.Text, false
+		return "* " + v.name(by) + " made this the topic: ", text.Lines(e.Text), false
 	case room.Notice:
-		return "* ", e.Text, false
+		return "* ", text.Lines(e.Text), false
 	case room.Members:
-		return v.roster(e.Members), "", false
+		return "* ", []string{roster(e.Members)}, false
 	case room.Stats:
 		if e.Stats == nil {
-			return "", "", false
+			return "", nil, false
 		}
-		return "* ", statistics(e.Stats), false
+		return "* ", text.Lines(statistics(e.Stats)), false
 	}
 	if head, body, ok := trouble(e); ok {
 		return head, body, true
 	}
-	return v.deed(e), "", false
+	return v.deed(e), nil, false
 }
 
 // trouble puts in words what is about the connection or our own messages.
-func trouble(e room.Event) (head, body string, ok bool) {
+func trouble(e room.Event) (head string, body []string, ok bool) {
 	switch e.Type {
 	case room.Accepted: // it is on the screen then
-		return "", "", true
+		return "", nil, true
 	case room.Delivered:
-		return fmt.Sprintf("* delivered to %d of %d", e.Count, e.Of), "", true
+		return fmt.Sprintf("* delivered to %d of %d", e.Count, e.Of), nil, true
 	case room.Failed:
-		body = text.Truncate(text.Clean(e.Text), 60) + because(cmp.Or(e.Reason, e.Code))
+		line := text.Truncate(text.Clean(e.Text), quoted) + because(cmp.Or(e.Reason, e.Code))
 		if _, ok := room.Find("resend"); ok {
-			body += ": /resend tries again"
+			line += ": /resend tries again"
 		}
-		return "! not sent: ", body, true
+		return "! not sent: ", []string{line}, true
 	case room.Gap:
-		return fmt.Sprintf("! %d from the room never arrived", e.Count), "", true
+		return fmt.Sprintf("! %d from the room never arrived", e.Count), nil, true
 	case room.Failure:
-		body = e.Text
+		said := e.Text
 		switch {
-		case e.Suggest == "" || strings.Contains(body, e.Suggest):
+		case e.Suggest == "" || strings.Contains(said, e.Suggest):
 		case e.Code == "nick_taken":
-			body += ": try /nick " + e.Suggest
+			said += ": try /nick " + e.Suggest
 		default:
-			body += ": did you mean " + e.Suggest + "?"
+			said += ": did you mean " + e.Suggest + "?"
 		}
-		return "! ", body, true
+		return "! ", text.Lines(said), true
 	case room.Link:
-		switch e.State {
-		case "lost":
-			return "! connection lost" + because(e.Why) + ": trying again, what you type is kept", "", true
-		case "resumed":
-			return "! connected again" + over(e.Transport), "", true
-		case "switched":
-			return "! connected" + over(e.Transport) + " now" + because(e.Why), "", true
-		}
-		return "! connection " + text.Clean(e.State) + because(e.Why), "", true
+		return "! ", []string{link(e)}, true
 	}
-	return "", "", false
+	return "", nil, false
+}
+
+// quoted is how many cells of what was not sent are shown.
+const quoted = 60
+
+// link tells what became of the connection.
+func link(e room.Event) string {
+	switch e.State {
+	case "lost":
+		return "connection lost" + because(e.Why) + ": trying again, what you type is kept"
+	case "resumed":
+		return "connected again" + over(e.Transport)
+	case "switched":
+		return "connected" + over(e.Transport) + " now" + because(e.Why)
+	}
+	return "connection " + text.Clean(e.State) + because(e.Why)
 }
 
 // because puts a reason in brackets, if there is one.
@@ -145,22 +153,22 @@ func (v *view) deed(e room.Event) string {
 }
 
 // roster answers /names.
-func (v *view) roster(people []room.Person) string {
+func roster(people []room.Person) string {
 	names := make([]string, len(people))
 	for i, p := range people {
-		names[i] = v.name(p.Nick)
+		names[i] = text.Clean(p.Nick)
 		var notes []string
 		if p.Role != "" && p.Role != "member" {
-			notes = append(notes, text.Clean(p.Role))
+			notes = append(notes, p.Role)
 		}
 		if p.Away != "" {
-			notes = append(notes, "away: "+text.Clean(p.Away))
+			notes = append(notes, "away: "+p.Away)
 		}
 		if len(notes) > 0 {
-			names[i] += " (" + strings.Join(notes, ", ") + ")"
+			names[i] += text.Clean(" (" + strings.Join(notes, ", ") + ")")
 		}
 	}
-	return fmt.Sprintf("* %d here: %s", len(people), strings.Join(names, ", "))
+	return fmt.Sprintf("%d here: %s", len(people), strings.Join(names, ", "))
 }
 
 // statistics answers /stats.
@@ -174,7 +182,7 @@ func statistics(c *room.Counters) string {
 
 // greeting tells where we sit.
 func greeting(e room.Event) []string {
-	first := fmt.Sprintf("* you are %s in %s%s", text.Clean(e.Nick), text.Clean(e.Room), over(e.Transport))
+	first := fmt.Sprintf("you are %s in %s%s", text.Clean(e.Nick), text.Clean(e.Room), over(e.Transport))
 	switch {
 	case !e.Secure:
 		first += ", in plaintext: anyone on this network can read and forge what is said"
@@ -185,7 +193,7 @@ func greeting(e room.Event) []string {
 	}
 	lines := []string{first}
 	if e.Role == "host" && e.Addr != "" {
-		line := "* others join with: parley join " + text.Clean(e.Room) + "  or  parley join " + text.Clean(e.Addr) + "/" + text.Clean(e.Room)
+		line := "others join with: parley join " + text.Clean(e.Room) + "  or  parley join " + text.Clean(e.Addr) + "/" + text.Clean(e.Room)
 		lines = append(lines, line)
 	}
 	return lines

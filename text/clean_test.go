@@ -59,7 +59,7 @@ var hostile = []struct{ name, in, out string }{
 	{"non-characters", "\ufdd0\uffff\U0010ffff", "\ufffd\ufffd\ufffd"},
 	{"Arabic number sign", "\u06001", "\ufffd1"},
 	{"five marks", "a\u0301\u0302\u0303\u0304\u0305b", "a\u0301\u0302\u0303\u0304b"},
-	{"zalgo", "a" + strings.Repeat("\u0301", 1000) + "b", "a\u0301\u0301\u0301\u0301b"},
+	{"zalgo", "a" + strings.Repeat("\u0301", 100) + "b", "a\u0301\u0301\u0301\u0301b"},
 	{"mark on nothing", "\u0301a", "\u25cc\u0301a"},
 	{"mark on a space", "a \u0301", "a \u25cc\u0301"},
 	{"mark on a mark of ours", "\x1b\u0301", "␛\u25cc\u0301"},

@@ -36,24 +36,22 @@ func Truncate(s string, w int) string {
 
 // Wrap breaks one clean line into rows: the first of at most first cells, the
 // others of at most rest, broken at spaces where it can be. Widths below one
-// do not bound. There is at least one row; isolates are closed in each.
+// do not bound. There is at least one row; an isolate that is broken is closed
+// in one and opened in the next.
 func Wrap(s string, first, rest int) []string {
 	if first < 1 && rest < 1 || first > 0 && Width(s) <= first {
 		return []string{s}
 	}
-	inner, isolated := strings.CutPrefix(s, string(fsi))
-	if isolated {
-		inner = strings.TrimSuffix(inner, string(pdi))
-	}
 	var rows []string
+	open := ""
 	for w := first; ; w = rest {
-		end, next := breakAt(inner, w, len(rows) > 0)
-		if row := inner[:end]; isolated && row != "" {
-			rows = append(rows, string(fsi)+row+string(pdi))
-		} else {
-			rows = append(rows, row)
+		end, next := breakAt(s, w, len(rows) > 0)
+		row := open + s[:end]
+		if open = ""; strings.LastIndex(row, string(fsi)) > strings.LastIndex(row, string(pdi)) {
+			row, open = row+string(pdi), string(fsi)
 		}
-		if inner = inner[next:]; inner == "" {
+		rows = append(rows, row)
+		if s = s[next:]; s == "" {
 			return rows
 		}
 	}
