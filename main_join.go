@@ -11,6 +11,7 @@ import (
 
 	"parley/node"
 	"parley/room"
+	"parley/text"
 )
 
 // firstLook is how long rooms are collected before a person is asked to choose.
@@ -213,7 +214,7 @@ func (c *pickCmd) Run(ctx context.Context, p *program) error {
 
 func heard(found []room.Listing, name string) bool {
 	for _, l := range found {
-		if l.Room == name {
+		if text.RoomKey(l.Room) == text.RoomKey(name) {
 			return true
 		}
 	}

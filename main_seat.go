@@ -45,7 +45,7 @@ func (p *program) show(ctx context.Context, m *room.Member, n *node.Node, s seat
 		Dumb:  p.flags.Plain || os.Getenv("TERM") == "dumb",
 		Color: isTerminal(p.out) && line.WantColor(os.Getenv),
 		Quiet: p.flags.Quiet, Stay: s.stay, Headless: s.mute,
-		Timestamps: true,
+		Timestamps: isTerminal(p.out),
 		Join:       p.joinOptions(m.Ready().Nick, false),
 	}
 	if isTerminal(p.out) {

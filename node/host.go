@@ -388,6 +388,7 @@ func (h *Hosting) sit(ctx context.Context, o room.JoinOptions, who transport.Pee
 		here := h.ReadyOf(e.Room)
 		e.Addr, e.TCPAddr, e.Invite = here.Addr, here.TCPAddr, here.Invite
 	}
+	defer h.kick() // there is one more now
 	return room.Join(ctx, o, func(ctx context.Context) (transport.Conn, error) {
 		mine, theirs := transport.Pipe(who, host)
 		if !h.begin(func() { h.route(theirs) }, theirs) {
