@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package main_test
 
 // What people see: the program on a terminal of its own.
 

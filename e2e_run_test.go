@@ -1,4 +1,4 @@
-package main
+package main_test
 
 // The end-to-end tests run the built program as its users do: as processes
 // that talk over sockets, judged by what they print and by how they end. This

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package main_test
 
 // A LAN in namespaces: machines with a network interface, a name and nothing
 // else, on the ports of a hub. Faults happen in the hub, where a real network

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package main_test
 
 // The program on a LAN: nothing is configured, every machine has an interface
 // and a name.

@@ -1,6 +1,6 @@
 //go:build linux
 
-package main
+package main_test
 
 // The LAN itself is tested with plain sockets, before anything is said about
 // the program on it.

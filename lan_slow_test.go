@@ -1,6 +1,6 @@
 //go:build linux && slow
 
-package main
+package main_test
 
 import (
 	"fmt"
