@@ -74,6 +74,8 @@ func trouble(e room.Event) (head string, body []string, ok bool) {
 		case e.Suggest == "" || strings.Contains(said, e.Suggest):
 		case e.Code == "nick_taken":
 			said += ": try /nick " + e.Suggest
+		case e.Code == "unknown_command":
+			said += ": did you mean /" + e.Suggest + "?"
 		default:
 			said += ": did you mean " + e.Suggest + "?"
 		}
@@ -195,6 +197,9 @@ func greeting(e room.Event) []string {
 	if e.Role == "host" && e.Addr != "" {
 		line := "others join with: parley join " + text.Clean(e.Room) + "  or  parley join " + text.Clean(e.Addr) + "/" + text.Clean(e.Room)
 		lines = append(lines, line)
+	}
+	if e.Text != "" {
+		lines = append(lines, "the topic is: "+text.Clean(e.Text))
 	}
 	return lines
 }

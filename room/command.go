@@ -65,14 +65,14 @@ func Find(name string) (Command, bool) {
 // name, or nothing when none is near.
 func Suggest(name string) string {
 	name = strings.ToLower(name)
-	best, least := "", 3
+	best, least := "", 1+max(1, len(name)/3)
 	for _, c := range Commands {
 		for _, known := range append([]string{c.Name}, c.Aliases...) {
 			d := distance(name, known)
 			if strings.HasPrefix(known, name) && len(name) > 1 {
 				d = 1
 			}
-			if d < least && d < len(known) {
+			if d < least {
 				best, least = known, d
 			}
 		}

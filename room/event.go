@@ -1,7 +1,6 @@
 package room
 
 import (
-	"encoding/json"
 	"time"
 
 	"parley/transport"
@@ -162,7 +161,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	if e.Type != Delivered && e.Count != 0 {
 		out.Count = &e.Count
 	}
-	return json.Marshal(out)
+	return encode(out), nil
 }
 
 // stamp writes a time as the wire and the output schema do.

@@ -33,7 +33,7 @@ type attempt struct {
 	welcome report
 	roster  []occupant
 	early   []report // events that overtook the welcome on another lane
-	asked   uint64 // the events we said we have
+	asked   uint64   // the events we said we have
 	roomKey transport.Key
 	err     error
 }
