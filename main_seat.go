@@ -51,8 +51,8 @@ func (p *program) show(ctx context.Context, m *room.Member, n *node.Node, s seat
 	if isTerminal(p.out) {
 		o.Width = func() int {
 			w, _, err := term.GetSize(int(p.out.(*os.File).Fd()))
-			if err != nil {
-				return 0
+			if err != nil || w == 0 {
+				return 80 // what a terminal has that does not say
 			}
 			return w
 		}

@@ -40,8 +40,9 @@ func (n *Node) Rooms(ctx context.Context, heard func(room.Listing)) error {
 	return n.browse(ctx, h.hear)
 }
 
-// holder passes sightings on, but those known by IPv6 alone a little later:
-// the same answer is often on its way over IPv4, whose addresses people can type.
+// holder passes sightings on, but those known by IPv6 or loopback alone a little
+// later: the same answer is often on its way by an address that people can type,
+// and on other computers too.
 type holder struct {
 	heard func(room.Listing)
 
@@ -57,7 +58,8 @@ func (h *holder) hear(s discovery.Sighting) {
 	if timer != nil {
 		timer.Stop()
 	}
-	if six := len(s.Addrs) > 0 && s.Addrs[0].Is6(); six && !s.Gone && (!known || timer != nil) {
+	poor := len(s.Addrs) > 0 && (s.Addrs[0].Is6() || s.Addrs[0].IsLoopback())
+	if poor && !s.Gone && (!known || timer != nil) {
 		h.held[s.Key] = time.AfterFunc(sameNameWait, func() { h.pass(s) })
 		return
 	}
