@@ -51,7 +51,7 @@ func (l *link) eager() bool {
 		}
 		l.resend.pop()
 	}
-	return l.ping || l.bye.due || l.resend.len() > 0 || l.bare.len() > 0 || l.creditDue() && l.stage == open ||
+	return l.ping || l.bye.due || l.resend.len() > 0 || l.bare.len() > 0 || l.creditDue() && l.stage <= closing ||
 		l.startable(0) || l.startable(1)
 }
 
@@ -81,7 +81,7 @@ func (l *link) appendAck(b []byte, limit int, now instant) []byte {
 		return b
 	}
 	delay := uint64((now - l.gotAt) / microsecond)
-	return appendAck(b, l.got, delay, maxAckSpans, limit-len(b))
+	return appendAck(b, l.got, delay, ackSpans, limit-len(b))
 }
 
 // fill puts frames into b until it is limit bytes long.
@@ -92,7 +92,7 @@ func (l *link) fill(b []byte, limit int, p *sentPacket) (_ []byte, resent bool) 
 		l.bye.due, p.bye = false, true
 		l.bye.sent++
 	}
-	if l.stage == open && l.creditDue() {
+	if l.creditDue() && l.stage <= closing {
 		l.granted = l.taken + window
 		b = appendVarint(append(b, frameCredit), uint64(l.granted))
 		l.creditLost, p.credit = false, true
@@ -106,6 +106,7 @@ func (l *link) fill(b []byte, limit int, p *sentPacket) (_ []byte, resent bool) 
 		b = appendVarint(append(b, frameBare), uint64(len(msg)))
 		b = append(b, msg...)
 		l.bare.pop()
+		l.bareHeld -= cost(len(msg))
 	}
 	for lane := range l.out {
 		b = l.fillFresh(b, limit, lane, p)

@@ -93,7 +93,7 @@ func testReceiveCancelled(t *testing.T, a, b transport.Conn) {
 		return nil
 	}, func() error {
 		for want := 0; want < n; {
-			brief, cancel := context.WithTimeout(ctx, time.Duration(want%7)*100*time.Microsecond)
+			brief, cancel := context.WithTimeout(ctx, time.Duration(1+want%7)*100*time.Microsecond)
 			err := receiveNumbered(brief, b, want, want+1)
 			cancel()
 			switch {

@@ -35,7 +35,8 @@ type stream struct {
 	unread   []byte
 	flight   int       // bytes under way to here
 	last     time.Time // when the last piece under way arrives
-	held     []func()  // pieces that wait until the way is free again
+	coming   []func()  // what the pieces under way to here do, in order
+	stuck    int       // pieces that wait until the way is free again
 	ended    bool      // the other end has closed, and all before has arrived
 	broken   bool      // reset
 	noWrite  bool      // CloseWrite was called
@@ -173,9 +174,16 @@ func (s *stream) tryWrite(b []byte, over <-chan struct{}) (int, error) {
 
 // carry takes a piece to the other end, after all pieces before it.
 func (s *stream) carry(arrive func()) {
+	s.other.coming = append(s.other.coming, arrive)
+	s.move()
+}
+
+// move makes the other end's next piece arrive when it is time: each call
+// lets one piece through, whichever is the first then.
+func (s *stream) move() {
 	l, o := s.lan, s.other
 	if !l.open(s) {
-		o.held = append(o.held, arrive)
+		o.stuck++
 		return
 	}
 	p, link := l.pair(s.machine, o.machine), l.linkOf(s.machine, o.machine)
@@ -191,10 +199,12 @@ func (s *stream) carry(arrive func()) {
 	}
 	o.last = at
 	l.after(time.Until(at), func() {
-		if len(o.held) > 0 || !l.open(s) {
-			o.held = append(o.held, arrive)
+		if !l.open(s) {
+			o.stuck++
 			return
 		}
+		arrive := o.coming[0]
+		o.coming = o.coming[1:]
 		arrive()
 	})
 }
@@ -214,13 +224,12 @@ func (l *LAN) allStreams() []*stream {
 // retryStreams sends again what was held while the way was cut.
 func (l *LAN) retryStreams() {
 	for _, s := range l.allStreams() {
-		if len(s.held) == 0 || !l.open(s.other) {
-			continue
-		}
-		held := s.held
-		s.held = nil
-		for _, arrive := range held {
-			s.other.carry(arrive)
+		if s.stuck > 0 && l.open(s.other) {
+			n := s.stuck
+			s.stuck = 0
+			for range n {
+				s.other.move()
+			}
 		}
 	}
 }

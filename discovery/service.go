@@ -1,0 +1,150 @@
+package discovery
+
+import (
+	"context"
+	"crypto/rand"
+	"io"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// DefaultPort is where rooms are announced and looked for.
+const DefaultPort = 7668
+
+// rescan is how often interfaces are looked at, and a host's list of rooms.
+const rescan = 2 * time.Second
+
+// maxWarnings is how many different warnings are passed on, once each.
+const maxWarnings = 64
+
+// Service is discovery on a network. The zero Service is ready. Announce and
+// Browse may run at once, several times over, if its functions and Rand allow it.
+type Service struct {
+	Net    Net      // nil: System()
+	Port   uint16   // 0: DefaultPort
+	Ifaces []string // names of the interfaces to use; none: all
+
+	// Warn is told, once each, what does not work on which interface. It
+	// must not block. Nothing of it is fatal, and all is tried again.
+	Warn func(string)
+
+	// Keep tells which rooms to list even if there are too many. It must
+	// not block.
+	Keep func(key [32]byte) bool
+
+	// Changed, if not nil, makes Announce ask for its rooms at once.
+	Changed <-chan struct{}
+
+	Count *Counters // counted into, if not nil
+	Rand  io.Reader // nil: crypto/rand
+}
+
+// Announce tells the network which rooms are here until ctx ends, then takes
+// them back, which takes 200 ms, and returns nil. An error means that Rand has
+// failed. It asks for the rooms at first, then every two seconds and when told
+// by Changed; rooms that are new, changed or gone are announced at once.
+func (s *Service) Announce(ctx context.Context, rooms func() []Room) error {
+	return s.run(ctx, func(now time.Time, d *dice, warn func(string), count *Counters) machine {
+		return newAnnouncer(now, d, rooms, warn, count)
+	})
+}
+
+// Browse looks for rooms until ctx ends, and then returns nil. An error means
+// that Rand has failed. It calls heard, never two at a time, with each room
+// that is found, changed or gone.
+func (s *Service) Browse(ctx context.Context, heard func(Sighting)) error {
+	keep := s.Keep
+	if keep == nil {
+		keep = func([32]byte) bool { return false }
+	}
+	return s.run(ctx, func(now time.Time, d *dice, _ func(string), count *Counters) machine {
+		return newBrowser(now, d, keep, heard, count)
+	})
+}
+
+// machine is what Announce and Browse are without sockets and clocks.
+type machine interface {
+	linksAre(now time.Time, links []Interface, fresh bool)
+	handle(now time.Time, from netip.AddrPort, msg []byte)
+	poll(now time.Time)
+	leave(now time.Time)
+	tick(now time.Time) (out []packet, wake time.Time)
+}
+
+// run drives a machine: the one loop that waits.
+func (s *Service) run(ctx context.Context, start func(time.Time, *dice, func(string), *Counters) machine) error {
+	n, port, count, d := s.Net, s.Port, s.Count, &dice{source: s.Rand}
+	if n == nil {
+		n = System()
+	}
+	if port == 0 {
+		port = DefaultPort
+	}
+	if count == nil {
+		count = new(Counters)
+	}
+	if d.source == nil {
+		d.source = rand.Reader
+	}
+	warn := once(s.Warn)
+	l := newLinks(n, port, s.Ifaces, warn, count)
+	defer l.close()
+	l.refresh(ctx)
+	m := start(time.Now(), d, warn, count)
+	m.linksAre(time.Now(), l.now, false)
+
+	again := time.NewTicker(rescan)
+	defer again.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	ended, changed := ctx.Done(), s.Changed
+	for d.err == nil {
+		out, wake := m.tick(time.Now())
+		for _, p := range out {
+			l.send(p)
+		}
+		if wake.IsZero() {
+			break
+		}
+		timer.Reset(time.Until(wake))
+		select {
+		case <-timer.C:
+		case in := <-l.inbox:
+			count.Heard.Add(1)
+			m.handle(time.Now(), in.from, in.data[:in.size])
+			datagrams.Put(in)
+		case <-again.C:
+			if change, fresh := l.refresh(ctx); change || fresh {
+				m.linksAre(time.Now(), l.now, fresh)
+			}
+			m.poll(time.Now())
+		case _, open := <-changed:
+			if !open {
+				changed = nil
+			}
+			m.poll(time.Now())
+		case <-ended:
+			ended = nil
+			m.leave(time.Now())
+		}
+	}
+	return d.err
+}
+
+// once passes each warning on once.
+func once(warn func(string)) func(string) {
+	var mu sync.Mutex
+	said := map[string]bool{}
+	return func(what string) {
+		mu.Lock()
+		again := said[what] || len(said) == maxWarnings || warn == nil
+		if !again {
+			said[what] = true
+		}
+		mu.Unlock()
+		if !again {
+			warn(what)
+		}
+	}
+}

@@ -1,0 +1,278 @@
+package line
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"parley/room"
+	"parley/text"
+)
+
+// session is a Run: what the loop owns, and the goroutines that bring it
+// everything. The reader reads In; the typist does what lines say, because that may
+// wait for the host; the pump brings the room's events.
+type session struct {
+	o      Options
+	net    room.Network
+	screen *screen
+	view   *view
+	failed bool // something was not sent
+
+	ctx    context.Context // ends with the session, for the typist
+	cancel context.CancelFunc
+	tasks  sync.WaitGroup // typist and pumps
+	reader chan struct{}  // closed when the reader has ended
+
+	typed   chan []byte // keys of a terminal that has an editor; closed at its end
+	lines   chan typed  // to the typist; closed at the end of input
+	events  chan happening
+	answers chan answer
+
+	seat  seat // nil: in no room
+	pump  context.CancelFunc
+	gone  chan struct{} // closed when the pump has ended
+	by    time.Time     // when we leave at the latest; zero: when asked to
+	late  time.Time     // since when something has been pending
+	tried bool          // it was said that it is
+
+	ended bool // s.lines is closed
+}
+
+// typed is a line as it came.
+type typed struct {
+	text string
+	n    int  // its number in a pipe
+	long bool // only its beginning is there
+}
+
+// happening is an event, or the error that ends a seat.
+type happening struct {
+	event room.Event
+	err   error
+}
+
+// answer is what the loop is to do for the typist.
+type answer struct {
+	do, arg string // a front end's Action, or show, moved, refused, note, over
+	err     error
+	n       int          // of refused: the line's number
+	seat    seat         // of moved
+	room    room.Listing // of show
+}
+
+func newSession(ctx context.Context, o Options, m seat, n room.Network) (*session, error) {
+	if o.Out == nil {
+		return nil, errors.New("line: Options.Out is nil")
+	}
+	if o.Zone == nil {
+		o.Zone = time.Local
+	}
+	s := &session{o: o, net: n, screen: newScreen(o), reader: make(chan struct{}), lines: make(chan typed, 64),
+		events: make(chan happening, held), answers: make(chan answer)}
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	s.view = &view{print: s.screen.print, zone: o.Zone, width: s.screen.width, color: o.Color, stamps: o.Timestamps,
+		quiet: o.Quiet, echoed: o.Terminal && s.screen.editor == nil, bell: bellMention}
+	if o.Terminal {
+		s.view.ring = s.screen.ring
+	}
+	if o.In == nil || o.Headless {
+		close(s.reader)
+		return s, nil
+	}
+	s.tasks.Go((&typist{s: s, at: m}).run)
+	if s.screen.editor != nil {
+		s.screen.editor.complete = s.complete
+		s.typed = make(chan []byte)
+		go s.readKeys()
+	} else {
+		go s.readLines()
+	}
+	return s, nil
+}
+
+// close ends all goroutines, and gives the terminal back.
+func (s *session) close() {
+	s.cancel()
+	s.tasks.Wait()
+	if in, ok := s.o.In.(interface{ SetReadDeadline(time.Time) error }); ok && in.SetReadDeadline(time.Unix(1, 0)) == nil {
+		select {
+		case <-s.reader:
+		case <-time.After(time.Second): // some files only say that they have deadlines
+		}
+		in.SetReadDeadline(time.Time{})
+	}
+	s.screen.restore()
+}
+
+// readKeys brings what a terminal sends.
+func (s *session) readKeys() {
+	defer close(s.reader)
+	defer close(s.typed)
+	for {
+		b := make([]byte, 512)
+		n, err := s.o.In.Read(b)
+		if n > 0 {
+			select {
+			case s.typed <- b[:n]:
+			case <-s.ctx.Done():
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// readLines brings the lines of a pipe, or of a terminal that edits by itself.
+func (s *session) readLines() {
+	defer close(s.reader)
+	defer close(s.lines)
+	l := lines{in: s.o.In}
+	for {
+		line, long, err := l.next()
+		if err != nil {
+			return
+		}
+		select {
+		case s.lines <- typed{line, l.n, long}:
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+// sit shows the room of m from now on.
+func (s *session) sit(m seat) {
+	s.seat = m
+	ready := m.Ready()
+	s.view.self = ready.Nick
+	if s.o.JSON {
+		s.object(ready)
+	} else {
+		for _, line := range greeting(ready) {
+			s.view.say("", true, "* ", line)
+		}
+		if people := m.Names(); len(people) > 0 {
+			s.view.say("", true, "* ", roster(people))
+		}
+		if s.o.Terminal {
+			s.tell("", "/help lists the commands, Ctrl-D leaves")
+		}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(s.ctx))
+	gone := make(chan struct{})
+	s.pump, s.gone = cancel, gone
+	s.tasks.Go(func() {
+		defer close(gone)
+		pump(ctx, m, s.events)
+	})
+}
+
+// leave leaves the room and shows what still comes from it.
+func (s *session) leave(reason string) {
+	if s.seat == nil {
+		return
+	}
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), lastWord)
+		defer cancel()
+		s.seat.Leave(ctx, text.Mark(reason))
+	}()
+	rest := time.After(2 * lastWord)
+	for open := true; open; {
+		select {
+		case h := <-s.events:
+			if open = h.err == nil; open {
+				s.show(h.event)
+			}
+		case <-rest:
+			open = false
+		}
+	}
+	<-left
+	s.stand()
+}
+
+// stand ends the pump of a seat that is no more.
+func (s *session) stand() {
+	s.pump()
+	<-s.gone
+	for len(s.events) > 0 {
+		<-s.events
+	}
+	s.seat = nil
+	s.view.settle()
+}
+
+// end leaves and gives Run's error, having said what it is about.
+func (s *session) end(reason string, err error) error {
+	s.leave(reason)
+	if err == nil && s.failed && !s.o.Terminal {
+		err = ErrNotSent
+	}
+	switch err {
+	case ErrUndelivered:
+		s.tell("undelivered", err.Error())
+	case ErrNotSent:
+		s.tell("not_sent", err.Error())
+	}
+	return err
+}
+
+// put handles the end of the seat that we did not ask for.
+func (s *session) put(err error) (done bool, _ error) {
+	s.stand()
+	var refused *room.Refused
+	switch {
+	case errors.As(err, &refused):
+		s.tell(refused.Code, refused.Text)
+	case errors.Is(err, io.EOF):
+		err = nil
+	default:
+		s.tell("lost", err.Error())
+	}
+	return true, err
+}
+
+// untilWake is how long the loop may sleep.
+func (s *session) untilWake(now time.Time) time.Duration {
+	at := now.Add(time.Hour)
+	earlier := func(t time.Time) {
+		if !t.IsZero() && t.Before(at) {
+			at = t
+		}
+	}
+	earlier(s.view.wake())
+	earlier(s.by)
+	if s.o.Terminal && !s.o.JSON && s.seat != nil {
+		earlier(now.Add(time.Second)) // to see what is pending
+	}
+	return max(at.Sub(now), 0)
+}
+
+// wake does what is due at now.
+func (s *session) wake(now time.Time) {
+	s.view.tick(now)
+	if !s.o.Terminal || s.o.JSON || s.seat == nil {
+		return
+	}
+	switch n := s.seat.Stats().Pending; {
+	case n == 0:
+		if s.tried {
+			s.tell("", "sent")
+		}
+		s.late, s.tried = time.Time{}, false
+	case s.late.IsZero():
+		s.late = now
+	case now.Sub(s.late) >= late && !s.tried:
+		s.tried = true
+		s.tell("", fmt.Sprintf("sending slowly: %d of your messages not yet with the host, they are kept", n))
+	}
+}

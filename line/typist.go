@@ -1,0 +1,372 @@
+package line
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"strconv"
+	"strings"
+	"time"
+
+	"parley/room"
+	"parley/text"
+)
+
+// typist does what lines say, one after the other. It is the only one that
+// waits for the host, so that the screen never does.
+type typist struct {
+	s    *session
+	at   seat // nil: in no room
+	nick string
+	n    int // the number of the line it is at
+}
+
+var errNoRoom = errors.New("you are in no room: /list shows which there are, /join ROOM goes to one, /quit ends")
+
+// run takes lines until there are no more.
+func (t *typist) run() {
+	for {
+		select {
+		case l, ok := <-t.s.lines:
+			if !ok {
+				if !t.s.o.Stay || t.s.o.Terminal {
+					t.tell(answer{do: "over", err: t.drain()})
+				}
+				return
+			}
+			if !t.do(l) {
+				return
+			}
+		case <-t.s.ctx.Done():
+			return
+		}
+	}
+}
+
+// tell has the loop do a; false when the session has ended.
+func (t *typist) tell(a answer) bool {
+	a.n = t.n
+	select {
+	case t.s.answers <- a:
+		return true
+	case <-t.s.ctx.Done():
+		return false
+	}
+}
+
+// do does what l says; false when it was the last.
+func (t *typist) do(l typed) bool {
+	line := text.Mark(l.text)
+	t.n = l.n
+	if strings.TrimSpace(line) == "" {
+		return true
+	}
+	if l.long || tooLong(line) {
+		return t.tell(answer{do: "refused", err: errTooLong})
+	}
+	if strings.TrimSpace(line) == "/delivered" {
+		return t.tell(answer{do: "delivered"})
+	}
+	action, err := t.input(line)
+	if err != nil {
+		return t.s.ctx.Err() == nil && t.tell(answer{do: "refused", err: err})
+	}
+	switch action.Do {
+	case "":
+		return true
+	case "quit":
+		t.tell(answer{do: "over", arg: action.Arg, err: t.drain()})
+		return false
+	case "list":
+		return t.list()
+	case "join":
+		return t.join(strings.Fields(action.Arg))
+	case "part":
+		if t.at == nil {
+			return t.tell(answer{do: "refused", err: errNoRoom})
+		}
+		t.at = nil
+		return t.tell(answer{do: "part", arg: action.Arg})
+	}
+	return t.tell(answer{do: action.Do, arg: strings.TrimSpace(action.Arg)})
+}
+
+// input gives the line to the room; without one, only what a front end does is done.
+func (t *typist) input(line string) (room.Action, error) {
+	if t.at != nil {
+		t.nick = t.at.Nick()
+		return t.at.Input(t.s.ctx, line)
+	}
+	word, arg, _ := strings.Cut(line, " ")
+	if do := front(word); do != "" {
+		return room.Action{Do: do, Arg: arg}, nil
+	}
+	return room.Action{}, errNoRoom
+}
+
+// front returns what the front end does for the command word, if it is one of its own.
+func front(word string) string {
+	if word == "" || word[0] != '/' && word[0] != '\\' {
+		return ""
+	}
+	c, _ := room.Find(word[1:])
+	return c.Front
+}
+
+// quits tells whether line is the command to end, which need not wait until
+// what was typed before has been sent.
+func quits(line string) bool {
+	word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+	return front(word) == "quit"
+}
+
+// drain waits until the host has what was said: as long as it takes any of it
+// from a pipe, for a moment from a person who leaves.
+func (t *typist) drain() error {
+	if t.at == nil {
+		return nil
+	}
+	wait := patience
+	if t.s.o.Terminal {
+		wait = lastWord
+	}
+	for {
+		before := t.at.Stats().Pending
+		ctx, cancel := context.WithTimeout(t.s.ctx, wait)
+		err := t.at.Flush(ctx)
+		timeout := ctx.Err() != nil
+		cancel()
+		after := t.at.Stats().Pending
+		switch {
+		case err == nil || t.s.ctx.Err() != nil || after == 0:
+			return nil
+		case !timeout || t.s.o.Terminal || after >= before:
+			return ErrUndelivered
+		}
+	}
+}
+
+// list shows the rooms of the network.
+func (t *typist) list() bool {
+	if t.s.net == nil {
+		return t.tell(answer{do: "refused", err: errors.New("there are no other rooms to list here")})
+	}
+	ctx, cancel := context.WithTimeout(t.s.ctx, listing)
+	defer cancel()
+	n := 0
+	err := t.s.net.Rooms(ctx, func(l room.Listing) {
+		n++
+		t.tell(answer{do: "show", room: l})
+	})
+	switch {
+	case t.s.ctx.Err() != nil:
+		return false
+	case err != nil && ctx.Err() == nil:
+		return t.tell(answer{do: "refused", err: err})
+	case n == 0:
+		return t.tell(answer{do: "note", arg: "no rooms were heard on this network: if you know where one is, /join HOST[:PORT]"})
+	}
+	return true
+}
+
+// join goes to another room, under another name if a second word gives one,
+// and stays where it is if that cannot be.
+func (t *typist) join(words []string) bool {
+	switch {
+	case t.s.net == nil:
+		return t.tell(answer{do: "refused", err: errors.New("there are no other rooms to join here")})
+	case len(words) == 0 || len(words) > 2:
+		return t.tell(answer{do: "refused", err: errors.New("which room? /join ROOM or /join HOST[:PORT][/ROOM], then a name if you want another")})
+	}
+	o := t.s.o.Join
+	o.Nick, o.Ask = cmp.Or(t.nick, o.Nick), nil
+	if len(words) == 2 {
+		o.Nick = words[1]
+	}
+	target := strings.TrimPrefix(words[0], "#")
+	m, err := t.s.net.Join(t.s.ctx, target, o)
+	if err != nil {
+		if t.s.ctx.Err() != nil {
+			return false
+		}
+		var refused *room.Refused
+		if errors.As(err, &refused) && refused.Suggest != "" {
+			err = errors.New(refused.Text + ": try /join " + words[0] + " " + refused.Suggest)
+		}
+		return t.tell(answer{do: "refused", err: err})
+	}
+	if !t.tell(answer{do: "moved", seat: m}) { // nobody will sit there
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.s.ctx), lastWord)
+		defer cancel()
+		m.Leave(ctx, "")
+		return false
+	}
+	t.at, t.nick = m, m.Nick()
+	return true
+}
+
+// answer does what the typist asks for.
+func (s *session) answer(a answer) (done bool, _ error) {
+	switch a.do {
+	case "over":
+		return true, s.end(a.arg, a.err)
+	case "refused":
+		s.failed = true
+		s.refuse(a)
+	case "moved":
+		s.leave("")
+		s.sit(a.seat)
+	case "part":
+		s.leave(a.arg)
+		s.tell("", "you left: /list shows rooms, /join ROOM goes to one, /quit ends")
+	case "show":
+		if s.o.JSON {
+			s.object(a.room)
+		} else {
+			s.screen.print(false, Listing(a.room))
+		}
+	case "note":
+		s.tell("", a.arg)
+	default:
+		s.tell("", s.change(a.do, a.arg))
+	}
+	return false, nil
+}
+
+// refuse tells that a line was not sent, and why.
+func (s *session) refuse(a answer) {
+	e := room.Event{Type: room.Failure, Code: "input", Text: a.err.Error()}
+	var refused *room.Refused
+	switch {
+	case errors.As(a.err, &refused):
+		e.Code, e.Suggest, e.Rooms = refused.Code, refused.Suggest, refused.Rooms
+	case errors.Is(a.err, errTooLong):
+		e.Code = "too_long"
+	}
+	if a.n > 0 && !s.o.Terminal {
+		e.Text = "line " + strconv.Itoa(a.n) + ": " + e.Text
+	}
+	s.show(e)
+}
+
+// change changes how the room is shown, and says to what.
+func (s *session) change(what, to string) string {
+	v := s.view
+	state := func(on *bool, name string) string {
+		*on = !*on
+		if *on {
+			return name + " are shown now"
+		}
+		return name + " are hidden now"
+	}
+	switch what {
+	case "clear":
+		s.screen.clear()
+		return ""
+	case "timestamp":
+		return state(&v.stamps, "times")
+	case "quiet":
+		shown := !v.quiet
+		defer func() { v.quiet = !shown }()
+		return state(&shown, "joins and leaves")
+	case "delivered":
+		said := state(&v.receipts, "deliveries")
+		if e := v.receipt; e.Of > 0 {
+			said += "; your last message was delivered to " + strconv.Itoa(e.Count) + " of " + strconv.Itoa(e.Of)
+		}
+		return said
+	case "bell":
+		switch to {
+		case bellOff, bellDM, bellMention, bellAll:
+			v.bell = to
+		case "":
+		default:
+			return "/bell off, dm, mention or all"
+		}
+		return "the bell rings for: " + v.bell
+	}
+	return "this program cannot do /" + what
+}
+
+// keys edits with what the terminal sent.
+func (s *session) keys(b []byte, open bool) (done bool, _ error) {
+	e := s.screen.editor
+	if !open {
+		s.typed = nil
+		s.finish()
+		return false, nil
+	}
+	s.screen.drawn = false
+	for len(b) > 0 {
+		var w wish
+		switch w, b = e.feed(b); w {
+		case send:
+			s.submit()
+		case stop:
+			return true, s.end("", context.Canceled)
+		case finish:
+			s.finish()
+		case wipe:
+			s.screen.clear()
+		}
+	}
+	return false, nil
+}
+
+// submit hands the line to the typist. What cannot be sent stays to be changed.
+func (s *session) submit() {
+	e := s.screen.editor
+	switch {
+	case s.ended || e.line == "":
+		return
+	case tooLong(text.Mark(e.line)):
+		s.refuse(answer{err: errTooLong})
+		return
+	case quits(e.line):
+		s.by = time.Now().Add(2 * lastWord)
+	}
+	select {
+	case s.lines <- typed{text: e.line}:
+		e.take()
+	default:
+		s.tell("", "sending slowly: the host has not yet taken what you said before, press Enter again in a while")
+	}
+}
+
+// finish ends the input of a terminal: what was typed before is still sent.
+func (s *session) finish() {
+	if !s.ended {
+		s.ended = true
+		s.by = time.Now().Add(2 * lastWord)
+		close(s.lines)
+	}
+}
+
+// complete offers what a word may become: names, and commands in front.
+func (s *session) complete(word string, first bool) (offers []string) {
+	if s.seat == nil || word == "" {
+		return nil
+	}
+	if first && word[0] == '/' {
+		for _, c := range room.Commands {
+			if strings.HasPrefix(c.Name, word[1:]) {
+				offers = append(offers, "/"+c.Name+" ")
+			}
+		}
+		return offers
+	}
+	at := strings.HasPrefix(word, "@")
+	key := text.Key(strings.TrimPrefix(word, "@"))
+	for _, p := range s.seat.Names() {
+		switch {
+		case !strings.HasPrefix(text.Key(p.Nick), key):
+		case at:
+			offers = append(offers, "@"+p.Nick+" ")
+		case first:
+			offers = append(offers, p.Nick+": ")
+		default:
+			offers = append(offers, p.Nick+" ")
+		}
+	}
+	return offers
+}

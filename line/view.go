@@ -1,0 +1,224 @@
+package line
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"parley/room"
+	"parley/text"
+)
+
+const (
+	// Joins and leaves are held for crowdPause after the last, and for
+	// crowdMost after the first: thirty who come within five seconds are one line.
+	crowdPause = time.Second
+	crowdMost  = 5 * time.Second
+	// crowd is how many of them are told one by one.
+	crowd = 3
+	// narrowest is the width below which lines are left to the terminal.
+	narrowest = 20
+	// earlier is how long a replay may pause before it counts as over.
+	earlier = 300 * time.Millisecond
+)
+
+// view turns events into lines for people. It is handed the time and starts
+// nothing; when wake says so, it wants to be called.
+type view struct {
+	print func(talk bool, line string) // talk: about the connection, not from the room
+	ring  func()                       // the bell; nil: none
+
+	self     string         // our name
+	zone     *time.Location // whose time is shown
+	width    func() int     // to break lines at; nil: do not
+	color    bool
+	stamps   bool
+	quiet    bool // no joins and leaves
+	echoed   bool // what we said is on the screen before it comes back
+	receipts bool // tell who received what we said
+	bell     string
+
+	day     string       // the last that was shown
+	replay  bool         // what was said earlier is being shown
+	last    time.Time    // when the last event came
+	comings []room.Event // joins and leaves that are held
+	since   time.Time    // when the first of them came
+	receipt room.Event   // the last delivered
+}
+
+// What rings the bell, as /bell takes it.
+const (
+	bellOff     = "off"
+	bellDM      = "dm"
+	bellMention = "mention"
+	bellAll     = "all"
+)
+
+// wake returns when tick wants to be called; zero: not.
+func (v *view) wake() time.Time {
+	switch {
+	case len(v.comings) > 0:
+		at := v.last.Add(crowdPause)
+		if most := v.since.Add(crowdMost); most.Before(at) {
+			at = most
+		}
+		return at
+	case v.replay:
+		return v.last.Add(earlier)
+	}
+	return time.Time{}
+}
+
+// tick shows what has been held for long enough.
+func (v *view) tick(now time.Time) {
+	if at := v.wake(); !at.IsZero() && !now.Before(at) {
+		v.settle()
+		v.live()
+	}
+}
+
+// show shows e, which came at now.
+func (v *view) show(e room.Event, now time.Time) {
+	if e.Type == room.Renamed && e.From == v.self && e.Own {
+		v.self = e.Nick
+	}
+	if e.Type == room.Joined || e.Type == room.Left {
+		v.coming(e, now)
+		return
+	}
+	if e.Type == room.Delivered {
+		v.receipt = e
+		if !v.receipts {
+			return
+		}
+	}
+	head, body, talk := v.words(e)
+	if head == "" {
+		return
+	}
+	v.settle()
+	v.last = now
+	v.date(e)
+	if e.Replay && !v.replay {
+		v.replay = true
+		v.print(false, v.dim("--- said earlier ---"))
+	} else if !e.Replay {
+		v.live()
+	}
+	v.lines(e, talk, head, body...)
+	if v.ring != nil && !e.Replay && !e.Own && v.rings(e) {
+		v.ring()
+	}
+}
+
+// live ends what was said earlier.
+func (v *view) live() {
+	if v.replay {
+		v.replay = false
+		v.print(false, v.dim("--- now ---"))
+	}
+}
+
+// coming holds a join or leave.
+func (v *view) coming(e room.Event, now time.Time) {
+	if v.quiet || e.Own || e.Replay {
+		return
+	}
+	if len(v.comings) == 0 {
+		v.since = now
+	}
+	v.comings = append(v.comings, e)
+	v.last = now
+	if len(v.comings) == held {
+		v.settle()
+	}
+}
+
+// settle shows the joins and leaves that were held: a few as they are, many
+// as numbers.
+func (v *view) settle() {
+	held := v.comings
+	v.comings = nil
+	if len(held) == 0 {
+		return
+	}
+	v.date(held[0])
+	if len(held) <= crowd {
+		for _, e := range held {
+			v.lines(e, false, v.passage(e))
+		}
+		return
+	}
+	joined, left, lost := 0, 0, 0
+	for _, e := range held {
+		switch {
+		case e.Type == room.Joined:
+			joined++
+		case e.Reason == "lost":
+			lost++
+		default:
+			left++
+		}
+	}
+	if joined > 0 {
+		v.lines(held[0], false, fmt.Sprintf("--> %d joined", joined))
+	}
+	if left+lost > 0 {
+		var parts []string
+		if left > 0 {
+			parts = append(parts, fmt.Sprintf("%d left", left))
+		}
+		if lost > 0 {
+			parts = append(parts, fmt.Sprintf("%d lost connection", lost))
+		}
+		v.lines(held[0], false, "<-- "+strings.Join(parts, ", "))
+	}
+}
+
+// date shows the day of e when it is another than the last one shown.
+func (v *view) date(e room.Event) {
+	if e.At.IsZero() {
+		return
+	}
+	day := e.At.In(v.zone).Format("Monday, 2 January 2006")
+	if v.day != "" && v.day != day {
+		v.print(false, v.dim("--- "+day+" ---"))
+	}
+	v.day = day
+}
+
+// lines prints head and, behind it, the lines of body, after e's time. All is clean.
+func (v *view) lines(e room.Event, talk bool, head string, body ...string) {
+	stamp := ""
+	if v.stamps {
+		at := e.At
+		if at.IsZero() {
+			at = v.last
+		}
+		stamp = at.In(v.zone).Format("15:04 ")
+	}
+	v.say(stamp, talk, head, body...)
+}
+
+// say prints like lines, with stamp for the time.
+func (v *view) say(stamp string, talk bool, head string, body ...string) {
+	indent := strings.Repeat(" ", len(stamp)) + "  | "
+	first, rest := 0, 0 // cells; 0: as many as it takes
+	if v.width != nil {
+		width := max(v.width(), narrowest) - 1 // in the last column some terminals break by themselves
+		first, rest = max(width-len(stamp)-text.Width(head), 1), width-len(indent)
+	}
+	lead := v.dim(stamp) + head
+	if len(body) == 0 {
+		v.print(talk, lead)
+	}
+	for i, part := range body {
+		if i > 0 {
+			first = rest
+		}
+		for _, row := range text.Wrap(part, first, rest) {
+			v.print(talk, lead+row)
+			lead = indent
+		}
+	}
+}

@@ -1,0 +1,283 @@
+package line
+
+import (
+	"cmp"
+	"fmt"
+	"hash/fnv"
+	"strings"
+
+	"parley/room"
+	"parley/text"
+)
+
+// words puts e in words: who does what, perhaps in colour; lines of what is
+// said; and whether all this is about the connection rather than from the
+// room. All is clean. Without a head nothing is shown.
+func (v *view) words(e room.Event) (head string, body []string, talk bool) {
+	switch e.Type {
+	case room.Message:
+		if v.echoed && e.Own && !e.Replay {
+			return "", nil, false
+		}
+		return v.name(e.From) + ": ", text.Lines(e.Text), false
+	case room.Act:
+		return "* " + v.name(e.From) + " ", text.Lines(e.Text), false
+	case room.Whisper:
+		return "[" + v.party(e.From) + " → " + v.party(e.To) + "] ", text.Lines(e.Text), false
+	case room.Renamed:
+		return "* " + v.name(e.From) + " is now called " + v.name(e.Nick), nil, false
+	case room.Topic:
+		by := cmp.Or(e.By, e.From)
+		switch {
+		case e.Text == "" && by != "":
+			return "* " + v.name(by) + " took the topic away", nil, false
+		case e.Text == "":
+			return "* no topic is set", nil, false
+		case by == "":
+			return "* the topic is: ", text.Lines(e.Text), false
+		}
+		return "* " + v.name(by) + " made this the topic: ", text.Lines(e.Text), false
+	case room.Notice:
+		return "* ", text.Lines(e.Text), false
+	case room.Members:
+		return "* ", []string{roster(e.Members)}, false
+	case room.Stats:
+		if e.Stats == nil {
+			return "", nil, false
+		}
+		return "* ", text.Lines(statistics(e.Stats)), false
+	}
+	if head, body, ok := trouble(e); ok {
+		return head, body, true
+	}
+	return v.deed(e), nil, false
+}
+
+// trouble puts in words what is about the connection or our own messages.
+func trouble(e room.Event) (head string, body []string, ok bool) {
+	switch e.Type {
+	case room.Accepted: // it is on the screen then
+		return "", nil, true
+	case room.Delivered:
+		return fmt.Sprintf("* delivered to %d of %d", e.Count, e.Of), nil, true
+	case room.Failed:
+		line := text.Truncate(text.Clean(e.Text), quoted) + because(cmp.Or(e.Reason, e.Code))
+		if _, ok := room.Find("resend"); ok {
+			line += ": /resend tries again"
+		}
+		return "! not sent: ", []string{line}, true
+	case room.Gap:
+		return fmt.Sprintf("! %d from the room never arrived", e.Count), nil, true
+	case room.Failure:
+		said := e.Text
+		switch {
+		case e.Suggest == "" || strings.Contains(said, e.Suggest):
+		case e.Code == "nick_taken":
+			said += ": try /nick " + e.Suggest
+		case e.Code == "unknown_command":
+			said += ": did you mean /" + e.Suggest + "?"
+		default:
+			said += ": did you mean " + e.Suggest + "?"
+		}
+		return "! ", text.Lines(said), true
+	case room.Link:
+		return "! ", []string{link(e)}, true
+	}
+	return "", nil, false
+}
+
+// quoted is how many cells of what was not sent are shown.
+const quoted = 60
+
+// link tells what became of the connection.
+func link(e room.Event) string {
+	switch e.State {
+	case "lost":
+		return "connection lost" + because(e.Why) + ": trying again, what you type is kept"
+	case "resumed":
+		return "connected again" + over(e.Transport)
+	case "switched":
+		return "connected" + over(e.Transport) + " now" + because(e.Why)
+	}
+	return "connection " + text.Clean(e.State) + because(e.Why)
+}
+
+// because puts a reason in brackets, if there is one.
+func because(reason string) string {
+	if reason == "" {
+		return ""
+	}
+	return " (" + text.Clean(reason) + ")"
+}
+
+func over(transport string) string {
+	if transport == "" {
+		return ""
+	}
+	return " over " + text.Clean(transport)
+}
+
+// passage is one join or leave in words.
+func (v *view) passage(e room.Event) string {
+	who := v.name(e.Nick)
+	if e.Type == room.Joined {
+		return "--> " + who + " joined"
+	}
+	switch e.Reason {
+	case "", "quit":
+		return "<-- " + who + " left" + because(e.Text)
+	case "lost":
+		return "<-- " + who + " left (lost connection)"
+	case "kicked":
+		return "<-- " + who + " left (put out)"
+	}
+	return "<-- " + who + " left" + because(e.Reason)
+}
+
+// deeds are what keepers of a room do to others.
+var deeds = map[room.Kind]string{
+	room.Kick: "put out", room.Ban: "banned", room.Mute: "muted", room.Op: "made a moderator",
+	"unban": "let back in", "unmute": "allowed to speak again", "deop": "a moderator no more",
+}
+
+// deed puts what a keeper of the room did in words. What a later version
+// invents is shown in JSON only.
+func (v *view) deed(e room.Event) string {
+	done, ok := deeds[e.Type]
+	if !ok {
+		return ""
+	}
+	line := "* " + v.name(e.Nick) + " is " + done
+	if e.By != "" {
+		line += " by " + v.name(e.By)
+	}
+	return line + because(e.Reason)
+}
+
+// roster answers /names.
+func roster(people []room.Person) string {
+	names := make([]string, len(people))
+	for i, p := range people {
+		names[i] = text.Clean(p.Nick)
+		var notes []string
+		if p.Role != "" && p.Role != "member" {
+			notes = append(notes, p.Role)
+		}
+		if p.Away != "" {
+			notes = append(notes, "away: "+p.Away)
+		}
+		if len(notes) > 0 {
+			names[i] += text.Clean(" (" + strings.Join(notes, ", ") + ")")
+		}
+	}
+	return fmt.Sprintf("%d here: %s", len(people), strings.Join(names, ", "))
+}
+
+// statistics answers /stats.
+func statistics(c *room.Counters) string {
+	return fmt.Sprintf("round trip %.1f ms, window %d bytes, %d in flight\n"+
+		"packets: %d sent, %d received, %d lost, %d sent again\nbytes: %d out, %d in\n"+
+		"events: %d received, %d received twice, %d missed\nmessages pending: %d; reconnected: %d times",
+		c.RTT, c.Window, c.InFlight, c.Sent, c.Received, c.Lost, c.Resent, c.BytesOut, c.BytesIn,
+		c.Events, c.Twice, c.Missed, c.Pending, c.Reconnect)
+}
+
+// greeting tells where we sit.
+func greeting(e room.Event) []string {
+	first := fmt.Sprintf("you are %s in %s%s", text.Clean(e.Nick), text.Clean(e.Room), over(e.Transport))
+	switch {
+	case !e.Secure:
+		first += ", in plaintext: anyone on this network can read and forge what is said"
+	case e.Guests:
+		first += ", encrypted, but guests read this room in clear"
+	default:
+		first += ", encrypted"
+	}
+	lines := []string{first}
+	if e.Role == "host" && e.Addr != "" {
+		line := "others join with: parley join " + text.Clean(e.Room) + "  or  parley join " + text.Clean(e.Addr) + "/" + text.Clean(e.Room)
+		lines = append(lines, line)
+	}
+	if e.Text != "" {
+		lines = append(lines, "the topic is: "+text.Clean(e.Text))
+	}
+	return lines
+}
+
+// Listing is a room found on the network, as one line for people.
+func Listing(l room.Listing) string {
+	if l.Gone {
+		return fmt.Sprintf("- %s (%s) is gone", text.Clean(l.Room), l.Addr)
+	}
+	port := cmp.Or(l.UDP, l.TCP)
+	line := fmt.Sprintf("%s  %d here  %s:%d", text.Clean(l.Room), l.Members, l.Addr, port)
+	if l.Addr.Is6() {
+		line = fmt.Sprintf("%s  %d here  [%s]:%d", text.Clean(l.Room), l.Members, l.Addr, port)
+	}
+	if l.Password {
+		line += "  password"
+	}
+	if !l.Secure {
+		line += "  plaintext"
+	}
+	if l.Guests {
+		line += "  guests"
+	}
+	return line
+}
+
+// rings tells whether e is worth the bell.
+func (v *view) rings(e room.Event) bool {
+	switch e.Type {
+	case room.Whisper:
+		return v.bell != bellOff
+	case room.Message, room.Act:
+		return v.bell == bellAll || v.bell == bellMention && mentions(e.Text, v.self)
+	}
+	return false
+}
+
+// mentions tells whether name is one of the words of what was said.
+func mentions(said, name string) bool {
+	if name == "" {
+		return false
+	}
+	key := text.Key(name)
+	for word := range strings.FieldsSeq(said) {
+		word = strings.TrimPrefix(strings.TrimRight(word, ".,:;!?"), "@")
+		if len(word) <= 4*len(name) && text.Key(word) == key {
+			return true
+		}
+	}
+	return false
+}
+
+// palette are the colours of names: those that can be read on black and on white.
+var palette = [...]string{"31", "32", "33", "34", "35", "36", "91", "92", "94", "95", "96"}
+
+// name shows a nick, in a colour of its own that it has on every screen.
+func (v *view) name(nick string) string {
+	clean := text.Clean(nick)
+	if !v.color || clean == "" {
+		return clean
+	}
+	h := fnv.New32a()
+	h.Write([]byte(text.Key(nick)))
+	return "\x1b[" + palette[h.Sum32()%uint32(len(palette))] + "m" + clean + "\x1b[0m"
+}
+
+// party shows who whispers or is whispered to.
+func (v *view) party(nick string) string {
+	if text.Key(nick) == text.Key(v.self) {
+		return "you"
+	}
+	return v.name(nick)
+}
+
+// dim shows what is beside the point.
+func (v *view) dim(s string) string {
+	if !v.color || s == "" {
+		return s
+	}
+	return "\x1b[2m" + s + "\x1b[0m"
+}

@@ -1,0 +1,130 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"golang.org/x/term"
+
+	"parley/room"
+)
+
+// maxAnswer bounds what a person may type at a question.
+const maxAnswer = 1024
+
+// mayAsk tells whether somebody is there to answer.
+func (p *program) mayAsk() bool {
+	return !p.flags.NoInput && !p.flags.JSON && p.in != nil && term.IsTerminal(int(p.in.Fd()))
+}
+
+// say is talk that belongs to a question and is never left out.
+func (p *program) say(format string, args ...any) {
+	fmt.Fprintf(p.err, "%s\n", clean(fmt.Sprintf(format, args...)))
+}
+
+// ask asks a question. An empty answer means preset. The end of the input, as
+// by Ctrl-D, or of ctx is an error.
+func (p *program) ask(ctx context.Context, question, preset string) (string, error) {
+	if preset != "" {
+		question += " [" + preset + "]"
+	}
+	fmt.Fprintf(p.err, "%s: ", clean(question))
+	type answer struct {
+		text string
+		err  error
+	}
+	got := make(chan answer, 1)
+	go func() { // a read of a terminal cannot be called off: after ctx it lives until the program ends
+		text, err := readLine(p.in)
+		got <- answer{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		fmt.Fprintln(p.err)
+		return "", ctx.Err()
+	case a := <-got:
+		if a.err != nil {
+			fmt.Fprintln(p.err)
+			return "", errQuiet(exitOK) // leaving is an answer, too
+		}
+		if a.text = strings.TrimSpace(a.text); a.text == "" {
+			a.text = preset
+		}
+		return a.text, nil
+	}
+}
+
+// readLine reads a line and not a byte more: the rest is somebody else's.
+func readLine(r io.Reader) (string, error) {
+	var line []byte
+	var b [1]byte
+	for {
+		n, err := r.Read(b[:])
+		switch {
+		case n == 1 && b[0] == '\n':
+			return string(line), nil
+		case n == 1 && len(line) < maxAnswer:
+			line = append(line, b[0])
+		case err != nil && !(errors.Is(err, io.EOF) && len(line) > 0):
+			return "", err
+		case err != nil:
+			return string(line), nil
+		}
+	}
+}
+
+// choose lets the person pick one of n rooms, by number; Enter means preset. It
+// returns -1 and what was typed if that is no number.
+func (p *program) choose(ctx context.Context, question string, n int, preset string) (int, string, error) {
+	for {
+		typed, err := p.ask(ctx, question, preset)
+		if err != nil {
+			return -1, "", err
+		}
+		number, err := strconv.Atoi(typed)
+		if err != nil {
+			if typed != "" {
+				return -1, typed, nil
+			}
+			continue
+		}
+		if number >= 1 && number <= n {
+			return number - 1, "", nil
+		}
+		p.say("there is no number %d", number)
+	}
+}
+
+// describe is a line about a room.
+func describe(l room.Listing) string {
+	people := fmt.Sprintf("%d people", l.Members)
+	if l.Members == 1 {
+		people = "1 person"
+	}
+	how := "encrypted"
+	switch {
+	case !l.Secure:
+		how = "PLAINTEXT"
+	case l.Guests:
+		how = "encrypted but for guests"
+	}
+	if l.Password {
+		how += ", password"
+	}
+	return fmt.Sprintf("%-20s  %-24s  %-10s  %s", l.Room, place(l), people, how)
+}
+
+// place is where a room is, and by what it may be reached.
+func place(l room.Listing) string {
+	switch {
+	case l.UDP == 0:
+		return fmt.Sprintf("%s:%d (tcp)", l.Addr, l.TCP)
+	case l.TCP == 0:
+		return fmt.Sprintf("%s:%d (udp)", l.Addr, l.UDP)
+	}
+	return fmt.Sprintf("%s:%d", l.Addr, l.UDP)
+}

@@ -1,0 +1,140 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"parley/node"
+	"parley/room"
+	"parley/text"
+)
+
+// failure is an error as it is told: to people in words with the next step, to
+// programs with a code, and to the system as an exit code.
+type failure struct {
+	code    string
+	text    string
+	more    []string // what goes with it, a line each
+	hint    string   // what to do next
+	suggest string   // a free name
+	exit    int
+}
+
+// MarshalJSON writes the "error" object of the output schema.
+func (f failure) MarshalJSON() ([]byte, error) {
+	return json.Marshal(struct {
+		Type    room.Kind `json:"type"`
+		Code    string    `json:"code"`
+		Text    string    `json:"text"`
+		More    []string  `json:"more,omitempty"`
+		Hint    string    `json:"hint,omitempty"`
+		Suggest string    `json:"suggest,omitempty"`
+	}{room.Failure, f.code, f.text, f.more, f.hint, f.suggest})
+}
+
+// errQuiet ends the program with a code, all having been said.
+type errQuiet int
+
+func (e errQuiet) Error() string { return "" }
+
+// usage is a misuse of the command line that only a command itself can find.
+type usage struct{ text, hint string }
+
+func (u usage) Error() string { return u.text }
+
+// exitOf is the exit code for what a node reports; other codes are failures.
+var exitOf = map[string]int{
+	node.CodeTarget:      exitUsage,
+	node.CodeAmbiguous:   exitUsage,
+	node.CodeNotFound:    exitNotFound,
+	node.CodeMode:        exitRefused,
+	node.CodeVersion:     exitRefused,
+	node.CodeFull:        exitRefused,
+	node.CodeKey:         exitRefused,
+	node.CodeUnreachable: exitUndelivered,
+}
+
+// explain finds out what kind of error err is.
+func explain(err error) failure {
+	var (
+		quiet   errQuiet
+		misuse  usage
+		ours    *node.Error
+		refused *room.Refused
+	)
+	switch {
+	case errors.As(err, &quiet):
+		return failure{exit: int(quiet)}
+	case errors.As(err, &misuse):
+		return failure{code: "usage", text: misuse.text, hint: misuse.hint, exit: exitUsage}
+	case errors.As(err, &ours):
+		return explainNode(ours)
+	case errors.As(err, &refused):
+		return explainRefused(refused)
+	case errors.Is(err, context.Canceled):
+		return failure{exit: exitInterrupted}
+	case node.Undelivered(err):
+		return failure{code: "lost", text: "the connection is lost: " + err.Error(), exit: exitUndelivered}
+	}
+	return failure{code: "failed", text: err.Error(), exit: exitFailure}
+}
+
+func explainNode(e *node.Error) failure {
+	f := failure{code: e.Code, text: e.Text, hint: e.Hint, exit: exitFailure}
+	if code, ok := exitOf[e.Code]; ok {
+		f.exit = code
+	}
+	switch {
+	case e.Code == node.CodeAmbiguous:
+		for _, l := range e.Choices {
+			f.more = append(f.more, fmt.Sprintf("%-40s  key %s", joinLine(l), shortKey(l)))
+		}
+	case e.Code == node.CodeNotFound && len(e.Choices) > 0:
+		f.more = append(f.more, "these are:")
+		for _, l := range e.Choices {
+			f.more = append(f.more, fmt.Sprintf("%-20s  %s", l.Room, joinLine(l)))
+		}
+	}
+	return f
+}
+
+func explainRefused(r *room.Refused) failure {
+	f := failure{code: r.Code, text: r.Text, suggest: r.Suggest, exit: exitRefused, more: r.Rooms}
+	switch r.Code {
+	case "no_room":
+		f.exit = exitNotFound
+	case "which_room":
+		f.exit, f.hint = exitUsage, "say which one: parley join HOST/ROOM"
+	}
+	if r.Suggest != "" {
+		f.hint = "free: --nick " + r.Suggest
+	}
+	return f
+}
+
+// joinLine is the command that joins the room l and no other.
+func joinLine(l room.Listing) string {
+	port := l.UDP
+	if port == 0 {
+		port = l.TCP
+	}
+	return node.JoinLine(netip.AddrPortFrom(l.Addr, port), l.Room)
+}
+
+// shortKey is enough of a room's key to tell two rooms apart by eye.
+func shortKey(l room.Listing) string { return l.Key.String()[:8] }
+
+// printJSON prints one object on a line.
+func (p *program) printJSON(v any) {
+	b, err := json.Marshal(v)
+	if err != nil { // not of what we make
+		panic(err)
+	}
+	p.out.Write(append(b, '\n'))
+}
+
+// clean makes s, which may come from the network or a file, fit for a terminal.
+func clean(s string) string { return text.Clean(s) }

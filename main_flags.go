@@ -1,0 +1,206 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kong"
+
+	"parley/transport"
+	"parley/udp"
+)
+
+// What help texts mention.
+const (
+	portText      = "7667"
+	discoveryText = "7668"
+	historyText   = "200"
+)
+
+// cli is the command line. Every flag may also be set in the environment, as
+// PARLEY_ and the flag's name; a flag goes before the environment.
+type cli struct {
+	common `embed:"" group:"Flags of every command:"`
+
+	Pick    pickCmd    `cmd:"" default:"1" hidden:""`
+	Host    hostCmd    `cmd:"" help:"Host rooms, and sit down in the first."`
+	Join    joinCmd    `cmd:"" help:"Join a room."`
+	Rooms   roomsCmd   `cmd:"" help:"List the rooms on this network."`
+	Send    sendCmd    `cmd:"" help:"Say one thing in a room and leave."`
+	Tail    tailCmd    `cmd:"" help:"Print what is said in a room."`
+	Version versionCmd `cmd:"" help:"Print the version."`
+
+	impair udp.Spec // Impair, parsed
+}
+
+// common are the flags of every command.
+type common struct {
+	Nick          string `short:"n" placeholder:"NAME" help:"Your name in the room. Default: your user name here."`
+	Transport     string `short:"t" enum:"auto,udp,tcp" default:"auto" help:"How to talk: auto (UDP, else TCP), udp or tcp."`
+	Port          uint16 `short:"p" placeholder:"PORT" help:"Port of both carriers, here when hosting, there when joining. Default: ${port}, or the next free one when hosting."`
+	DiscoveryPort uint16 `default:"${discovery}" help:"Port on which rooms find each other."`
+	Bind          string `placeholder:"ADDRESS" help:"Use only this address of this computer."`
+	Iface         string `placeholder:"NAME" help:"Look for rooms, and announce them, on this network interface only."`
+	Plaintext     bool   `help:"No encryption, to watch the wire. Both sides must say it; anyone on the way can read and forge."`
+	NoDiscovery   bool   `help:"Neither announce rooms nor look for them."`
+	Impair        string `placeholder:"SPEC" help:"Damage the datagrams this program sends: loss=20%,dup=5%,delay=50ms,jitter=10ms,reorder=5%,corrupt=1%,seed=7."`
+	History       int    `default:"${history}" placeholder:"N" help:"How many earlier lines to show on joining; 0 for none."`
+	DataDir       string `placeholder:"DIR" help:"Where your identity is kept. Default: the system's place for such things."`
+	JSON          bool   `name:"json" short:"j" help:"Print one JSON object a line."`
+	Plain         bool   `help:"Print plain lines, for screen readers and simple terminals."`
+	Quiet         bool   `short:"q" help:"Leave out who comes and goes, and other talk."`
+	LogLevel      string `enum:"debug,info,warn,error" default:"warn" help:"How much to log: debug, info, warn or error."`
+	LogFile       string `placeholder:"FILE" help:"Log to this file instead of standard error."`
+	NoInput       bool   `help:"Never ask; fail instead."`
+}
+
+// A pickCmd is parley without a command.
+type pickCmd struct{}
+
+type hostCmd struct {
+	Rooms    []string `arg:"" optional:"" name:"room" help:"Names of the rooms."`
+	Headless bool     `help:"Only host: no seat for you, no input."`
+	Stay     bool     `help:"Keep hosting when the input has ended."`
+	Topic    string   `placeholder:"TEXT" help:"What the room is about."`
+	Guests   bool     `help:"Let bare text clients (netcat, telnet, a script) in over TCP. They read and write in clear."`
+	Delivery string   `enum:"ordered,unordered,bare" default:"ordered" help:"How what is said travels to members over UDP: ordered, unordered (each as soon as it is there), or bare (one datagram, never again)."`
+	Hidden   bool     `help:"Do not announce the rooms."`
+}
+
+type joinCmd struct {
+	Target string `arg:"" optional:"" help:"A room on this network, HOST[:PORT][/ROOM], or a parley:// link."`
+	Stay   bool   `help:"Keep listening when the input has ended."`
+}
+
+type roomsCmd struct {
+	Watch bool          `short:"w" help:"Keep watching rooms come and go."`
+	Wait  time.Duration `default:"1.5s" help:"How long to listen."`
+}
+
+type sendCmd struct {
+	Target string   `arg:"" name:"room" help:"A room, HOST[:PORT][/ROOM], or a parley:// link."`
+	Text   []string `arg:"" optional:"" help:"What to say, after -- if it begins with a dash. Default: standard input."`
+}
+
+type tailCmd struct {
+	Target string `arg:"" name:"room" help:"A room, HOST[:PORT][/ROOM], or a parley:// link."`
+}
+
+type versionCmd struct{}
+
+// check finds what the parser cannot: flags that do not go together.
+func (c *cli) check() error {
+	if c.Impair != "" {
+		spec, err := udp.ParseSpec(c.Impair)
+		if err != nil {
+			return fmt.Errorf("--impair: %w", err)
+		}
+		if c.Transport == "tcp" {
+			return errors.New("--impair damages datagrams, and with --transport tcp there are none: what TCP sends is the system's business, out of reach of this program. Use --transport udp")
+		}
+		c.impair = spec
+	}
+	if c.Bind != "" {
+		if _, err := netip.ParseAddr(c.Bind); err != nil {
+			return fmt.Errorf("--bind: %q is not an IP address", c.Bind)
+		}
+	}
+	if c.History < 0 {
+		return errors.New("--history: want 0 or more")
+	}
+	if c.Host.Guests && c.Transport == "udp" {
+		return errors.New("--guests come over TCP, which --transport udp shuts. Leave one of them out")
+	}
+	return nil
+}
+
+// bind is the address of --bind.
+func (c *cli) bind() netip.Addr {
+	a, _ := netip.ParseAddr(c.Bind)
+	return a
+}
+
+// delivery is the value of --delivery.
+func (h *hostCmd) delivery() transport.Delivery {
+	for _, d := range []transport.Delivery{transport.Unordered, transport.Bare} {
+		if d.String() == h.Delivery {
+			return d
+		}
+	}
+	return transport.Ordered
+}
+
+// examples are shown before anything else of a command's help.
+var examples = map[string]string{
+	"": `
+  parley host physics            open a room and sit down in it
+  parley                         see the rooms on this network, pick one
+  parley join physics            join a room by its name
+  parley join 10.0.0.5           join whatever is hosted there
+  echo hello | parley send physics
+`,
+	"host": `
+  parley host physics            a room on this network, and a seat in it
+  parley host physics maths      two rooms; you sit in the first
+  parley host lab --headless     only host, until Ctrl-C
+  parley host demo --delivery bare --impair loss=20%,seed=7
+                                 see what datagrams lose when nobody repairs it
+  parley host lab --guests       let netcat in: nc THIS-COMPUTER 7667
+`,
+	"join": `
+  parley join physics            a room on this network
+  parley join 10.0.0.5           the room hosted at an address
+  parley join 10.0.0.5:7700/lab  one of several rooms there, at another port
+  parley join physics --transport tcp
+  parley join physics --json     for programs: one JSON object a line
+`,
+	"rooms": `
+  parley rooms                   what is on this network now
+  parley rooms --watch           and what comes and goes
+  parley rooms --json            for programs
+`,
+	"send": `
+  parley send physics "Back in five minutes"
+  make 2>&1 | tail -1 | parley send physics --nick builder
+  parley send 10.0.0.5/lab hi && echo stored
+`,
+	"tail": `
+  parley tail physics            read along, silently
+  parley tail physics --json | jq -r .text
+`,
+	"version": `
+  parley version
+  parley version --json
+`,
+}
+
+// examplesFirst prints a command's help, what one may type before the rest.
+func examplesFirst(options kong.HelpOptions, ctx *kong.Context) error {
+	name := ""
+	if selected := ctx.Selected(); selected != nil && selected.Name != "pick" {
+		name = selected.Name
+	}
+	if text := examples[name]; text != "" {
+		fmt.Fprintf(ctx.Stdout, "Examples:\n%s\n", strings.TrimPrefix(text, "\n"))
+	}
+	if name == "" { // the hidden command for none is not worth a page of its own
+		ctx.Path = ctx.Path[:1]
+	}
+	if err := kong.DefaultHelpPrinter(options, ctx); err != nil {
+		return err
+	}
+	fmt.Fprintf(ctx.Stdout, "\n%s", afterHelp)
+	return nil
+}
+
+// withoutEnv leaves the environment's names to afterHelp.
+func withoutEnv(value *kong.Value) string { return value.Help }
+
+const afterHelp = `Every flag has a name in the environment: PARLEY_DATA_DIR for --data-dir, and so on.
+Inside a room, /help lists what you can type. Ctrl-C leaves.
+Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 refused, 5 network lost or undelivered,
+130 interrupted.
+`

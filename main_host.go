@@ -1,0 +1,96 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"parley/node"
+	"parley/room"
+)
+
+// Run hosts rooms until the person leaves, or until ctx ends.
+func (h *hostCmd) Run(ctx context.Context, p *program) error {
+	if len(h.Rooms) == 0 {
+		if !p.mayAsk() {
+			return usage{"which room? It needs a name", "for example: parley host physics"}
+		}
+		name, err := p.ask(ctx, "Name of the room", "lobby")
+		if err != nil {
+			return err
+		}
+		h.Rooms = strings.Fields(name)
+	}
+	if h.Guests {
+		p.talk("guests are let in: what is said is sent to them in clear")
+	}
+	n, err := p.node()
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	return h.host(ctx, p, n)
+}
+
+func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
+	var nick string
+	if !h.Headless {
+		var err error
+		if nick, err = p.nick(ctx); err != nil {
+			return err
+		}
+	}
+	hosting, err := n.Open(ctx, room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden})
+	if err != nil {
+		return err
+	}
+	defer hosting.Close()
+	if h.Headless {
+		return h.stand(ctx, p, n, hosting)
+	}
+	m, err := hosting.Sit(ctx, p.joinOptions(nick, false))
+	if err != nil {
+		return err
+	}
+	p.tellJoinLines(n, hosting, h.Hidden)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	go func() { // ends with the hosting
+		if err := hosting.Wait(ctx); err != nil && ctx.Err() == nil {
+			cancel(fmt.Errorf("the rooms have closed: %w", err))
+		}
+	}()
+	err = p.show(ctx, m, n, seat{stay: h.Stay})
+	if cause := context.Cause(ctx); err != nil && cause != nil {
+		return cause
+	}
+	return err
+}
+
+// stand hosts without a seat until ctx ends.
+func (h *hostCmd) stand(ctx context.Context, p *program, n *node.Node, hosting *node.Hosting) error {
+	if p.flags.JSON {
+		p.printJSON(hosting.Ready())
+	}
+	p.tellJoinLines(n, hosting, h.Hidden)
+	return hosting.Wait(ctx)
+}
+
+// tellJoinLines says how others come in. Programs read it in the ready object.
+func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting, hidden bool) {
+	if p.flags.JSON {
+		return
+	}
+	if at := hosting.Addrs()[0]; p.flags.Port == 0 && at.Port() != node.Port {
+		p.talk("Port %d is taken here, so it is port %d.", node.Port, at.Port())
+	}
+	for _, name := range hosting.Rooms() {
+		p.talk("The room %s is open. Others join it with:", name)
+		if !n.NoDiscovery && !hidden {
+			p.talk("  parley join %-24s on this network", name)
+		}
+		for _, line := range hosting.JoinLines(name) {
+			p.talk("  %s", line)
+		}
+	}
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/user"
+	"slices"
+	"strings"
+
+	"parley/node"
+	"parley/room"
+	"parley/text"
+)
+
+// node makes this run's node of the flags. The caller closes it.
+func (p *program) node() (*node.Node, error) {
+	c := p.flags
+	logger, err := p.logger()
+	if err != nil {
+		return nil, err
+	}
+	n := &node.Node{
+		Transport: node.Transport(c.Transport), Plaintext: c.Plaintext,
+		Port: c.Port, PortExplicit: c.Port != 0, Bind: c.bind(), Iface: c.Iface,
+		DiscoveryPort: c.DiscoveryPort, NoDiscovery: c.NoDiscovery, Impair: c.impair,
+		Logger: logger, Warn: func(text string) { p.talk("%s", text) }, Aside: p.remember,
+		Guest: func(ctx context.Context, conn net.Conn, sit node.Sit) { serveGuest(ctx, conn, sit, logger) },
+	}
+	if c.Impair != "" && c.Transport == "auto" {
+		p.talk("only datagrams are damaged: a connection that falls back to TCP is not (--transport udp forbids that)")
+	}
+	if c.Plaintext {
+		p.talk("plaintext: anyone on the network can read what is said, and forge it")
+		return n, nil
+	}
+	return n, p.identify(n)
+}
+
+// identify gives n its keys.
+func (p *program) identify(n *node.Node) error {
+	dir := p.flags.DataDir
+	if dir == "" {
+		var err error
+		if dir, err = node.DataDir(); err != nil {
+			p.talk("no place to keep your identity (%v): you are somebody new this time; --data-dir names one", err)
+			return nil
+		}
+	}
+	keys := node.Keys{Dir: dir}
+	id, err := keys.Identity()
+	var unsaved *node.UnsavedError
+	if errors.As(err, &unsaved) {
+		p.talk("%v: you are somebody new this time; --data-dir names another place", err)
+		err = nil
+	}
+	n.Identity, n.RoomKey = id, keys.Room
+	return err
+}
+
+// logger writes where and as much as the flags say.
+func (p *program) logger() (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(p.flags.LogLevel)); err != nil {
+		return nil, err
+	}
+	to := p.err
+	if name := p.flags.LogFile; name != "" {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600) // open until the program ends
+		if err != nil {
+			return nil, fmt.Errorf("cannot write the log: %w", err)
+		}
+		to = f
+	} else if level > slog.LevelInfo {
+		to = io.Discard // what people should know they are told in words
+	}
+	// The text handler quotes whatever a terminal could obey.
+	return slog.New(slog.NewTextHandler(to, &slog.HandlerOptions{Level: level})), nil
+}
+
+// talk tells the person something that is no data.
+func (p *program) talk(format string, args ...any) {
+	if !p.flags.Quiet {
+		fmt.Fprintf(p.err, "%s\n", clean(fmt.Sprintf(format, args...)))
+	}
+}
+
+// remember keeps what may explain why no room is found.
+func (p *program) remember(text string) {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	p.asides = append(p.asides, text)
+}
+
+// remembered is what there is to explain why no room is found.
+func (p *program) remembered() []string {
+	p.lock.Lock()
+	defer p.lock.Unlock()
+	return slices.Clone(p.asides)
+}
+
+// userName is a nick made of who the person is on this computer.
+func userName() string {
+	name := os.Getenv("USER")
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		name = u.Username
+	}
+	if _, after, found := strings.Cut(name, `\`); found { // DOMAIN\ana
+		name = after
+	}
+	if nick, err := text.Nick(name); err == nil {
+		return nick
+	}
+	return text.Suggest(name, func(string) bool { return false })
+}
+
+// nick is the name to ask for: what --nick says, what the person says, or the
+// user's name here.
+func (p *program) nick(ctx context.Context) (string, error) {
+	if p.flags.Nick != "" || !p.mayAsk() {
+		if p.flags.Nick != "" {
+			return p.checkNick(p.flags.Nick)
+		}
+		return userName(), nil
+	}
+	for {
+		name, err := p.ask(ctx, "Your name", userName())
+		if err != nil {
+			return "", err
+		}
+		nick, err := text.Nick(name)
+		if err == nil {
+			return nick, nil
+		}
+		p.say("%v", err)
+	}
+}
+
+// checkNick refuses, as the host would, what cannot be a nick.
+func (p *program) checkNick(name string) (string, error) {
+	nick, err := text.Nick(name)
+	if err != nil {
+		suggestion := text.Suggest(name, func(string) bool { return false })
+		return "", &room.Refused{Code: "nick_invalid", Text: fmt.Sprintf("%q cannot be your name: %v", name, err), Suggest: suggestion}
+	}
+	return nick, nil
+}
+
+// otherNick asks for another name after the host has refused one.
+func (p *program) otherNick(ctx context.Context, r room.Refused) (string, bool) {
+	if !p.mayAsk() {
+		return "", false
+	}
+	p.say("%s", r.Text)
+	name, err := p.ask(ctx, "Another name", r.Suggest)
+	return name, err == nil && name != ""
+}

@@ -1,0 +1,83 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/term"
+
+	"parley/line"
+	"parley/node"
+	"parley/room"
+)
+
+// leaveLimit is how long saying goodbye may take.
+const leaveLimit = 2 * time.Second
+
+// seat says how a seat is shown.
+type seat struct {
+	stay bool // go on when the input has ended
+	mute bool // read no input
+}
+
+// joinOptions are how this program sits down.
+func (p *program) joinOptions(nick string, quiet bool) room.JoinOptions {
+	o := room.JoinOptions{Nick: nick, Quiet: quiet, History: p.flags.History}
+	if o.History == 0 {
+		o.History = -1
+	}
+	if p.mayAsk() {
+		o.Ask = p.otherNick
+	}
+	return o
+}
+
+// show gives a seat its front end, until the person leaves or ctx ends.
+func (p *program) show(ctx context.Context, m *room.Member, n *node.Node, s seat) error {
+	terminal := term.IsTerminal(int(p.in.Fd())) && isTerminal(p.out) && !s.mute
+	o := line.Options{
+		In: p.in, Out: p.out, Err: p.err,
+		JSON: p.flags.JSON, Terminal: terminal && !p.flags.JSON,
+		Dumb:  p.flags.Plain || os.Getenv("TERM") == "dumb",
+		Color: isTerminal(p.out) && line.WantColor(os.Getenv),
+		Quiet: p.flags.Quiet, Stay: s.stay, Headless: s.mute,
+		Timestamps: isTerminal(p.out),
+		Join:       p.joinOptions(m.Ready().Nick, false),
+	}
+	if isTerminal(p.out) {
+		o.Width = func() int {
+			w, _, err := term.GetSize(int(p.out.(*os.File).Fd()))
+			if err != nil || w == 0 {
+				return 80 // what a terminal has that does not say
+			}
+			return w
+		}
+	}
+	err := line.Run(ctx, o, m, n)
+	switch {
+	case errors.Is(err, line.ErrUndelivered):
+		return &node.Error{Code: node.CodeUnreachable, Text: err.Error()}
+	case errors.Is(err, line.ErrNotSent):
+		return errQuiet(exitFailure) // it has been said which
+	}
+	return err
+}
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// serveGuest gives a bare text client its front end.
+func serveGuest(ctx context.Context, conn net.Conn, sit node.Sit, log *slog.Logger) {
+	err := line.Guest(ctx, conn, func(ctx context.Context, nick string) (*room.Member, error) {
+		return sit(ctx, room.JoinOptions{Nick: nick, History: -1})
+	})
+	if err != nil {
+		log.Info("a guest has left", "addr", conn.RemoteAddr().String(), "error", err)
+	}
+}

@@ -1,0 +1,310 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"parley/discovery"
+	"parley/room"
+	"parley/text"
+	"parley/transport"
+)
+
+const (
+	// findLimit is how long a room may take to be found by name. Queries go
+	// out at once, after 100 and after 300 ms, and answers within 50 ms, so
+	// this allows for several lost ones.
+	findLimit = 3 * time.Second
+	// sameNameWait is how long a second room of the same name may take to
+	// show up after the first: the answers to one query come within 50 ms.
+	sameNameWait = 60 * time.Millisecond
+	// lookupLimit bounds the search for a host's name: without the internet a
+	// name server that is set and not there can take half a minute.
+	lookupLimit = 2 * time.Second
+)
+
+var errNoNames = errors.New("this network has no names")
+
+// Rooms tells of every room that is heard on the network until ctx ends, and
+// again when it changes or vanishes.
+func (n *Node) Rooms(ctx context.Context, heard func(room.Listing)) error {
+	n.start()
+	h := holder{heard: heard, held: make(map[transport.Key]*time.Timer)}
+	defer h.close()
+	return n.browse(ctx, h.hear)
+}
+
+// holder passes sightings on, but those known by IPv6 or loopback alone a little
+// later: the same answer is often on its way by an address that people can type,
+// and on other computers too.
+type holder struct {
+	heard func(room.Listing)
+
+	mu     sync.Mutex
+	held   map[transport.Key]*time.Timer // nil: passed on before
+	closed bool
+}
+
+func (h *holder) hear(s discovery.Sighting) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	timer, known := h.held[s.Key]
+	if timer != nil {
+		timer.Stop()
+	}
+	poor := len(s.Addrs) > 0 && (s.Addrs[0].Is6() || s.Addrs[0].IsLoopback())
+	if poor && !s.Gone && (!known || timer != nil) {
+		h.held[s.Key] = time.AfterFunc(sameNameWait, func() { h.pass(s) })
+		return
+	}
+	if h.held[s.Key] = nil; s.Gone {
+		delete(h.held, s.Key)
+		if timer != nil {
+			return // it came and went
+		}
+	}
+	h.heard(listing(s))
+}
+
+// pass passes on what was held for long enough.
+func (h *holder) pass(s discovery.Sighting) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed && h.held[s.Key] != nil {
+		h.held[s.Key] = nil
+		h.heard(listing(s))
+	}
+}
+
+// close ends what is held.
+func (h *holder) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for _, t := range h.held {
+		if t != nil {
+			t.Stop()
+		}
+	}
+}
+
+// browse looks for rooms until ctx ends.
+func (n *Node) browse(ctx context.Context, heard func(discovery.Sighting)) error {
+	if n.NoDiscovery {
+		<-ctx.Done()
+		return nil
+	}
+	return n.discovery().Browse(ctx, heard)
+}
+
+func (n *Node) discovery() *discovery.Service {
+	s := &discovery.Service{Net: n.net.Discovery(), Port: n.discoveryPort(), Warn: n.aside}
+	if n.Iface != "" {
+		s.Ifaces = []string{n.Iface}
+	}
+	return s
+}
+
+// listing is a sighting as front ends know it.
+func listing(s discovery.Sighting) room.Listing {
+	l := room.Listing{Room: s.Name, Key: s.Key, UDP: s.UDP, TCP: s.TCP, Members: s.Members, Secure: s.Secure,
+		Password: s.Password, Guests: s.Guests, Seen: s.At, Gone: s.Gone}
+	if len(s.Addrs) > 0 {
+		l.Addr = s.Addrs[0]
+	}
+	return l
+}
+
+// place is where a room is.
+type place struct {
+	Target
+	via []target // nearest first
+}
+
+// find finds what a target names.
+func (n *Node) find(ctx context.Context, t Target) (place, error) {
+	if t.Host != "" {
+		return n.findHost(ctx, t)
+	}
+	found, there, err := n.findRoom(ctx, t.Room)
+	if err != nil {
+		return place{}, err
+	}
+	switch len(found) {
+	case 1:
+		if found[0].Secure == n.Plaintext {
+			return place{}, n.wrongMode(fmt.Sprintf("the room %s", t.Room))
+		}
+		return placeOf(found[0]), nil
+	case 0:
+		if p, err := n.findHost(ctx, Target{Host: t.Room}); err == nil {
+			return p, nil
+		} else if ctx.Err() != nil {
+			return place{}, ctx.Err()
+		}
+		return place{}, n.notFound(t.Room, there)
+	}
+	return place{}, ambiguous(t.Room, found)
+}
+
+func placeOf(s discovery.Sighting) place {
+	p := place{Target: Target{Room: s.Name}}
+	if s.Secure { // in plaintext nobody proves a key
+		p.Key = s.Key
+	}
+	for _, a := range s.Addrs {
+		p.via = append(p.via, target{a, s.UDP, s.TCP})
+	}
+	p.via = sortTargets(p.via)
+	return p
+}
+
+// findHost finds the addresses of a host that was named.
+func (n *Node) findHost(ctx context.Context, t Target) (place, error) {
+	p := place{Target: t}
+	port := t.Port
+	if port == 0 {
+		port = n.Port
+	}
+	if port == 0 {
+		port = Port
+	}
+	addrs := []netip.Addr{{}}
+	var err error
+	if addrs[0], err = netip.ParseAddr(t.Host); err != nil {
+		if addrs, err = n.lookup(ctx, t.Host); err != nil {
+			if ctx.Err() != nil {
+				return p, ctx.Err()
+			}
+			return p, &Error{Code: CodeNotFound, Text: fmt.Sprintf("no computer called %s is known here", t.Host),
+				Hint: "give its address instead: parley join ADDRESS[:PORT]", Err: err}
+		}
+	}
+	for _, a := range addrs {
+		p.via = append(p.via, target{a, port, port})
+	}
+	p.via = sortTargets(p.via)
+	return p, nil
+}
+
+func (n *Node) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	ctx, cancel := context.WithTimeout(ctx, lookupLimit)
+	defer cancel()
+	r, ok := n.net.(Resolver)
+	if !ok {
+		return nil, errNoNames
+	}
+	addrs, err := r.LookupNetIP(ctx, "ip", host)
+	if err == nil && len(addrs) == 0 {
+		err = errNoNames
+	}
+	return addrs, err
+}
+
+// findRoom looks for the rooms called name, and returns all others that it
+// came across, too. More than one have that name if several hosts chose it.
+func (n *Node) findRoom(ctx context.Context, name string) (found, there []discovery.Sighting, err error) {
+	ctx, cancel := context.WithTimeout(ctx, findLimit)
+	defer cancel()
+	key := text.RoomKey(name)
+	var enough *time.Timer
+	all, err := n.collect(ctx, func(s discovery.Sighting) {
+		if enough == nil && text.RoomKey(s.Name) == key {
+			enough = time.AfterFunc(sameNameWait, cancel)
+		}
+	})
+	if enough != nil {
+		enough.Stop()
+	}
+	for _, s := range all {
+		if text.RoomKey(s.Name) == key {
+			found = append(found, s)
+		}
+	}
+	if len(found) == 0 && errors.Is(ctx.Err(), context.Canceled) {
+		return nil, nil, ctx.Err()
+	}
+	return found, all, err
+}
+
+// findKey looks for the room with a key, wherever it may be now.
+func (n *Node) findKey(ctx context.Context, key transport.Key) (place, bool) {
+	ctx, cancel := context.WithTimeout(ctx, findLimit)
+	defer cancel()
+	all, _ := n.collect(ctx, func(s discovery.Sighting) {
+		if s.Key == key {
+			cancel()
+		}
+	})
+	for _, s := range all {
+		if s.Key == key && s.Secure {
+			return placeOf(s), true
+		}
+	}
+	return place{}, false
+}
+
+// collect browses until ctx ends, calls heard with each room, and returns
+// those that are there in the end, by name.
+func (n *Node) collect(ctx context.Context, heard func(discovery.Sighting)) ([]discovery.Sighting, error) {
+	var lock sync.Mutex
+	rooms := make(map[transport.Key]discovery.Sighting)
+	err := n.browse(ctx, func(s discovery.Sighting) {
+		lock.Lock()
+		defer lock.Unlock()
+		if s.Gone {
+			delete(rooms, s.Key)
+			return
+		}
+		rooms[s.Key] = s
+		heard(s)
+	})
+	all := make([]discovery.Sighting, 0, len(rooms))
+	for _, s := range rooms {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b discovery.Sighting) int {
+		if c := strings.Compare(a.Name, b.Name); c != 0 {
+			return c
+		}
+		return strings.Compare(string(a.Key[:]), string(b.Key[:]))
+	})
+	return all, err
+}
+
+func (n *Node) notFound(name string, there []discovery.Sighting) error {
+	e := &Error{Code: CodeNotFound, Text: fmt.Sprintf("no room called %s is announced on this network", name)}
+	for _, s := range there {
+		e.Choices = append(e.Choices, listing(s))
+	}
+	e.Hint = "if you know where it is hosted, give the address: parley join HOST[:PORT]"
+	if n.NoDiscovery {
+		e.Text = fmt.Sprintf("%s is not an address, and --no-discovery forbids looking for a room of that name", name)
+	}
+	return e
+}
+
+func ambiguous(name string, found []discovery.Sighting) error {
+	e := &Error{Code: CodeAmbiguous, Text: fmt.Sprintf("%d rooms are called %s", len(found), name),
+		Hint: "say which one, by its address"}
+	for _, s := range found {
+		e.Choices = append(e.Choices, listing(s))
+	}
+	return e
+}
+
+// wrongMode is the error for a host or room that is encrypted and we are not, or
+// the reverse.
+func (n *Node) wrongMode(who string) error {
+	if n.Plaintext {
+		return &Error{Code: CodeMode, Text: who + " is encrypted, and you asked for plaintext", Hint: "leave out --plaintext"}
+	}
+	return &Error{Code: CodeMode, Text: who + " is in plaintext: anyone on the network can read and forge what is said there",
+		Hint: "if that is what you want, add --plaintext"}
+}

@@ -1,0 +1,321 @@
+package node
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"parley/discovery"
+	"parley/room"
+	"parley/tcp"
+	"parley/text"
+	"parley/transport"
+	"parley/udp"
+)
+
+const (
+	// closeLimit is how long members may take to hear that the room closes.
+	closeLimit = 3 * time.Second
+	// maxRooms of one hosting: as many as discovery announces.
+	maxRooms = 32
+)
+
+// Hosting is rooms being open on this machine. It is a [room.Hosting].
+type Hosting struct {
+	node    *Node
+	options room.HostOptions
+	rooms   []*hosted
+	udpPort uint16 // zero where that carrier is not served
+	tcpPort uint16
+
+	listener transport.Listener
+	ctx      context.Context // ends with Close
+	cancel   context.CancelFunc
+	seats    context.Context // ends when the rooms have said goodbye, or closeLimit later
+	cut      context.CancelFunc
+	work     sync.WaitGroup // connections and guests
+	changed  chan struct{}  // kicked when the number of members may have changed
+	done     chan struct{}  // closed when all has ended
+	once     sync.Once
+	err      error // why it ended by itself
+
+	mu      sync.Mutex
+	waiting map[netip.Addr]int // connections that have not said which room
+	total   int
+}
+
+// hosted is one of the rooms.
+type hosted struct {
+	*room.Host
+	release func()
+	signer  ed25519.PrivateKey // of its announcements
+}
+
+// Host opens rooms; see [Node.Open].
+func (n *Node) Host(ctx context.Context, o room.HostOptions) (room.Hosting, error) {
+	return n.Open(ctx, o)
+}
+
+// Open opens rooms on one port, announces them, and serves whoever comes, until
+// Close. Ctx bounds only the opening.
+func (n *Node) Open(ctx context.Context, o room.HostOptions) (*Hosting, error) {
+	n.start()
+	if err := checkRooms(&o); err != nil {
+		return nil, err
+	}
+	h := &Hosting{node: n, options: o, waiting: make(map[netip.Addr]int), changed: make(chan struct{}, 1), done: make(chan struct{})}
+	if err := h.makeRooms(); err != nil {
+		h.release()
+		return nil, err
+	}
+	s, err := n.listen(ctx)
+	if err != nil {
+		h.release()
+		return nil, err
+	}
+	h.ctx, h.cancel = context.WithCancel(n.ctx)
+	h.seats, h.cut = context.WithCancel(context.Background())
+	h.serve(s)
+	n.mu.Lock()
+	closed := n.closed
+	n.open[h] = true
+	n.mu.Unlock()
+	if closed {
+		h.Close()
+		return nil, net.ErrClosed
+	}
+	return h, nil
+}
+
+// checkRooms puts the rooms' names right, or says what is wrong with them.
+func checkRooms(o *room.HostOptions) error {
+	if len(o.Rooms) == 0 {
+		return &Error{Code: CodeTarget, Text: "no room to host: give it a name"}
+	}
+	if len(o.Rooms) > maxRooms {
+		return &Error{Code: CodeTarget, Text: fmt.Sprintf("%d rooms are too many for one host: %d will do", len(o.Rooms), maxRooms)}
+	}
+	names, keys := make([]string, 0, len(o.Rooms)), make(map[string]bool)
+	for _, s := range o.Rooms {
+		name, err := text.RoomName(s)
+		if err != nil {
+			return &Error{Code: CodeTarget, Text: fmt.Sprintf("%q cannot be the name of a room: %v", s, err)}
+		}
+		if key := text.RoomKey(name); keys[key] {
+			return &Error{Code: CodeTarget, Text: fmt.Sprintf("the room %s is there twice", name)}
+		} else {
+			keys[key] = true
+		}
+		names = append(names, name)
+	}
+	o.Rooms = names
+	return nil
+}
+
+func (h *Hosting) makeRooms() error {
+	n, o := h.node, h.options
+	for _, name := range o.Rooms {
+		r := &hosted{release: func() {}, Host: &room.Host{Name: name, Delivery: o.Delivery, Plaintext: n.Plaintext, Guests: o.Guests,
+			Hidden: o.Hidden, Topic: o.Topic, MaxSeats: o.MaxSeats, Burst: o.Burst, Rate: o.Rate, Logger: n.log.With("room", name)}}
+		h.rooms = append(h.rooms, r)
+		if n.Plaintext {
+			_, r.signer, _ = ed25519.GenerateKey(nil) // for this once: a plaintext room is nobody's
+			continue
+		}
+		if err := n.roomKey(r); err != nil {
+			return err
+		}
+		r.HostKey = n.Identity.Key()
+		r.signer = ed25519.NewKeyFromSeed(r.Key.Seed())
+	}
+	return nil
+}
+
+// roomKey gives r its key.
+func (n *Node) roomKey(r *hosted) (err error) {
+	if n.RoomKey == nil {
+		r.Key, err = transport.NewIdentity()
+		return err
+	}
+	key, release, err := n.RoomKey(r.Name)
+	if release != nil {
+		r.release = release
+	}
+	var unsaved *UnsavedError
+	if errors.As(err, &unsaved) && !key.IsZero() {
+		n.warn(fmt.Sprintf("the room %s will have another key next time, and links to it will not hold: %v", r.Name, err))
+		err = nil
+	}
+	r.Key = key
+	return err
+}
+
+func (h *Hosting) release() {
+	for _, r := range h.rooms {
+		r.release()
+	}
+}
+
+// serve starts everything: the carriers, the rooms, the announcements.
+func (h *Hosting) serve(s *sockets) {
+	n := h.node
+	var listeners []transport.Listener
+	if s.packets != nil {
+		h.udpPort = s.port
+		listeners = append(listeners, &udp.Endpoint{Socket: n.impaired(s.packets), Identity: n.Identity, Plaintext: n.Plaintext})
+	}
+	if s.streams != nil {
+		h.tcpPort = s.port
+		e := &tcp.Endpoint{Listener: s.streams, DialContext: n.net.DialContext, Identity: n.Identity, Plaintext: n.Plaintext}
+		if h.options.Guests && n.Guest != nil {
+			e.Guests = h.guest
+		}
+		listeners = append(listeners, e)
+	}
+	h.listener = transport.Merge(listeners...)
+	var rooms, running sync.WaitGroup
+	for _, r := range h.rooms {
+		rooms.Go(func() { h.fail(r.Run(h.ctx)) })
+	}
+	running.Go(h.accept)
+	if !n.NoDiscovery && !h.options.Hidden {
+		running.Go(h.announce)
+	}
+	running.Go(func() {
+		<-h.ctx.Done()
+		sleep(h.seats, closeLimit)
+		h.cut()
+	})
+	go func() { // ends with the hosting, which Close waits for
+		rooms.Wait()
+		h.cut()
+		running.Wait()
+		h.work.Wait()
+		h.listener.Close()
+		h.release()
+		n.mu.Lock()
+		delete(n.open, h)
+		n.mu.Unlock()
+		close(h.done)
+	}()
+}
+
+// fail ends the hosting because of err, unless it is ending already.
+func (h *Hosting) fail(err error) {
+	if err != nil && h.ctx.Err() == nil {
+		h.once.Do(func() { h.err = err })
+	}
+	h.cancel()
+}
+
+// kick has the announcements look at the rooms soon.
+func (h *Hosting) kick() {
+	select {
+	case h.changed <- struct{}{}:
+	default:
+	}
+}
+
+// announce tells the network which rooms are here.
+func (h *Hosting) announce() {
+	s := h.node.discovery()
+	s.Changed = h.changed
+	err := s.Announce(h.ctx, func() []discovery.Room {
+		list := make([]discovery.Room, 0, len(h.rooms))
+		for _, r := range h.rooms {
+			list = append(list, discovery.Room{Name: r.Name, UDP: h.udpPort, TCP: h.tcpPort, Members: r.Members(),
+				Secure: !h.node.Plaintext, Guests: h.guests(), Signer: r.signer})
+		}
+		return list
+	})
+	if err != nil {
+		h.node.warn(fmt.Sprintf("the rooms are not announced: %v", err))
+	}
+}
+
+// guests tells whether bare text clients are let in.
+func (h *Hosting) guests() bool {
+	return h.options.Guests && h.tcpPort != 0 && h.node.Guest != nil
+}
+
+// guest serves one bare text client, in the first room.
+func (h *Hosting) guest(c net.Conn) {
+	defer c.Close()
+	key, err := transport.NewIdentity()
+	if err != nil {
+		return
+	}
+	defer context.AfterFunc(h.seats, func() { c.Close() })()
+	from, _ := netip.ParseAddrPort(c.RemoteAddr().String())
+	h.node.Guest(h.seats, c, func(ctx context.Context, o room.JoinOptions) (*room.Member, error) {
+		o.Guest, o.Identity = true, key
+		return h.sit(ctx, o, transport.Peer{Key: key.Key(), Addr: from})
+	})
+}
+
+// Sit takes a seat for the host's own user, in o.Room or else the first room.
+func (h *Hosting) Sit(ctx context.Context, o room.JoinOptions) (*room.Member, error) {
+	o.Identity = h.node.identity()
+	return h.sit(ctx, o, transport.Peer{Key: o.Identity.Key()})
+}
+
+// sit takes a seat over a Pipe, on whose other end is who.
+func (h *Hosting) sit(ctx context.Context, o room.JoinOptions, who transport.Peer) (*room.Member, error) {
+	if o.Room == "" {
+		o.Room = h.rooms[0].Name
+	}
+	if o.Logger == nil {
+		o.Logger = h.node.log
+	}
+	host := transport.Peer{Key: h.node.identity().Key(), Addr: h.Addrs()[0]}
+	o.Fill = func(e *room.Event) {
+		here := h.ReadyOf(e.Room)
+		e.Addr, e.TCPAddr, e.Invite = here.Addr, here.TCPAddr, here.Invite
+	}
+	defer h.kick() // there is one more now
+	return room.Join(ctx, o, func(ctx context.Context) (transport.Conn, error) {
+		mine, theirs := transport.Pipe(who, host)
+		if !h.begin(func() { h.route(theirs) }, theirs) {
+			return nil, net.ErrClosed
+		}
+		return mine, nil
+	})
+}
+
+// begin runs f as part of the hosting, unless that has ended.
+func (h *Hosting) begin(f func(), c transport.Conn) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.ctx.Err() != nil {
+		c.Close()
+		return false
+	}
+	h.total++
+	h.waiting[netip.Addr{}]++
+	h.work.Go(f)
+	return true
+}
+
+// Wait waits until the hosting has ended, by Close or because it failed, or ctx
+// has.
+func (h *Hosting) Wait(ctx context.Context) error {
+	select {
+	case <-h.done:
+		return h.err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Close says goodbye to members and listeners, ends the rooms, and waits. It
+// takes a few seconds at most.
+func (h *Hosting) Close() error {
+	h.cancel()
+	<-h.done
+	return h.err
+}

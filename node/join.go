@@ -1,0 +1,159 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"strings"
+	"sync"
+
+	"parley/room"
+	"parley/transport"
+)
+
+// Join sits down in the room that target names, as a person types it; see
+// [Target]. What goes wrong is an [*Error], a [*room.Refused], or the end of ctx.
+func (n *Node) Join(ctx context.Context, target string, o room.JoinOptions) (*room.Member, error) {
+	n.start()
+	t, err := ParseTarget(target)
+	if err != nil {
+		return nil, &Error{Code: CodeTarget, Text: err.Error()}
+	}
+	if t.Key != (transport.Key{}) && n.Plaintext {
+		return nil, &Error{Code: CodeMode, Text: "the link asks for a room that proves its key, and plaintext proves nothing", Hint: "leave out --plaintext"}
+	}
+	p, err := n.find(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	w := &way{node: n, place: p, byName: t.Host == ""}
+	o.Room, o.Identity = p.Room, n.identity()
+	o.Trust = trust(p.Key, o.Trust)
+	o.Fill = func(e *room.Event) {
+		if at, err := netip.ParseAddrPort(e.Addr); err == nil {
+			e.Invite = Link(at, e.Room, e.Key)
+		}
+	}
+	if o.Logger == nil {
+		o.Logger = n.log
+	}
+	return room.Join(ctx, o, w.dial)
+}
+
+// identity is who we are to a room; in plaintext nobody.
+func (n *Node) identity() transport.Identity {
+	if n.Plaintext {
+		return transport.Identity{}
+	}
+	return n.Identity
+}
+
+// trust demands that a room has the key want, unless that is zero, and passes
+// then asks next.
+func trust(want transport.Key, next func(transport.Key) error) func(transport.Key) error {
+	return func(got transport.Key) error {
+		if want != (transport.Key{}) && got != want {
+			return &Error{Code: CodeKey, Text: fmt.Sprintf("the room is not the one it should be: its key is %s, not %s", got, want),
+				Hint: "somebody else may have taken the address; ask whoever hosts the room for a new link"}
+		}
+		if next != nil {
+			return next(got)
+		}
+		return nil
+	}
+}
+
+// way is how a member gets to its room, each time anew.
+type way struct {
+	node   *Node
+	byName bool // the room was found by its name, and may be found by its key
+
+	mu     sync.Mutex // Dials do overlap when a member tries a second way
+	place  place
+	failed bool // the last time nobody answered
+}
+
+// dial connects to the room, for a Member.
+func (w *way) dial(ctx context.Context) (transport.Conn, error) {
+	w.mu.Lock()
+	p, failed := w.place, w.failed
+	w.mu.Unlock()
+	if failed {
+		p = w.search(ctx, p)
+	}
+	c, err := w.node.reach(ctx, p.via)
+	w.mu.Lock()
+	w.place, w.failed = p, err != nil
+	w.mu.Unlock()
+	return c, w.node.explainDial(err, p)
+}
+
+// search finds out where the room is now. If that fails, it is where it was.
+func (w *way) search(ctx context.Context, p place) place {
+	if w.byName && p.Key != (transport.Key{}) {
+		if now, ok := w.node.findKey(ctx, p.Key); ok {
+			return now
+		}
+	}
+	if !w.byName {
+		if now, err := w.node.findHost(ctx, p.Target); err == nil {
+			return now
+		}
+	}
+	return p
+}
+
+// explainDial says for people why a host could not be reached. What the
+// network did to us stays recognisable underneath.
+func (n *Node) explainDial(err error, p place) error {
+	var refused *transport.RefusedError
+	var known *Error
+	where := whereabouts(p)
+	switch {
+	case err == nil || errors.As(err, &known) || errors.Is(err, context.Canceled):
+		return err
+	case !errors.As(err, &refused):
+		return &Error{Code: CodeUnreachable, Text: fmt.Sprintf("nobody answers at %s", where), Err: err,
+			Hint: "is the room open there? A firewall, or a Wi-Fi that keeps its guests apart, may be in the way"}
+	case refused.Reason == transport.ReasonMode:
+		return n.wrongMode("the host at " + where)
+	case refused.Reason == transport.ReasonVersion:
+		return &Error{Code: CodeVersion, Text: fmt.Sprintf("the host at %s speaks another version of parley", where), Err: err,
+			Hint: "use the same version on both computers: parley version tells"}
+	case refused.Reason == transport.ReasonFull:
+		return &Error{Code: CodeFull, Text: fmt.Sprintf("the host at %s has no place left", where), Err: err, Hint: "try again later"}
+	}
+	return &Error{Code: CodeKey, Text: fmt.Sprintf("the host at %s could not prove who it is", where), Err: err,
+		Hint: "somebody may be in between; try again, and do not type anything private"}
+}
+
+// whereabouts names the addresses that were tried.
+func whereabouts(p place) string {
+	var list []string
+	for _, t := range p.via {
+		port := t.udp
+		if port == 0 {
+			port = t.tcp
+		}
+		list = append(list, netip.AddrPortFrom(t.addr, port).String())
+	}
+	if len(list) == 0 {
+		return "any address"
+	}
+	if len(list) > 3 {
+		list = append(list[:3], "…")
+	}
+	return strings.Join(list, ", ")
+}
+
+// Undelivered tells whether err means that the network, or the host, is gone,
+// as opposed to a host that answers and refuses.
+func Undelivered(err error) bool {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code == CodeUnreachable
+	}
+	return errors.Is(err, transport.ErrLost) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}

@@ -1,0 +1,136 @@
+package node
+
+import (
+	"encoding/base64"
+	"errors"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+
+	"parley/transport"
+)
+
+func TestIdentityLasts(t *testing.T) {
+	keys := Keys{filepath.Join(t.TempDir(), "new", "dir")}
+	first, err := keys.Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := keys.Identity()
+	if err != nil || again.Key() != first.Key() {
+		t.Errorf("second time: %v, %v; want %v", again.Key(), err, first.Key())
+	}
+	info, err := os.Stat(filepath.Join(keys.Dir, "identity"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("others may read it: %v", info.Mode())
+	}
+	left, _ := filepath.Glob(filepath.Join(keys.Dir, "*"))
+	if len(left) != 1 {
+		t.Errorf("files left: %v", left)
+	}
+}
+
+func TestIdentityOfManyStartsIsOne(t *testing.T) {
+	keys := Keys{t.TempDir()}
+	const programs = 16
+	var got [programs]transport.Key
+	var running sync.WaitGroup
+	for i := range programs {
+		running.Go(func() {
+			id, err := keys.Identity()
+			if err != nil {
+				t.Error(err)
+			}
+			got[i] = id.Key()
+		})
+	}
+	running.Wait()
+	for _, k := range got {
+		if k != got[0] || k == (transport.Key{}) {
+			t.Fatalf("different identities: %v", got)
+		}
+	}
+}
+
+func TestDamagedIdentityIsKept(t *testing.T) {
+	seed := base64.StdEncoding.EncodeToString(make([]byte, 32))
+	for _, content := range []string{"", "\n", "x\n", seed[:20] + "\n", seed + "AAAA\n", "\x00\x01\x02\n"} {
+		keys := Keys{t.TempDir()}
+		path := filepath.Join(keys.Dir, "identity")
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, err := keys.Identity()
+		var e *Error
+		if !errors.As(err, &e) || e.Code != CodeKeyFile || !strings.Contains(e.Text, path) {
+			t.Errorf("content %q: %v", content, err)
+		}
+		if now, _ := os.ReadFile(path); string(now) != content {
+			t.Errorf("content %q became %q", content, now)
+		}
+	}
+}
+
+func TestIdentityWithoutNewline(t *testing.T) {
+	keys := Keys{t.TempDir()}
+	seed := make([]byte, 32)
+	os.WriteFile(filepath.Join(keys.Dir, "identity"), []byte(base64.StdEncoding.EncodeToString(seed)), 0o600)
+	id, err := keys.Identity()
+	want, _ := transport.IdentityFromSeed(seed)
+	if err != nil || id.Key() != want.Key() {
+		t.Errorf("%v, %v", id.Key(), err)
+	}
+}
+
+func TestIdentityThatCannotBeSaved(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	os.WriteFile(file, nil, 0o600)
+	id, err := Keys{filepath.Join(file, "under")}.Identity() // no directory can be there, not even for root
+	var unsaved *UnsavedError
+	if !errors.As(err, &unsaved) || id.IsZero() {
+		t.Errorf("%v, %v", id.Key(), err)
+	}
+}
+
+func TestRoomKeyIsHeld(t *testing.T) {
+	keys := Keys{t.TempDir()}
+	first, release, err := keys.Room("physics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = keys.Room("physics")
+	var e *Error
+	if !errors.As(err, &e) || e.Code != CodeHosted {
+		t.Errorf("a second host: %v", err)
+	}
+	other, releaseOther, err := keys.Room("../identity")
+	if err != nil || other.Key() == first.Key() {
+		t.Errorf("another room: %v, %v", other.Key(), err)
+	}
+	releaseOther()
+	release()
+	again, release, err := keys.Room("physics")
+	if err != nil || again.Key() != first.Key() {
+		t.Errorf("after the first host ended: %v, %v", again.Key(), err)
+	}
+	release()
+}
+
+func TestDataDir(t *testing.T) {
+	t.Setenv("XDG_DATA_HOME", filepath.Join(t.TempDir(), "xdg"))
+	dir, err := DataDir()
+	if err != nil || dir != filepath.Join(os.Getenv("XDG_DATA_HOME"), "parley") {
+		t.Errorf("%q, %v", dir, err)
+	}
+	t.Setenv("XDG_DATA_HOME", "relative")
+	t.Setenv("HOME", "/home/ana")
+	if dir, err = DataDir(); runtime.GOOS == "linux" && (err != nil || dir != "/home/ana/.local/share/parley") {
+		t.Errorf("%q, %v", dir, err)
+	}
+}

@@ -1,0 +1,203 @@
+// Package node is one machine's part in parley: it is given a network and puts
+// the rest together over it. It hosts rooms, joins them and looks for them.
+//
+//	room         what is said, in what order          knows no carrier
+//	udp, tcp     whole messages between two machines  know no room
+//	discovery    which rooms there are, and where     knows neither
+//	node         all of them over one Net
+//
+// A [Node] hosts rooms ([Node.Open]) on one port by both carriers, sends every
+// newcomer to the room its first message names, and announces the rooms. It
+// joins ([Node.Join]) by name or address, on whichever carrier answers first;
+// policy.go has the rules. A [Net] is where the sockets come from: the system's,
+// or a virtual machine's in a test, which runs the same code.
+//
+// # Ways to a host
+//
+// With Transport auto, datagrams are tried first and a stream 300 ms later, in
+// parallel, or 2 s later if a datagram has been answered, which proves the path.
+// The first handshake to end with both sides' proof of who they are wins, and
+// the other attempt is given up. A host's IPv4 addresses come before its IPv6
+// ones, and both before streams. After 10 s nobody is there. For 10 minutes the
+// carrier that worked is tried first. A member that loses its connection comes
+// back by the same rules; if it found the room by name and nobody answers any
+// more, it looks for the room's key again, for hosts may move.
+//
+// # Trust
+//
+// A link (parley://HOST:PORT/ROOM#KEY) holds the room's key, and the room must
+// prove it. So must a room that was found on the LAN: its announcement is signed
+// by the key. A host is either encrypted or plaintext, as its whole program is,
+// and neither side ever changes to the other's mode by itself.
+package node
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"parley/discovery"
+	"parley/room"
+	"parley/transport"
+	"parley/udp"
+)
+
+// A Net is where a node's sockets come from.
+type Net interface {
+	ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error)
+	Listen(ctx context.Context, network, address string) (net.Listener, error)
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+
+	// Discovery is the part that needs more than plain sockets: shared ports,
+	// broadcast, and the list of interfaces.
+	Discovery() discovery.Net
+}
+
+// A Resolver is a Net that knows the names of hosts.
+type Resolver interface {
+	LookupNetIP(ctx context.Context, network, host string) ([]netip.Addr, error)
+}
+
+// System returns the network of the machine that the program runs on.
+func System() Net { return systemNet{} }
+
+// A Node is one program's part in the network. Its fields are read at first
+// use and must not change then. It is a [room.Network].
+type Node struct {
+	Net           Net                // nil: System()
+	Identity      transport.Identity // who we are; zero: made anew, or nobody in plaintext
+	Transport     Transport          // empty: Auto
+	Plaintext     bool               // everything unencrypted; such nodes meet only each other
+	Port          uint16             // to host on, and to join where none is named; 0: 7667
+	PortExplicit  bool               // host on Port or not at all
+	Bind          netip.Addr         // the one local address to use; zero: all
+	Iface         string             // the one interface to discover on; empty: all
+	DiscoveryPort uint16             // 0: 7668
+	NoDiscovery   bool               // neither announce nor look
+	Impair        udp.Spec           // what is to befall the datagrams of rooms that we send
+	Logger        *slog.Logger       // nil: none. At debug level it hears of every use of a socket
+
+	// RoomKey gives the key of a room to be hosted and what to call when it
+	// is hosted no more. Nil: a new key each time.
+	RoomKey func(name string) (key transport.Identity, release func(), err error)
+
+	// Guest serves a bare text client, in rooms that let them in, until ctx or
+	// the client ends. It gets a seat from sit.
+	Guest func(ctx context.Context, c net.Conn, sit Sit)
+
+	// Warn is told, in words for people, what they should know. Aside is
+	// told once each what may explain why a room is not found, such as an
+	// interface that cannot be used. Nil: nobody.
+	Warn, Aside func(text string)
+
+	once    sync.Once
+	net     Net // Net, watched if somebody reads the log
+	log     *slog.Logger
+	ctx     context.Context // ends with Close
+	cancel  context.CancelFunc
+	work    sync.WaitGroup // what goes on after calls have returned
+	memory  carrierMemory
+	mu      sync.Mutex
+	closed  bool
+	dialing *dialer // of datagrams, made at first need
+	open    map[*Hosting]bool
+	told    map[string]bool // asides
+}
+
+// Sit takes a seat in a room hosted here.
+type Sit func(ctx context.Context, o room.JoinOptions) (*room.Member, error)
+
+// start makes what the zero Node lacks.
+func (n *Node) start() {
+	n.once.Do(func() {
+		n.net, n.log = n.Net, n.Logger
+		if n.net == nil {
+			n.net = System()
+		}
+		if n.log == nil {
+			n.log = slog.New(slog.DiscardHandler)
+		}
+		if n.Identity.IsZero() && !n.Plaintext {
+			n.Identity, _ = transport.NewIdentity() // its error is crypto/rand's, which has none
+		}
+		n.ctx, n.cancel = context.WithCancel(context.Background())
+		if n.log.Enabled(n.ctx, slog.LevelDebug) {
+			n.net = logged{n.net, n.log}
+		}
+		n.open, n.told = make(map[*Hosting]bool), make(map[string]bool)
+	})
+}
+
+// Close ends what the node hosts and every connection it made, and waits for
+// all of it. Members should have left before.
+func (n *Node) Close() error {
+	n.start()
+	n.mu.Lock()
+	n.closed = true
+	var hostings []*Hosting
+	for h := range n.open {
+		hostings = append(hostings, h)
+	}
+	dialing := n.dialing
+	n.mu.Unlock()
+	var errs []error
+	for _, h := range hostings {
+		errs = append(errs, h.Close())
+	}
+	n.cancel()
+	if dialing != nil {
+		errs = append(errs, dialing.close())
+	}
+	n.work.Wait()
+	return errors.Join(errs...)
+}
+
+// later runs f to its end, beside whoever called; Close waits for it.
+func (n *Node) later(f func()) { n.work.Go(f) }
+
+// carries tells whether the node uses a carrier.
+func (n *Node) carries(via Transport) bool {
+	return n.Transport == "" || n.Transport == Auto || n.Transport == via
+}
+
+// warn tells the person something.
+func (n *Node) warn(text string) {
+	n.log.Warn(text)
+	if n.Warn != nil {
+		n.Warn(text)
+	}
+}
+
+// maxAsides bounds how many asides are told apart.
+const maxAsides = 64
+
+// aside tells once what may explain why a room is not found.
+func (n *Node) aside(text string) {
+	n.mu.Lock()
+	again := n.told[text] || len(n.told) == maxAsides
+	n.told[text] = true
+	n.mu.Unlock()
+	if again {
+		return
+	}
+	n.log.Warn(text)
+	if n.Aside != nil {
+		n.Aside(text)
+	}
+}
+
+// sleep waits for d, or for the end of ctx.
+func sleep(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
+	}
+}
+
+var _ room.Network = (*Node)(nil)

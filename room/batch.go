@@ -1,0 +1,379 @@
+package room
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"time"
+
+	"parley/text"
+	"parley/transport"
+)
+
+// Roles of people.
+const (
+	roleHost   = "host"
+	roleMember = "member"
+	roleGuest  = "guest"
+)
+
+// next checks waiting commands against the committed state and returns those
+// to be stored, as one batch; nil when there is nothing to store or a batch is
+// under way. Commands that rest on one in the batch wait for the next.
+func (c *core) next(now time.Time) []*item {
+	for c.batch == nil && c.state.seq >= max(c.need, c.opening) && len(c.waiting) > 0 && !c.closing {
+		clear(c.flying)
+		var later []*item
+		held := holds{links: map[*link]bool{}, seats: map[*seat]bool{}, names: map[string]bool{}}
+		for i, it := range c.waiting {
+			if len(c.batch) >= maxBatch {
+				later = append(later, c.waiting[i:]...)
+				break
+			}
+			if it.link != nil && (it.link.ended || held.links[it.link]) {
+				if !it.link.ended {
+					later = append(later, it)
+				}
+				continue
+			}
+			if !c.check(now, it, &held) {
+				later = append(later, it)
+				if it.link != nil {
+					held.links[it.link] = true
+				}
+			}
+		}
+		c.waiting = later
+		if c.batch == nil && len(later) > 0 {
+			break // cannot be: what waits, waits for something in the batch
+		}
+	}
+	if c.batch == nil || c.asking {
+		return nil
+	}
+	c.asking = true
+	return c.batch
+}
+
+// holds are what commands of the batch are about to change.
+type holds struct {
+	links map[*link]bool
+	seats map[*seat]bool
+	names map[string]bool
+}
+
+// check decides one command: it answers it at once, or puts it into the batch,
+// or returns false to have it wait.
+func (c *core) check(now time.Time, it *item, held *holds) bool {
+	switch {
+	case it.cmd.Type == typeJoin:
+		return c.checkJoin(now, it, held)
+	case it.link == nil && it.seat == nil: // the host's own topic, unless there is one
+		if c.state.topic == "" && it.cmd.Text != "" {
+			c.put(now, it, c.newID(), nil, "", report{Type: it.cmd.Type, Text: it.cmd.Text})
+		}
+		return true
+	}
+	if it.link != nil {
+		if it.seat = it.link.seat; it.seat == nil {
+			it.link.out.control(refusal(codeProtocol, "join first"), true)
+			return true
+		}
+	}
+	if held.seats[it.seat] {
+		return false
+	}
+	if it.seat.gone {
+		return true
+	}
+	switch it.cmd.Type {
+	case typeLeave:
+		c.checkLeave(now, it, held)
+	case typeNames:
+		c.tellNames(it)
+	case typeAway:
+		c.checkAway(it)
+	default:
+		return c.checkSaid(now, it, held)
+	}
+	return true
+}
+
+// put adds an entry to the batch.
+func (c *core) put(now time.Time, it *item, id [16]byte, audience []transport.Key, words string, r report) {
+	key := c.host.HostKey
+	if it.seat != nil {
+		key = it.seat.key
+	}
+	it.entry = &Entry{Key: key, ID: id, At: now.UTC().Truncate(time.Millisecond), Audience: audience, Words: words, Body: encode(r)}
+	c.flying[entryID{key, id}] = it
+	c.batch = append(c.batch, it)
+}
+
+// checkSaid decides a message, action, whisper, nick or topic.
+func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
+	id, ok := parseID(it.cmd.ID)
+	if !ok {
+		c.fail(it, codeProtocol, "a message needs an id of 32 hex digits")
+		return true
+	}
+	if seq, ok := c.state.stored(it.seat.key, id); ok { // before anything could refuse what was accepted
+		c.accept(it, seq)
+		return true
+	}
+	if _, ok := c.flying[entryID{it.seat.key, id}]; ok {
+		return false
+	}
+	s := it.seat
+	switch Kind(it.cmd.Type) {
+	case Renamed:
+		return c.checkNick(now, it, id, held)
+	case Topic:
+		if !line(it.cmd.Text) {
+			c.fail(it, codeTooLong, fmt.Sprintf("a topic is one line of at most %d bytes without control characters", maxLine))
+			return true
+		}
+		c.put(now, it, id, nil, "", report{Type: it.cmd.Type, From: s.nick, Text: it.cmd.Text})
+		return true
+	}
+	if err := text.Valid(it.cmd.Text); err != nil {
+		c.fail(it, textCode(it.cmd.Text), err.Error()+"; your text is kept")
+		return true
+	}
+	r := report{Type: it.cmd.Type, From: s.nick, Text: it.cmd.Text}
+	var audience []transport.Key
+	if Kind(it.cmd.Type) == Whisper {
+		to, key, away := c.find(it.cmd.To)
+		switch {
+		case to == "":
+			c.fail(it, codeNoNick, fmt.Sprintf("nobody here is called %.64q; your text is kept", text.Clean(it.cmd.To)))
+			return true
+		case key == s.key && text.Key(to) == text.Key(s.nick):
+			c.fail(it, codeSelf, "that is you")
+			return true
+		}
+		r.To, audience = to, []transport.Key{s.key, key}
+		if away != "" {
+			it.link.out.control(encode(report{Type: string(Notice), Code: typeAway, Nick: to, Text: to + " is away: " + away}), false)
+		}
+	}
+	if c.host.Delivery == transport.Bare {
+		if over := len(encode(r)) + wireFront - transport.MaxBare; over > 0 {
+			c.fail(it, codeTooLong, fmt.Sprintf("this room sends bare datagrams and the message is %d bytes longer than one holds; your text is kept", over))
+			return true
+		}
+	}
+	c.put(now, it, id, audience, it.cmd.Text, r)
+	return true
+}
+
+// wireFront is the most that wireForm puts in front of a body.
+const wireFront = 112
+
+func textCode(s string) string {
+	if len(s) > text.MaxText {
+		return codeTooLong
+	}
+	return codeText
+}
+
+// find returns who is called nick.
+func (c *core) find(nick string) (name string, key transport.Key, away string) {
+	name = text.Key(nick)
+	for _, p := range c.state.names[name] {
+		if s := c.seats[p.seat]; s != nil {
+			away = s.away
+		}
+		return p.nick, p.key, away
+	}
+	for _, s := range c.quiet[name] {
+		return s.nick, s.key, s.away
+	}
+	return "", transport.Key{}, ""
+}
+
+// checkNick decides a change of name.
+func (c *core) checkNick(now time.Time, it *item, id [16]byte, held *holds) bool {
+	s := it.seat
+	nick, err := text.Nick(it.cmd.Nick)
+	if err != nil {
+		c.fail(it, codeNick, err.Error())
+		return true
+	}
+	name := text.Key(nick)
+	if held.names[name] {
+		return false
+	}
+	if !c.free(nick, s.key, s.id, s.quiet) {
+		c.refuseNick(it, nick, string(Failed))
+		return true
+	}
+	it.claim, it.owner = name, s.key.String()
+	if old := text.Key(s.nick); old != name && !c.shared(s) {
+		it.release = old
+	}
+	held.seats[s] = true
+	held.names[name] = true
+	if s.quiet { // nobody is told, so there is nothing to store
+		c.batch = append(c.batch, it)
+		return true
+	}
+	c.put(now, it, id, nil, "", report{Type: it.cmd.Type, From: s.nick, Nick: nick, Seat: s.id.String()})
+	return true
+}
+
+// shared tells whether another seat has the nick of s, too.
+func (c *core) shared(s *seat) bool {
+	name := text.Key(s.nick)
+	return len(c.state.names[name])+len(c.quiet[name]) > 1
+}
+
+// free tells whether key's seat may be called nick: if nobody is, or only
+// other seats of the same key and sharing is wanted.
+func (c *core) free(nick string, key transport.Key, id seatID, share bool) bool {
+	name := text.Key(nick)
+	for _, p := range c.state.names[name] {
+		if p.seat != id && !(p.key == key && (share || c.abandoned(p))) {
+			return false
+		}
+	}
+	for _, s := range c.quiet[name] {
+		if s.id != id && s.key != key {
+			return false
+		}
+	}
+	return true
+}
+
+// abandoned tells whether a person's connection to this host is lost.
+func (c *core) abandoned(p *person) bool {
+	s := c.seats[p.seat]
+	return s != nil && s.link == nil
+}
+
+// refuseNick says that a nick is taken, and which is free.
+func (c *core) refuseNick(it *item, nick, kind string) {
+	free := text.Suggest(nick, func(n string) bool { return !c.free(n, transport.Key{}, seatID{}, false) })
+	it.link.out.control(encode(report{Type: kind, ID: it.cmd.ID, Code: codeTaken, Nick: nick, Suggest: free,
+		Text: fmt.Sprintf("the name %q is taken: %q is free", nick, free)}), true)
+}
+
+// checkLeave decides a goodbye, or that a lost seat is given up.
+func (c *core) checkLeave(now time.Time, it *item, held *holds) {
+	s := it.seat
+	if it.link == nil && s.link != nil { // it came back
+		return
+	}
+	r := report{Type: typeLeave, Nick: s.nick, Reason: "quit", Text: it.cmd.Text, Seat: s.id.String()}
+	if it.link == nil {
+		r.Reason = "lost"
+	} else if !line(it.cmd.Text) {
+		r.Text = ""
+	}
+	it.owner = s.key.String()
+	if !c.shared(s) {
+		it.release = text.Key(s.nick)
+	}
+	held.seats[s] = true
+	if s.quiet {
+		c.remove(s, codeLeft, "goodbye")
+		if c.host.Names != nil && it.release != "" {
+			c.batch = append(c.batch, it)
+		}
+		return
+	}
+	held.names[text.Key(s.nick)] = true
+	c.put(now, it, c.newID(), nil, "", r)
+}
+
+// checkAway notes that somebody is away, or back.
+func (c *core) checkAway(it *item) {
+	if !line(it.cmd.Text) {
+		c.fail(it, codeTooLong, fmt.Sprintf("a reason is one line of at most %d bytes without control characters", maxLine))
+		return
+	}
+	it.seat.away = it.cmd.Text
+	c.accept(it, 0)
+}
+
+// tellNames answers who is here.
+func (c *core) tellNames(it *item) {
+	chunks := c.roster(it.cmd.ID)
+	for i, b := range chunks {
+		it.link.out.control(b, i == len(chunks)-1)
+	}
+}
+
+// roster returns the messages that tell who is here, by nick.
+func (c *core) roster(id string) (chunks [][]byte) {
+	all := make([]occupant, 0, len(c.state.people))
+	for _, p := range c.state.people {
+		o := occupant{Person: Person{Nick: p.nick, Transport: p.via, Role: p.role, Key: p.key, Since: p.since}, Seat: p.seat.String()}
+		if s := c.seats[p.seat]; s != nil {
+			o.Away, o.Transport = s.away, s.via
+		}
+		if c.host.Plaintext {
+			o.Key = transport.Key{} // it proves nothing
+		}
+		all = append(all, o)
+	}
+	slices.SortFunc(all, func(a, b occupant) int {
+		if d := strings.Compare(text.Key(a.Nick), text.Key(b.Nick)); d != 0 {
+			return d
+		}
+		return strings.Compare(a.Seat, b.Seat)
+	})
+	for {
+		n := min(len(all), maxPeople)
+		chunks = append(chunks, encode(report{Type: string(Members), ID: id, Seq: c.state.seq, Members: all[:n], More: n < len(all)}))
+		if all = all[n:]; len(all) == 0 {
+			return chunks
+		}
+	}
+}
+
+func (c *core) accept(it *item, seq uint64) {
+	if it.link != nil {
+		it.link.out.control(encode(report{Type: string(Accepted), ID: it.cmd.ID, Seq: seq}), true)
+	}
+}
+
+func (c *core) fail(it *item, code, words string) {
+	if it.link != nil {
+		it.link.out.control(encode(report{Type: string(Failed), ID: it.cmd.ID, Code: code, Text: words}), true)
+	}
+}
+
+// committed takes in what became of the batch.
+func (c *core) committed(now time.Time, outcomes []outcome) {
+	for i, o := range outcomes {
+		it := c.batch[i]
+		c.need = max(c.need, o.result.Seq)
+		switch {
+		case it.cmd.Type == typeJoin:
+			c.joinDone(now, it, o)
+		case it.link == nil || it.cmd.Type == typeLeave:
+			if o.err != nil && it.seat != nil && !it.seat.gone { // try again when the lingering is over once more
+				c.lose(now, it.seat)
+			}
+		case o.holder != "":
+			c.refuseNick(it, it.cmd.Nick, string(Failed))
+		case o.err != nil:
+			c.fail(it, codeNotStored, "the host could not store it: "+text.Clean(o.err.Error())+"; your text is kept")
+		case o.reused:
+			c.fail(it, codeIDUsed, "the id was used for another message; your text is kept")
+		default:
+			if it.entry == nil && Kind(it.cmd.Type) == Renamed {
+				c.unname(it.seat)
+				it.seat.nick, _ = text.Nick(it.cmd.Nick)
+				c.quiet[it.claim] = append(c.quiet[it.claim], it.seat)
+			}
+			c.accept(it, o.result.Seq)
+		}
+	}
+	c.batch, c.asking = nil, false // but flying stays until the fold has come as far
+}
+
+// everything is a seq after all others, fit for logs that count in 63 bits.
+const everything = math.MaxInt64

@@ -1,0 +1,392 @@
+package room
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"parley/text"
+	"parley/transport"
+)
+
+// Limits of a room.
+const (
+	// defaultSeats is how many seats a room has: what a hall of people with
+	// laptops fills, at about 1 MiB each when all are slow.
+	defaultSeats = 1000
+	defaultBurst = 500 // a paste of a long file
+	defaultRate  = 100 // and then as fast as anyone can read at all
+
+	// lingering is how long a lost seat is kept before its leave is said:
+	// long enough for a walk between two access points or a closed lid,
+	// short enough that nobody talks to a ghost.
+	lingering = 30 * time.Second
+
+	// undecided is how long a connection may stay without a seat, which is
+	// the time to think about another name.
+	undecided = 2 * time.Minute
+	// maxUndecided bounds such connections in a room: as many as can be
+	// waiting when everybody comes back at once.
+	maxUndecided = 1024
+	// maxTries bounds the names that one connection asks for.
+	maxTries = 50
+
+	// maxBatch bounds the entries appended at once, so that a commit is short.
+	maxBatch = 256
+	// maxReplay bounds what a join replays: it is read into memory at once.
+	maxReplay = 1000
+	// vouched is how long the room key's word for a host holds. It is long
+	// because machines without internet have no right clock.
+	vouched = 400 * 24 * time.Hour
+)
+
+// core is the host as a machine. Its inputs are methods that take the time and
+// never wait; what it has to say goes to the outboxes of links, what it wants
+// stored comes out of next, and wake tells when it wants to be woken. One
+// goroutine owns it.
+//
+// A command's way: arrived on a link, waiting (commands), checked against the
+// committed state and part of a batch (next), stored (committed), folded like
+// every writer's entries (tailed), and only from there shown. While a batch is
+// under way nothing is checked, so nothing that was checked ever has to be
+// taken back.
+type core struct {
+	host  *Host // its fields, which do not change
+	logID [16]byte
+	rand  io.Reader
+
+	state    *state
+	opening  uint64 // commands wait until the fold has reached this
+	seats    map[seatID]*seat
+	quiet    map[string][]*seat // quiet seats by name
+	links    map[*link]struct{}
+	lost     []loss  // in the order they were lost
+	newLinks []*link // without a seat, oldest first
+	waiting  []*item
+	batch    []*item           // under way
+	flying   map[entryID]*item // of batch, what is to be stored
+	asking   bool              // the batch is with the committer
+	need     uint64            // the fold must reach this before the next batch
+	receipts receipts
+	closing  bool
+	vouch    *vouch
+}
+
+// seat is a seat whose holder is, or was until lately, connected here.
+type seat struct {
+	id      seatID
+	session [16]byte
+	key     transport.Key
+	nick    string
+	via     string
+	role    string
+	away    string
+	why     string // why its connection was ended last, to be told
+	quiet   bool
+	deaf    bool
+	guest   bool
+	since   time.Time
+	born    uint64 // the log's end when it sat down
+	got     uint64 // what it has reported
+	link    *link  // nil: lost
+	lostAt  time.Time
+	gone    bool
+	bucket  bucket
+	toldAt  time.Time
+	telling bool
+}
+
+// link is one connection, seated or not.
+type link struct {
+	out   *outbox
+	peer  transport.Peer
+	since time.Time
+	seat  *seat
+	tries int
+	slow  bool // it has been told that it is read slowly
+	ended bool
+}
+
+// item is a command on its way, or something the host itself says.
+type item struct {
+	link    *link
+	seat    *seat
+	cmd     command
+	entry   *Entry // what to store, if anything
+	claim   string // the name to claim before, and for whom
+	release string // and the name to give back after
+	owner   string
+}
+
+// outcome is what became of an item.
+type outcome struct {
+	result Result
+	holder string // who else has the claimed name
+	err    error  // surely not stored
+	reused bool   // the id was used before, for another text
+}
+
+func newCore(h *Host, logID [16]byte) *core {
+	return &core{host: h, logID: logID, rand: rand.Reader, state: newState(), seats: map[seatID]*seat{},
+		quiet: map[string][]*seat{}, links: map[*link]struct{}{}, flying: map[entryID]*item{}}
+}
+
+// open tells up to which entry the log must be folded before the first command.
+func (c *core) open(upto uint64) {
+	c.opening = upto
+	c.waiting = append(c.waiting, &item{cmd: command{Type: string(Topic), Text: c.host.Topic}})
+}
+
+// attach takes in a new connection.
+func (c *core) attach(now time.Time, l *link) {
+	l.since = now
+	if c.closing || len(c.newLinks) >= maxUndecided {
+		l.ended = true
+		l.out.finish(refusal(codeFull, "the room has no seat left"))
+		return
+	}
+	c.links[l] = struct{}{}
+	c.newLinks = append(c.newLinks, l)
+}
+
+// detach takes in that a connection has ended, and why where the host ended it.
+func (c *core) detach(now time.Time, l *link, why string) {
+	l.ended = true
+	delete(c.links, l)
+	c.newLinks = slices.DeleteFunc(c.newLinks, func(o *link) bool { return o == l })
+	if s := l.seat; s != nil && s.link == l {
+		s.link, s.why = nil, why
+		c.lose(now, s)
+	}
+}
+
+// loss is a seat that lost its connection at a time. It may have come back since.
+type loss struct {
+	seat *seat
+	at   time.Time
+}
+
+// holds tells whether the seat has been lost ever since.
+func (o loss) holds() bool { return o.seat.link == nil && !o.seat.gone && o.seat.lostAt.Equal(o.at) }
+
+// lose starts the lingering of a seat.
+func (c *core) lose(now time.Time, s *seat) {
+	s.lostAt = now
+	c.lost = append(c.lost, loss{s, now})
+}
+
+// command takes in a message of a member.
+func (c *core) command(now time.Time, l *link, cmd command) {
+	if l.ended {
+		return
+	}
+	if l.seat != nil && cmd.Got > 0 {
+		c.receipts.report(now, l.seat, min(cmd.Got, c.state.seq), cmd.Missed)
+		c.speak(now)
+	}
+	switch cmd.Type {
+	case typeGot:
+		return
+	case string(Message), string(Act), string(Whisper):
+		if l.seat != nil {
+			c.pace(now, l)
+		}
+	case typeJoin:
+		if l.tries++; l.tries > maxTries {
+			l.ended = true
+			l.out.finish(refusal(codeProtocol, "too many tries"))
+			return
+		}
+	case typeLeave, string(Renamed), string(Topic), typeNames, typeAway:
+	default:
+		l.out.control(encode(report{Type: string(Failed), ID: cmd.ID, Code: codeUnknown, Text: fmt.Sprintf("this host does not know %.32q", cmd.Type)}), true)
+		return
+	}
+	c.waiting = append(c.waiting, &item{link: l, cmd: cmd})
+}
+
+// pace has the link's reader wait when its member says more than it may.
+func (c *core) pace(now time.Time, l *link) {
+	wait := l.seat.bucket.take(now, c.host.burst(), c.host.rate())
+	l.out.pause(now.Add(wait))
+	switch {
+	case wait > 0 && !l.slow:
+		l.slow = true
+		l.out.control(encode(report{Type: string(Notice), Code: codeSlow,
+			Text: fmt.Sprintf("sending slowly: this room takes %d messages a second from each of us, and nothing is lost", c.host.rate())}), false)
+	case wait == 0 && l.slow && l.seat.bucket.tokens > float64(c.host.burst())/2:
+		l.slow = false
+	}
+}
+
+// bucket is a token bucket that may go into debt by what was read already.
+type bucket struct {
+	tokens float64
+	at     time.Time
+}
+
+// take takes a token and returns how long to wait before the next.
+func (b *bucket) take(now time.Time, burst, rate int) time.Duration {
+	if b.at.IsZero() {
+		b.tokens = float64(burst)
+	} else {
+		b.tokens = min(float64(burst), b.tokens+now.Sub(b.at).Seconds()*float64(rate))
+	}
+	b.at = now
+	if b.tokens--; b.tokens >= 0 {
+		return 0
+	}
+	return time.Duration(-b.tokens / float64(rate) * float64(time.Second))
+}
+
+// tick does what is due by the clock.
+func (c *core) tick(now time.Time) {
+	for len(c.newLinks) > 0 && now.Sub(c.newLinks[0].since) >= undecided {
+		if l := c.newLinks[0]; !l.ended {
+			l.ended = true
+			l.out.finish(refusal(codeIdle, "no name was chosen in time"))
+		}
+		c.newLinks = c.newLinks[1:]
+	}
+	for len(c.lost) > 0 && (!c.lost[0].holds() || now.Sub(c.lost[0].at) >= lingering) {
+		if c.lost[0].holds() {
+			c.waiting = append(c.waiting, &item{seat: c.lost[0].seat, cmd: command{Type: typeLeave}})
+		}
+		c.lost = c.lost[1:]
+	}
+	c.speak(now)
+}
+
+// speak tells senders what has been received.
+func (c *core) speak(now time.Time) {
+	for _, t := range c.receipts.due(now) {
+		if t.to.link != nil {
+			t.to.link.out.receipts(t.triples)
+		}
+	}
+}
+
+// wake returns when tick is due next, zero for never.
+func (c *core) wake() (at time.Time) {
+	sooner := func(t time.Time) {
+		if at.IsZero() || t.Before(at) {
+			at = t
+		}
+	}
+	if len(c.newLinks) > 0 {
+		sooner(c.newLinks[0].since.Add(undecided))
+	}
+	if len(c.lost) > 0 {
+		sooner(c.lost[0].at.Add(lingering))
+	}
+	if t := c.receipts.wake(); !t.IsZero() {
+		sooner(t)
+	}
+	return at
+}
+
+// tailed folds entries, of whichever writer, and shows them.
+func (c *core) tailed(now time.Time, entries []Entry) error {
+	for _, e := range entries {
+		if e.Seq != c.state.seq+1 {
+			return fmt.Errorf("the log goes from %d to %d", c.state.seq, e.Seq)
+		}
+		f := &frame{seq: e.Seq, data: wireForm(e)}
+		r, ok := c.state.fold(e, f.data)
+		f.said = Kind(r.Type).said()
+		mine := c.flying[entryID{e.Key, e.ID}]
+		if f.said && mine != nil && mine.seat != nil && !mine.seat.gone {
+			c.receipts.track(now, e, mine.seat, c.seats)
+		}
+		for l := range c.links {
+			if s := l.seat; s != nil && !s.deaf {
+				l.out.offer(f, ok && e.Visible(s.key))
+			}
+		}
+		c.folded(now, r, mine)
+	}
+	c.speak(now)
+	return nil
+}
+
+// folded does what an entry means for the seats here, after it was shown.
+func (c *core) folded(now time.Time, r report, mine *item) {
+	id, _ := parseID(r.Seat)
+	s := c.seats[id]
+	switch Kind(r.Type) {
+	case Joined:
+		switch {
+		case mine != nil && mine.link != nil:
+			c.sit(now, mine)
+		case s != nil && !s.quiet && r.Host != c.host.id(): // it sat down at another host of this room
+			c.remove(s, codeReplaced, "the seat is used from elsewhere")
+		case s == nil && r.Host == c.host.id(): // seated by this host before it was restarted
+			c.ghost(now, c.state.people[id])
+		}
+	case Left:
+		if s != nil {
+			c.remove(s, codeLeft, "goodbye")
+		}
+	case Renamed:
+		if s != nil {
+			s.nick = r.Nick
+		}
+	}
+}
+
+// ghost makes a lost seat of a person whom a former life of this host seated.
+func (c *core) ghost(now time.Time, p *person) {
+	s := &seat{id: p.seat, key: p.key, nick: p.nick, via: p.via, role: p.role, guest: p.role == roleGuest,
+		since: p.since, born: c.state.seq, got: c.state.seq}
+	c.seats[s.id] = s
+	c.lose(now, s)
+}
+
+// remove forgets a seat and ends its connection with a last word.
+func (c *core) remove(s *seat, code, words string) {
+	s.gone = true
+	delete(c.seats, s.id)
+	if s.quiet {
+		c.unname(s)
+	}
+	c.receipts.forget(s)
+	if l := s.link; l != nil {
+		l.ended, s.link = true, nil
+		l.out.finish(encode(report{Type: typeBye, Code: code, Text: words}))
+	}
+}
+
+func (c *core) unname(s *seat) {
+	name := text.Key(s.nick)
+	if c.quiet[name] = slices.DeleteFunc(c.quiet[name], func(o *seat) bool { return o == s }); len(c.quiet[name]) == 0 {
+		delete(c.quiet, name)
+	}
+}
+
+// close ends every connection.
+func (c *core) close(now time.Time) {
+	c.closing = true
+	bye := encode(report{Type: typeBye, Code: codeClosing, Text: "the host has closed the room"})
+	for l := range c.links {
+		l.ended = true
+		l.out.finish(bye)
+	}
+}
+
+// newID draws 128 bits.
+func (c *core) newID() (id [16]byte) {
+	if _, err := io.ReadFull(c.rand, id[:]); err != nil {
+		panic("room: no randomness: " + err.Error())
+	}
+	return id
+}
+
+// refusal is the message that refuses a join.
+func refusal(code, words string) []byte {
+	return encode(report{Type: string(Failure), Code: code, Text: words})
+}
+
+func hexID(id [16]byte) string { return hex.EncodeToString(id[:]) }

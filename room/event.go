@@ -1,0 +1,168 @@
+package room
+
+import (
+	"time"
+
+	"parley/transport"
+)
+
+// Kind says what an Event tells.
+type Kind string
+
+// The kinds that a room's log holds: everybody sees them, with the same seq,
+// but for whispers, which two people see.
+const (
+	Message Kind = "message" // From said Text
+	Act     Kind = "action"  // From did Text: /me
+	Whisper Kind = "whisper" // From said Text to To alone
+	Joined  Kind = "join"    // Nick sat down
+	Left    Kind = "leave"   // Nick left; Reason is quit, lost, kicked or banned, Text a last word
+	Renamed Kind = "nick"    // From is called Nick from now on
+	Topic   Kind = "topic"   // From made Text the topic
+	Kick    Kind = "kick"    // By put Nick out
+	Ban     Kind = "ban"     // By put Nick out for good
+	Mute    Kind = "mute"    // By took the word from Nick
+	Op      Kind = "op"      // By made Nick a moderator
+	Notice  Kind = "notice"  // the host, or this very program, says Text; in the log when it has a seq
+)
+
+// The kinds that are for one member.
+const (
+	Ready     Kind = "ready"     // the first: where one sits
+	Accepted  Kind = "accepted"  // the message ID is stored as Seq
+	Delivered Kind = "delivered" // Count of Of others have received the message Seq
+	Failed    Kind = "failed"    // the message ID, Text, was not stored: Code, and Reason in words
+	Link      Kind = "link"      // State lost, resumed or switched
+	Gap       Kind = "gap"       // Count events from FromSeq on never came (bare rooms)
+	Members   Kind = "members"   // the answer to /names
+	Failure   Kind = "error"     // Code, and Text in words
+	Stats     Kind = "stats"     // the answer to /stats
+)
+
+// said tells the kinds that somebody said.
+func (k Kind) said() bool { return k == Message || k == Act || k == Whisper }
+
+// Version is that of the output schema, and of the room protocol.
+const Version = 1
+
+// An Event is one thing that a front end shows: one JSON object of the output
+// schema. Which fields mean something depends on Type.
+//
+// Text and names are valid UTF-8 without control characters (but newline and
+// tab in Text), and nothing more: a terminal shows them through text.Clean.
+type Event struct {
+	Type      Kind          `json:"type"`
+	V         int           `json:"v,omitempty"` // of a ready: Version
+	Seq       uint64        `json:"seq,omitempty"`
+	At        time.Time     `json:"at,omitzero"` // by the host's clock; order is Seq's matter
+	Room      string        `json:"room,omitempty"`
+	From      string        `json:"from,omitempty"`
+	To        string        `json:"to,omitempty"`
+	Nick      string        `json:"nick,omitempty"`
+	By        string        `json:"by,omitempty"`
+	Text      string        `json:"text,omitempty"`
+	Reason    string        `json:"reason,omitempty"`
+	Replay    bool          `json:"replay,omitempty"` // said before this member sat down
+	ID        string        `json:"id,omitempty"`     // of a message: 32 hex digits
+	Count     int           `json:"count,omitempty"`
+	Of        int           `json:"of,omitempty"`
+	FromSeq   uint64        `json:"from_seq,omitempty"`
+	State     string        `json:"state,omitempty"`
+	Role      string        `json:"role,omitempty"` // host, member or guest
+	Transport string        `json:"transport,omitempty"`
+	Why       string        `json:"why,omitempty"`
+	Code      string        `json:"code,omitempty"`
+	Suggest   string        `json:"suggest,omitempty"`
+	Rooms     []string      `json:"rooms,omitempty"`
+	Members   []Person      `json:"members,omitempty"`
+	Key       transport.Key `json:"key,omitzero"` // of a ready the room's, of a join the person's
+
+	// Of a ready. The node that made the Conn fills in the addresses.
+	Secure   bool   `json:"secure,omitempty"`
+	Guests   bool   `json:"guests,omitempty"`   // guests read this room in clear
+	Delivery string `json:"delivery,omitempty"` // how what is said travels to members
+	Kept     bool   `json:"kept,omitempty"`     // what is said outlives the host
+	Addr     string `json:"addr,omitempty"`
+	TCPAddr  string `json:"tcp_addr,omitempty"`
+	Invite   string `json:"link,omitempty"`
+
+	Stats *Counters `json:"stats,omitempty"`
+	Own   bool      `json:"-"` // this seat's own doing
+}
+
+// Counters are what /stats answers.
+type Counters struct {
+	RTT       float64 `json:"rtt_ms"`
+	Window    int     `json:"window"`
+	InFlight  int     `json:"in_flight"`
+	Sent      uint64  `json:"sent"`
+	Received  uint64  `json:"received"`
+	Lost      uint64  `json:"lost"`
+	Resent    uint64  `json:"resent"`
+	BytesOut  uint64  `json:"bytes_out"`
+	BytesIn   uint64  `json:"bytes_in"`
+	Events    uint64  `json:"events"`    // of the room, received by this member
+	Twice     uint64  `json:"twice"`     // received again and dropped
+	Missed    uint64  `json:"missed"`    // shown as gaps
+	Pending   int     `json:"pending"`   // said and not yet stored
+	Reconnect int     `json:"reconnect"` // times the seat was resumed
+}
+
+// A Person is somebody in the room.
+type Person struct {
+	Nick      string        `json:"nick"`
+	Transport string        `json:"transport"` // the carrier: udp, tcp or pipe
+	Role      string        `json:"role"`      // host, member or guest
+	Key       transport.Key `json:"key,omitzero"`
+	Away      string        `json:"away,omitempty"` // why, when away
+	Since     time.Time     `json:"since,omitzero"`
+}
+
+// MarshalJSON writes the object of the output schema. Fields that a kind
+// always has are written when they are false or zero, too.
+func (e Event) MarshalJSON() ([]byte, error) {
+	type fields Event
+	out := struct {
+		Type Kind   `json:"type"`
+		V    int    `json:"v,omitempty"`
+		Seq  uint64 `json:"seq,omitempty"`
+		At   string `json:"at,omitempty"`
+		fields
+		Text    *string   `json:"text,omitempty"`
+		Replay  *bool     `json:"replay,omitempty"`
+		Secure  *bool     `json:"secure,omitempty"`
+		Guests  *bool     `json:"guests,omitempty"`
+		Count   *int      `json:"count,omitempty"`
+		Of      *int      `json:"of,omitempty"`
+		Members *[]Person `json:"members,omitempty"`
+	}{Type: e.Type, V: e.V, Seq: e.Seq, fields: fields(e)}
+	if !e.At.IsZero() {
+		out.At = stamp(e.At)
+	}
+	if e.Text != "" || e.Type.said() || e.Type == Topic {
+		out.Text = &e.Text
+	}
+	switch e.Type {
+	case Message, Act, Whisper:
+		out.Replay = &e.Replay
+	case Ready:
+		out.Secure, out.Guests = &e.Secure, &e.Guests
+	case Delivered:
+		out.Count, out.Of = &e.Count, &e.Of
+	case Members:
+		out.Members = &e.Members
+		if e.Members == nil {
+			out.Members = &[]Person{}
+		}
+	}
+	if e.Replay {
+		out.Replay = &e.Replay
+	}
+	if e.Type != Delivered && e.Count != 0 {
+		out.Count = &e.Count
+	}
+	return encode(out), nil
+}
+
+// stamp writes a time as the wire and the output schema do.
+func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }

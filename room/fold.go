@@ -1,0 +1,124 @@
+package room
+
+import (
+	"slices"
+	"time"
+
+	"parley/text"
+	"parley/transport"
+)
+
+// recentIDs is how many ids of a sender's entries the fold remembers: twice
+// what a member may have pending. A message that comes again after it was
+// stored is recognised by them before anything could refuse it; for older ones
+// the Log does it.
+const recentIDs = 2 * maxPending
+
+// state is what the entries of the log add up to. It holds for every host of a
+// room: it knows nothing of connections.
+type state struct {
+	seq    uint64 // of the last entry folded
+	people map[seatID]*person
+	names  map[string][]*person // by text.Key of the nick
+	topic  string
+	recent map[transport.Key]*recent
+}
+
+// person is a seat that has joined, by the log.
+type person struct {
+	seat  seatID
+	nick  string
+	key   transport.Key
+	via   string
+	role  string
+	host  string // which host seated it
+	since time.Time
+}
+
+// recent is a ring of the last ids of one sender.
+type recent struct {
+	seqs map[[16]byte]uint64
+	ring [][16]byte
+	next int
+}
+
+func newState() *state {
+	return &state{people: map[seatID]*person{}, names: map[string][]*person{}, recent: map[transport.Key]*recent{}}
+}
+
+// fold takes in the next entry, which reads data on the wire, and returns what
+// it tells; ok is false for an entry that is no event of ours.
+func (s *state) fold(e Entry, data []byte) (r report, ok bool) {
+	s.seq = e.Seq
+	r, err := parseReport(data)
+	if err != nil {
+		return report{}, false
+	}
+	s.remember(e)
+	seat, _ := parseID(r.Seat)
+	p := s.people[seat]
+	switch Kind(r.Type) {
+	case Joined:
+		if p != nil {
+			s.drop(p)
+		}
+		s.add(&person{seat: seat, nick: r.Nick, key: r.Key, via: r.Transport, role: r.Role, host: r.Host, since: e.At})
+	case Left:
+		if p != nil {
+			s.drop(p)
+		}
+	case Renamed:
+		if p != nil {
+			s.drop(p)
+			p.nick = r.Nick
+			s.add(p)
+		}
+	case Topic:
+		s.topic = r.Text
+	}
+	return r, true
+}
+
+func (s *state) add(p *person) {
+	s.people[p.seat] = p
+	name := text.Key(p.nick)
+	s.names[name] = append(s.names[name], p)
+}
+
+func (s *state) drop(p *person) {
+	delete(s.people, p.seat)
+	name := text.Key(p.nick)
+	left := slices.DeleteFunc(s.names[name], func(q *person) bool { return q == p })
+	if len(left) == 0 {
+		delete(s.names, name)
+	} else {
+		s.names[name] = left
+	}
+}
+
+// remember keeps the id of what somebody said.
+func (s *state) remember(e Entry) {
+	r := s.recent[e.Key]
+	if r == nil {
+		r = &recent{seqs: map[[16]byte]uint64{}}
+		s.recent[e.Key] = r
+	}
+	if len(r.ring) < recentIDs {
+		r.ring = append(r.ring, e.ID)
+	} else {
+		delete(r.seqs, r.ring[r.next])
+		r.ring[r.next] = e.ID
+		r.next = (r.next + 1) % recentIDs
+	}
+	r.seqs[e.ID] = e.Seq
+}
+
+// stored returns the seq under which an entry is stored, if it is one of the
+// sender's last.
+func (s *state) stored(key transport.Key, id [16]byte) (uint64, bool) {
+	if r := s.recent[key]; r != nil {
+		seq, ok := r.seqs[id]
+		return seq, ok
+	}
+	return 0, false
+}

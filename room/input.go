@@ -1,0 +1,264 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"parley/text"
+)
+
+// maxUnread bounds the answers that wait because nobody calls Next.
+const maxUnread = 4 * maxEvents
+
+// Input does what a typed line says: it says it, or, if it begins with a
+// slash, does what the command says. Answers come by Next. What only a front
+// end can do is returned. An error means that nothing was done: the line is
+// to be kept, and the error shown.
+//
+//	text             said to everybody, or to whom /query named
+//	@nick text       whispered, if nick is somebody here
+//	//text           said with one slash
+//	/command …       see Commands; \quit, \clients and \clear work too
+func (m *Member) Input(ctx context.Context, line string) (Action, error) {
+	line = text.Mark(strings.TrimRight(line, "\r\n"))
+	word, rest := cut(line)
+	switch {
+	case strings.TrimSpace(line) == "":
+		return Action{}, nil
+	case strings.HasPrefix(line, "//"):
+		return Action{}, m.plainly(ctx, line[1:])
+	case strings.HasPrefix(line, "/"):
+		return m.command(ctx, word[1:], rest)
+	case slices.Contains([]string{`\quit`, `\clients`, `\clear`}, strings.ToLower(word)):
+		return m.command(ctx, word[1:], rest)
+	case strings.HasPrefix(line, "@") && rest != "":
+		if nick, here := m.present(strings.TrimRight(word[1:], ",:")); here {
+			return Action{}, m.whisperTo(ctx, nick, rest)
+		}
+	}
+	return Action{}, m.plainly(ctx, line)
+}
+
+// cut cuts the first word off.
+func cut(line string) (word, rest string) {
+	if i := strings.IndexAny(line, " \t\n"); i >= 0 {
+		return line[:i], strings.TrimLeft(line[i:], " \t")
+	}
+	return line, ""
+}
+
+// plainly says a line, to the room or in the query that is open.
+func (m *Member) plainly(ctx context.Context, line string) error {
+	m.mu.Lock()
+	to := m.query
+	m.mu.Unlock()
+	if to != "" {
+		return m.whisperTo(ctx, to, line)
+	}
+	_, err := m.Say(ctx, line)
+	return err
+}
+
+func (m *Member) whisperTo(ctx context.Context, nick, words string) error {
+	_, err := m.say(ctx, command{Type: string(Whisper), To: nick, Text: words})
+	return err
+}
+
+// present finds somebody here.
+func (m *Member) present(nick string) (string, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	key := text.Key(nick)
+	for _, p := range m.people {
+		if text.Key(p.Nick) == key {
+			return p.Nick, true
+		}
+	}
+	return "", false
+}
+
+// usage is the error of a command that lacks something.
+func usage(c Command) error {
+	return &Refused{Code: codeUsage, Text: strings.TrimSpace("it goes: /" + c.Name + " " + c.Args)}
+}
+
+// command does what a slash command says.
+func (m *Member) command(ctx context.Context, name, arg string) (Action, error) {
+	c, ok := Find(name)
+	if !ok {
+		r := &Refused{Code: codeUnknown, Text: fmt.Sprintf("Unknown command /%.32s.", text.Clean(name)), Suggest: Suggest(name)}
+		if r.Suggest != "" {
+			r.Text += " Did you mean /" + r.Suggest + "?"
+		} else {
+			r.Text += " /help lists all; //" + text.Clean(name) + " says it."
+		}
+		return Action{}, r
+	}
+	if c.Front != "" {
+		return Action{Do: c.Front, Arg: arg}, nil
+	}
+	if c.needs && strings.TrimSpace(arg) == "" {
+		return Action{}, usage(c)
+	}
+	if m.unread() {
+		return Action{}, errors.New("too many answers wait to be read")
+	}
+	return Action{}, m.perform(ctx, c, arg)
+}
+
+func (m *Member) unread() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return len(m.events) >= maxUnread
+}
+
+// perform does what is the member's to do.
+func (m *Member) perform(ctx context.Context, c Command, arg string) (err error) {
+	nick := strings.TrimPrefix(strings.TrimSpace(arg), "@")
+	switch c.Name {
+	case "help":
+		return m.help(strings.TrimPrefix(nick, "/"))
+	case "me":
+		_, err = m.say(ctx, command{Type: string(Act), Text: arg})
+	case "msg":
+		to, words := cut(nick)
+		if words == "" {
+			return usage(c)
+		}
+		err = m.whisperTo(ctx, to, words)
+	case "reply":
+		m.mu.Lock()
+		to := m.whisper
+		m.mu.Unlock()
+		if to == "" {
+			return &Refused{Code: codeUsage, Text: "nobody has whispered to you yet"}
+		}
+		err = m.whisperTo(ctx, to, arg)
+	case "nick":
+		_, err = m.send(ctx, &saying{cmd: command{Type: string(Renamed), Nick: nick}})
+	case "names":
+		_, err = m.send(ctx, &saying{cmd: command{Type: typeNames}})
+	case "whois":
+		_, err = m.send(ctx, &saying{cmd: command{Type: typeNames}, whois: nick})
+	case "away":
+		_, err = m.send(ctx, &saying{cmd: command{Type: typeAway, Text: orWord(strings.TrimSpace(arg), "away")}})
+	case "back":
+		_, err = m.send(ctx, &saying{cmd: command{Type: typeAway}})
+	case "topic":
+		if strings.TrimSpace(arg) != "" {
+			_, err = m.send(ctx, &saying{cmd: command{Type: string(Topic), Text: strings.TrimSpace(arg)}})
+			return err
+		}
+		m.answer(c, "")
+	default:
+		m.answer(c, nick)
+	}
+	return err
+}
+
+func orWord(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// help lists the commands, or explains one.
+func (m *Member) help(name string) error {
+	c, ok := Find(name)
+	var b strings.Builder
+	switch {
+	case name != "" && !ok:
+		return &Refused{Code: codeUnknown, Text: fmt.Sprintf("there is no command /%.32s", text.Clean(name)), Suggest: Suggest(name)}
+	case ok:
+		fmt.Fprintf(&b, "/%s  %s", strings.TrimSpace(c.Name+" "+c.Args), c.Help)
+		if len(c.Aliases) > 0 {
+			fmt.Fprintf(&b, "\nalso: /%s", strings.Join(c.Aliases, ", /"))
+		}
+	default:
+		for _, c := range Commands {
+			fmt.Fprintf(&b, "/%-22s %s\n", strings.TrimSpace(c.Name+" "+c.Args), c.Help)
+		}
+		fmt.Fprintf(&b, "%-23s %s\n%-23s %s", "@nick text", "whisper to nick", "//text", "say something that begins with a slash")
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.push(Event{Type: Notice, Code: "help", Text: b.String()})
+	return nil
+}
+
+// answer does what needs no host.
+func (m *Member) answer(c Command, nick string) {
+	counters := m.Stats()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	e := Event{Type: Notice}
+	switch c.Name {
+	case "topic":
+		if e.Text = "topic: " + m.topic; m.topic == "" {
+			e.Text = "there is no topic"
+		}
+	case "motd":
+		e.Text = m.motd()
+	case "stats":
+		e = Event{Type: Stats, Stats: &counters}
+		if m.conn != nil {
+			e.Transport = m.conn.Peer().Via
+		}
+	case "query":
+		if m.query = nick; nick == "" {
+			e.Text = "what you type goes to everybody"
+		} else {
+			e.Text = "what you type goes to " + nick + " alone; /query ends that"
+		}
+	case "ignore":
+		if nick == "" {
+			e.Text = m.ignoring()
+			break
+		}
+		m.ignored[text.Key(nick)] = nick
+		e.Text = nick + " is ignored: you alone see no more of what is said under this name"
+	case "unignore":
+		delete(m.ignored, text.Key(nick))
+		e.Text = nick + " is heard"
+	}
+	m.push(e)
+}
+
+func (m *Member) ignoring() string {
+	if len(m.ignored) == 0 {
+		return "you ignore nobody"
+	}
+	var names []string
+	for _, nick := range m.ignored {
+		names = append(names, nick)
+	}
+	slices.Sort(names)
+	return "you ignore " + strings.Join(names, ", ")
+}
+
+// motd tells what everybody should know about the room.
+func (m *Member) motd() string {
+	facts := []string{fmt.Sprintf("this is %s, with %d people", m.room, len(m.people))}
+	if m.topic != "" {
+		facts = append(facts, "topic: "+m.topic)
+	}
+	if m.plain {
+		facts = append(facts, "nothing here is encrypted: anyone on the network can read and forge")
+	}
+	if m.ready.Guests {
+		facts = append(facts, "guests read what is said here in clear")
+	}
+	if m.ready.Kept {
+		facts = append(facts, "what is said is kept when the host ends")
+	} else {
+		facts = append(facts, "what is said is forgotten when the host ends")
+	}
+	if m.ready.Delivery != "" && m.ready.Delivery != "ordered" {
+		facts = append(facts, "messages travel "+m.ready.Delivery)
+	}
+	return strings.Join(facts, "\n")
+}

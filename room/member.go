@@ -1,0 +1,328 @@
+package room
+
+import (
+	"cmp"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"parley/text"
+	"parley/transport"
+)
+
+const (
+	// maxPending bounds what was said and is not stored yet: what a paste or
+	// a while without the host may hold. Say waits when it is full.
+	maxPending = 256
+	// maxEvents bounds the events that wait for Next. When it is full the
+	// host is read no further, and so is not lost either.
+	maxEvents = 256
+	// farewell is how long a Leave waits for the host's goodbye.
+	farewell = 2 * time.Second
+)
+
+// JoinOptions say how to sit down in a room.
+type JoinOptions struct {
+	Room     string             // empty: the only public room there
+	Nick     string             // the name to ask for
+	Quiet    bool               // no join and leave lines; may share a nick of the same key
+	Deaf     bool               // wants to hear nothing, as one that only sends; counts for no delivery
+	Share    bool               // may share a nick that another seat of the same key holds
+	History  int                // how many events from before to replay; none if 0 or less
+	Identity transport.Identity // our own; zero in plaintext
+	Via      string             // the carrier to show; empty: what the Conn says
+	Guest    bool               // a bare text client's seat: no replay, no rights, counts for no delivery
+	Logger   *slog.Logger       // nil: none
+
+	// Ask is called when the nick is refused, and the Conn kept. It returns
+	// the next to try. Nil: Join returns the Refused.
+	Ask func(ctx context.Context, r Refused) (nick string, ok bool)
+
+	// Fill completes the ready event with what only the node knows: its
+	// addresses and the link to the room. Nil: nothing is added.
+	Fill func(ready *Event)
+
+	// Trust is called with the room's key, where the room has one, before
+	// anything the host says is believed. An error ends the join with that
+	// error. Nil: any key will do.
+	Trust func(room transport.Key) error
+}
+
+// Dial connects to the host. A Member calls it for its first connection and
+// whenever one has failed. Its error ends the Member if it is a *Refused.
+type Dial func(ctx context.Context) (transport.Conn, error)
+
+// Refused is the error of a Join that the host refused, and of Next when the
+// member was put out. Code is for programs: nick_taken, nick_invalid, no_room,
+// which_room, full, version, session, key, protocol, kicked, banned, too_long, …
+type Refused struct {
+	Code, Text, Suggest string
+	Rooms               []string // of which_room and no_room: what there is
+}
+
+// Error is the refusal in words.
+func (r *Refused) Error() string { return r.Text }
+
+// A Member is a seat in a room. It keeps its seat through any number of
+// connections, until Leave. Its methods may be called by any goroutine, and one
+// must be calling Next all the time: what is not read stops the rest, answers to
+// what was said among it.
+type Member struct {
+	o      JoinOptions
+	dial   Dial
+	ready  Event
+	cancel context.CancelFunc
+	done   chan struct{} // run has returned
+
+	mu      sync.Mutex
+	changed chan struct{} // closed at every change that somebody may wait for
+	events  []Event
+	err     error // why there will be no more
+	leaving bool
+	goodbye string // of leaving
+
+	session string
+	log     string
+	room    string
+	roomKey transport.Key
+	seat    string
+	plain   bool
+	inbox   inbox
+	replay  uint64 // events up to here were before our time
+	conn    transport.Conn
+	lost    bool // link lost was said
+	resumes int
+
+	pending  []*saying
+	next     int // of pending: the first not sent on this connection
+	left     bool
+	reported uint64    // the last seq we told the host we have
+	gotAt    time.Time // when to tell again
+
+	nick      string
+	topic     string
+	people    map[string]Person // by seat
+	peopleSeq uint64            // events up to here are in people
+	chunk     []occupant        // of a roster that is arriving
+
+	ignored map[string]string // nick by its key
+	whisper string            // who whispered to us last
+	query   string            // whom lines go to
+}
+
+// saying is a command that the host has not answered.
+type saying struct {
+	cmd   command
+	whois string // of a names command: who was asked about
+}
+
+// Join sits down. On return the welcome has been read. It calls dial once; a
+// refusal by the host is a *Refused. ctx bounds the joining alone.
+func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	m := &Member{o: o, dial: dial, done: make(chan struct{}), changed: make(chan struct{}), room: o.Room, nick: o.Nick,
+		people: map[string]Person{}, ignored: map[string]string{}}
+	a, err := m.attempt(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := m.adopt(a); err != nil {
+		a.conn.Close()
+		return nil, err
+	}
+	m.ready = m.readyEvent(a)
+	if o.Fill != nil {
+		o.Fill(&m.ready)
+	}
+	m.events = slices.Insert(m.events, 0, m.ready)
+	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	m.cancel = cancel
+	go m.run(run, a.conn)
+	return m, nil
+}
+
+func (m *Member) readyEvent(a attempt) Event {
+	peer, w := a.conn.Peer(), a.welcome
+	e := Event{Type: Ready, V: Version, Room: w.Room, Nick: w.Nick, Role: w.Role, Transport: cmp.Or(m.o.Via, peer.Via), Secure: w.Secure && peer.Secure,
+		Key: m.roomKey, Seq: w.Seq, Guests: w.Guests, Delivery: w.Delivery, Kept: w.Kept, Text: w.Topic}
+	if peer.Addr.IsValid() {
+		e.Addr = peer.Addr.String()
+	}
+	return e
+}
+
+// Ready returns the "ready" event, the first that Next gives. Its Text is the
+// room's topic.
+func (m *Member) Ready() Event { return m.ready }
+
+// fire wakes all who wait for a change. The caller holds mu.
+func (m *Member) fire() {
+	close(m.changed)
+	m.changed = make(chan struct{})
+}
+
+// await waits until ok, called with mu held, is true, and returns with mu held.
+func (m *Member) await(ctx context.Context, ok func() bool) error {
+	m.mu.Lock()
+	for !ok() {
+		changed := m.changed
+		m.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			m.mu.Lock()
+			return ctx.Err()
+		}
+		m.mu.Lock()
+	}
+	return nil
+}
+
+// Next returns the next event: those of the room once each, across all
+// connections. After the last one it returns io.EOF if we left, and a *Refused
+// if we were put out.
+func (m *Member) Next(ctx context.Context) (Event, error) {
+	err := m.await(ctx, func() bool { return len(m.events) > 0 || m.err != nil })
+	defer m.mu.Unlock()
+	switch {
+	case len(m.events) > 0:
+		e := m.events[0]
+		m.events[0] = Event{}
+		if m.events = m.events[1:]; len(m.events) == maxEvents-1 || len(m.events) == 0 {
+			m.fire()
+		}
+		return e, nil
+	case m.err != nil:
+		return Event{}, m.err
+	}
+	return Event{}, err
+}
+
+// Say sends a message to everybody. It returns as soon as the message is
+// pending, and waits while too many are. An Accepted or Failed with its id
+// follows by Next. A text the host would refuse is refused here, with a *Refused.
+func (m *Member) Say(ctx context.Context, text string) (id string, err error) {
+	return m.say(ctx, command{Type: string(Message), Text: text})
+}
+
+// say checks and queues something said.
+func (m *Member) say(ctx context.Context, cmd command) (id string, err error) {
+	if err := text.Valid(cmd.Text); err != nil {
+		return "", &Refused{Code: textCode(cmd.Text), Text: err.Error() + "; your text is kept"}
+	}
+	return m.send(ctx, &saying{cmd: cmd})
+}
+
+// send queues a command.
+func (m *Member) send(ctx context.Context, s *saying) (id string, err error) {
+	var b [16]byte
+	rand.Read(b[:])
+	s.cmd.ID = hexID(b)
+	err = m.await(ctx, func() bool { return len(m.pending) < maxPending || m.err != nil || m.leaving })
+	defer m.mu.Unlock()
+	switch {
+	case err != nil:
+		return "", err
+	case m.err != nil:
+		return "", m.err
+	case m.leaving:
+		return "", io.EOF
+	}
+	m.pending = append(m.pending, s)
+	m.fire()
+	return s.cmd.ID, nil
+}
+
+// Flush waits until nothing is pending any more. It returns an error if the
+// seat has ended with something pending.
+func (m *Member) Flush(ctx context.Context) error {
+	err := m.await(ctx, func() bool { return len(m.pending) == 0 || m.err != nil })
+	defer m.mu.Unlock()
+	switch {
+	case len(m.pending) == 0:
+		return nil
+	case err != nil:
+		return err
+	case errors.Is(m.err, io.EOF):
+		return fmt.Errorf("left with %d messages not stored: %w", len(m.pending), io.ErrUnexpectedEOF)
+	}
+	return m.err
+}
+
+// Names returns who is here, as far as events have told, by nick.
+func (m *Member) Names() []Person {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.names()
+}
+
+func (m *Member) names() []Person {
+	all := make([]Person, 0, len(m.people))
+	for _, p := range m.people {
+		all = append(all, p)
+	}
+	slices.SortFunc(all, func(a, b Person) int {
+		return cmp.Or(strings.Compare(text.Key(a.Nick), text.Key(b.Nick)), a.Since.Compare(b.Since))
+	})
+	return all
+}
+
+// Nick returns our name.
+func (m *Member) Nick() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.nick
+}
+
+// Stats returns the counters of the seat, and of its connection where it counts.
+func (m *Member) Stats() Counters {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	c := Counters{Events: m.inbox.events, Twice: m.inbox.twice, Missed: m.inbox.lost, Pending: len(m.pending), Reconnect: m.resumes}
+	if s, ok := m.conn.(transport.Statser); ok {
+		t := s.Stats()
+		c.RTT = float64(t.RTT.Microseconds()) / 1000
+		c.Window, c.InFlight = t.Window, t.InFlight
+		c.Sent, c.Received, c.Lost, c.Resent = t.Sent, t.Received, t.Lost, t.Resent
+		c.BytesOut, c.BytesIn = t.BytesOut, t.BytesIn
+	}
+	return c
+}
+
+// Leave says goodbye, with reason as a last word, and closes the connection. It
+// waits for the host to hear of it, but not long, and for everything this
+// Member has started. What is pending and not sent yet is not sent any more:
+// Flush first. Leaving again waits for the first to be done.
+func (m *Member) Leave(ctx context.Context, reason string) error {
+	m.mu.Lock()
+	if !m.leaving {
+		if !line(reason) {
+			reason = ""
+		}
+		m.leaving, m.goodbye = true, reason
+		m.fire()
+	}
+	heard := m.conn != nil
+	m.mu.Unlock()
+	if heard {
+		t := time.NewTimer(farewell)
+		defer t.Stop()
+		select {
+		case <-m.done:
+		case <-t.C:
+		case <-ctx.Done():
+		}
+	}
+	m.cancel()
+	<-m.done
+	return nil
+}

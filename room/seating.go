@@ -1,0 +1,198 @@
+package room
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"parley/text"
+	"parley/transport"
+)
+
+// checkJoin decides whether somebody may sit down.
+func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
+	l, cmd := it.link, it.cmd
+	session, known := parseID(cmd.Session)
+	switch {
+	case l.seat != nil:
+		l.out.control(refusal(codeProtocol, "seated already"), true)
+		return true
+	case cmd.V != Version:
+		return c.turnAway(l, codeVersion, fmt.Sprintf("this host speaks version %d of the room protocol and you speak %d", Version, cmd.V))
+	case cmd.Room != "" && text.RoomKey(cmd.Room) != text.RoomKey(c.host.Name):
+		return c.turnAway(l, codeNoRoom, fmt.Sprintf("there is no room %.64q here", text.Clean(cmd.Room)))
+	case cmd.Session != "" && !known:
+		return c.turnAway(l, codeProtocol, "a session is 32 hex digits")
+	}
+	if !known {
+		session = c.newID()
+	}
+	id, key := seatOf(session), c.keyFor(l, session)
+	if held.names[id.String()] {
+		return false
+	}
+	s := c.seats[id]
+	switch {
+	case s != nil && held.seats[s]:
+		return false
+	case s != nil && s.key != key:
+		return c.turnAway(l, codeSession, "this seat is another key's")
+	case s != nil:
+		s.session = session
+		c.seatLink(now, l, s, cmd, true)
+		return true
+	case len(c.seats) >= c.host.maxSeats():
+		return c.turnAway(l, codeFull, "the room has no seat left")
+	}
+	return c.checkNewcomer(now, it, held, &seat{id: id, session: session, key: key, quiet: cmd.Quiet, deaf: cmd.Deaf,
+		guest: cmd.Guest, via: viaOf(l, cmd), role: c.roleOf(l, cmd), since: now.UTC().Truncate(time.Millisecond)})
+}
+
+// checkNewcomer decides whether a new seat may have the name it asks for.
+func (c *core) checkNewcomer(now time.Time, it *item, held *holds, s *seat) bool {
+	nick, err := text.Nick(it.cmd.Nick)
+	if err != nil {
+		free := text.Suggest(it.cmd.Nick, func(n string) bool { return !c.free(n, transport.Key{}, seatID{}, false) })
+		it.link.out.control(encode(report{Type: string(Failure), Code: codeNick, Text: err.Error(), Suggest: free}), true)
+		return true
+	}
+	name := text.Key(nick)
+	if held.names[name] {
+		return false
+	}
+	share := it.cmd.Share || it.cmd.Quiet
+	if !c.free(nick, s.key, s.id, share) {
+		c.refuseNick(it, nick, string(Failure))
+		return true
+	}
+	s.nick, it.seat = nick, s
+	it.claim, it.owner = name, s.key.String()
+	held.names[name], held.names[s.id.String()], held.links[it.link] = true, true, true
+	if s.quiet {
+		c.batch = append(c.batch, it)
+		return true
+	}
+	if !share { // our own ghosts make room
+		for _, p := range c.state.names[name] {
+			if ghost := c.seats[p.seat]; p.seat != s.id && ghost != nil {
+				held.seats[ghost] = true
+				c.put(now, &item{seat: ghost, cmd: command{Type: typeLeave}}, c.newID(), nil, "",
+					report{Type: typeLeave, Nick: p.nick, Reason: "lost", Seat: p.seat.String()})
+			}
+		}
+	}
+	c.put(now, it, c.newID(), nil, "", report{Type: typeJoin, Nick: nick, Seat: s.id.String(), Host: c.host.id(),
+		Transport: s.via, Role: s.role, Key: s.key})
+	return true
+}
+
+// turnAway refuses a join for good.
+func (c *core) turnAway(l *link, code, words string) bool {
+	l.ended = true
+	l.out.finish(refusal(code, words))
+	return true
+}
+
+// keyFor returns the key that names a seat: the proved one, or one made of
+// the seat's secret.
+func (c *core) keyFor(l *link, session [16]byte) transport.Key {
+	if c.host.Plaintext || l.peer.Key == (transport.Key{}) {
+		return keyOf(session)
+	}
+	return l.peer.Key
+}
+
+// viaOf returns the carrier to show. Only a pipe, which ends in this program,
+// may speak for another.
+func viaOf(l *link, cmd command) string {
+	if l.peer.Via == "pipe" && line(cmd.Transport) && cmd.Transport != "" {
+		return cmd.Transport
+	}
+	return l.peer.Via
+}
+
+func (c *core) roleOf(l *link, cmd command) string {
+	switch {
+	case cmd.Guest:
+		return roleGuest
+	case l.peer.Via == "pipe" && (l.peer.Key == c.host.HostKey || c.host.Plaintext):
+		return roleHost
+	}
+	return roleMember
+}
+
+// joinDone takes in what became of a join that was checked. Where it was
+// stored, the fold seats the newcomer.
+func (c *core) joinDone(now time.Time, it *item, o outcome) {
+	switch {
+	case o.holder != "" && !it.link.ended:
+		c.refuseNick(it, it.seat.nick, string(Failure))
+	case o.err != nil && !it.link.ended:
+		it.link.out.control(refusal(codeNotStored, "the host cannot store anything now: "+text.Clean(o.err.Error())), true)
+	case o.holder == "" && o.err == nil && it.seat.quiet:
+		name := text.Key(it.seat.nick)
+		c.quiet[name] = append(c.quiet[name], it.seat)
+		c.sit(now, it)
+	}
+}
+
+// sit gives a newcomer its seat.
+func (c *core) sit(now time.Time, it *item) {
+	s := it.seat
+	if old := c.seats[s.id]; old != nil { // it sat at another host, too
+		c.remove(old, codeReplaced, "the seat is used from elsewhere")
+	}
+	c.seats[s.id] = s
+	s.born, s.got = c.state.seq, c.state.seq
+	if it.link.ended {
+		c.lose(now, s)
+		return
+	}
+	c.seatLink(now, it.link, s, it.cmd, false)
+}
+
+// seatLink connects a seat, in place of the connection it may have, and
+// welcomes its holder.
+func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bool) {
+	if old := s.link; old != nil {
+		old.ended = true
+		old.out.finish(encode(report{Type: typeBye, Code: codeReplaced, Text: "the seat has another connection now"}))
+	}
+	l.seat, s.link, s.via = s, l, viaOf(l, cmd)
+	c.newLinks = slices.DeleteFunc(c.newLinks, func(o *link) bool { return o == l })
+	h := c.host
+	w := report{Type: typeWelcome, V: Version, Room: h.Name, Nick: s.nick, Role: s.role, Log: hexID(c.logID), Session: hexID(s.session),
+		Seat: s.id.String(), Seq: c.state.seq, Resumed: resumed, Delivery: h.Delivery.String(), Secure: !h.Plaintext, Guests: h.Guests,
+		Topic: c.state.topic, Why: s.why, Vouch: c.voucher(now)}
+	if k, ok := h.Log.(Keeper); ok {
+		w.Kept = k.Kept()
+	}
+	st := &start{welcome: w, roster: c.roster(""), viewer: s.key, head: c.state.seq, deaf: s.deaf, after: c.state.seq}
+	switch {
+	case s.deaf:
+	case cmd.Log == w.Log && cmd.Seq <= c.state.seq:
+		st.after = cmd.Seq
+	case cmd.Log == "":
+		if !resumed && !s.quiet {
+			st.after-- // its own join
+		}
+		if !s.guest {
+			st.history = max(0, min(cmd.History, maxReplay))
+		}
+	}
+	s.why = ""
+	l.out.start(st)
+}
+
+// voucher returns the room key's word for our connections' key.
+func (c *core) voucher(now time.Time) *vouch {
+	h := c.host
+	if h.Key.IsZero() || h.Plaintext {
+		return nil
+	}
+	if c.vouch == nil || now.Add(vouched/2).Unix() > c.vouch.Until {
+		until := now.Add(vouched).Unix()
+		c.vouch = &vouch{Key: h.Key.Key(), Until: until, Sig: h.Key.Sign(vouchText(h.HostKey, until))}
+	}
+	return c.vouch
+}

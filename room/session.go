@@ -1,0 +1,438 @@
+package room
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"parley/transport"
+)
+
+const (
+	firstBackoff = 500 * time.Millisecond
+	lastBackoff  = 30 * time.Second
+	// attemptTime bounds one try to come back: dialling and joining.
+	attemptTime = 10 * time.Second
+	// silence is how long a host may owe an answer before another connection
+	// is tried beside the one that is silent, and silenceEvery how often we look.
+	silence      = 3 * time.Second
+	silenceEvery = 250 * time.Millisecond
+	// gotEvery is how often the host learns what we have received.
+	gotEvery = 200 * time.Millisecond
+)
+
+// attempt is a connection on which the host has welcomed us.
+type attempt struct {
+	conn    transport.Conn
+	welcome report
+	roster  []occupant
+	early   []report // events that overtook the welcome on another lane
+	asked   uint64   // the events we said we have
+	roomKey transport.Key
+	err     error
+}
+
+// ending is why a connection ended, by the host's own word.
+type ending struct{ code, text string }
+
+func (e *ending) Error() string { return e.text }
+
+// attempt dials and joins.
+func (m *Member) attempt(ctx context.Context) (a attempt, err error) {
+	c, err := m.dial(ctx)
+	if err != nil {
+		return a, err
+	}
+	if a, err = m.join(ctx, c); err != nil {
+		c.Close()
+	}
+	return a, err
+}
+
+// join asks for our seat, until the host gives it or nobody knows another name.
+func (m *Member) join(ctx context.Context, c transport.Conn) (a attempt, err error) {
+	m.mu.Lock()
+	cmd := command{Type: typeJoin, V: Version, Room: m.room, Nick: m.nick, Session: m.session, Log: m.log, Seq: m.inbox.done,
+		History: max(0, m.o.History), Quiet: m.o.Quiet, Deaf: m.o.Deaf, Share: m.o.Share, Guest: m.o.Guest, Transport: m.o.Via}
+	m.mu.Unlock()
+	for {
+		if err := c.Send(ctx, encode(cmd)); err != nil {
+			return a, err
+		}
+		a, err = m.welcomed(ctx, c)
+		a.asked = cmd.Seq
+		var r *Refused
+		if !errors.As(err, &r) || r.Code != codeTaken && r.Code != codeNick || m.o.Ask == nil {
+			return a, err
+		}
+		nick, ok := m.o.Ask(ctx, *r)
+		if !ok {
+			return a, err
+		}
+		cmd.Nick = nick
+	}
+}
+
+// welcomed waits for the answer to a join.
+func (m *Member) welcomed(ctx context.Context, c transport.Conn) (a attempt, err error) {
+	a.conn = c
+	for {
+		msg, err := c.Receive(ctx)
+		if errors.Is(err, io.EOF) {
+			err = fmt.Errorf("the host hung up: %w", io.ErrUnexpectedEOF)
+		}
+		if err != nil {
+			return a, err
+		}
+		r, err := parseReport(msg)
+		if err != nil {
+			return a, err
+		}
+		switch {
+		case r.Type == typeWelcome:
+			if a.roomKey, err = m.vet(r, c.Peer()); err != nil {
+				return a, err
+			}
+			a.welcome = r
+		case r.Type == string(Members) && a.welcome.Type != "":
+			if a.roster = append(a.roster, r.Members...); !r.More {
+				return a, nil
+			}
+		case Kind(r.Type).said() && r.Seq > 0 && len(a.early) < maxAhead:
+			a.early = append(a.early, r)
+		case r.Type == string(Failure) || r.Type == typeBye:
+			return a, &Refused{Code: r.Code, Text: r.Text, Suggest: r.Suggest, Rooms: r.Rooms}
+		}
+	}
+}
+
+// vet checks a welcome, and returns the key that the room goes by.
+func (m *Member) vet(w report, peer transport.Peer) (transport.Key, error) {
+	if _, ok := parseID(w.Session); !ok || w.V != Version {
+		return transport.Key{}, &Refused{Code: codeVersion, Text: fmt.Sprintf("the host speaks version %d of the room protocol", w.V)}
+	}
+	key := peer.Key
+	if !w.Secure && peer.Via == "pipe" { // a plaintext room of this very program
+		key = transport.Key{}
+	}
+	if w.Vouch != nil && key != (transport.Key{}) {
+		if !w.Vouch.check(peer.Key, time.Now()) {
+			return key, &Refused{Code: codeKey, Text: "the room's key does not vouch for this host"}
+		}
+		key = w.Vouch.Key
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.session != "" && key != m.roomKey {
+		return key, &Refused{Code: codeKey, Text: "the room has another key than before: somebody may be posing as its host"}
+	}
+	if m.o.Trust != nil && m.session == "" && key != (transport.Key{}) {
+		return key, m.o.Trust(key)
+	}
+	return key, nil
+}
+
+// adopt makes a connection ours.
+func (m *Member) adopt(a attempt) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	w := a.welcome
+	known := m.session != "" && m.log == w.Log && a.asked == w.After
+	if m.session != "" && !known {
+		m.push(Event{Type: Notice, Code: codeNewLog, Text: "the room's record is another one: what follows does not go on from what is above"})
+	}
+	if !known {
+		m.replay = w.Seq
+	}
+	m.inbox.begin(w.After, laneOf(w.Lane), !known)
+	m.conn, m.next, m.left, m.chunk = a.conn, 0, false, nil
+	m.session, m.log, m.room, m.seat, m.nick = w.Session, w.Log, w.Room, w.Seat, w.Nick
+	m.roomKey, m.plain, m.topic = a.roomKey, !w.Secure, w.Topic
+	m.reported, m.gotAt = 0, time.Now().Add(gotEvery)
+	m.seated(a.roster, w.Seq)
+	m.fire()
+	for i := range a.early {
+		if err := m.take(time.Now(), &a.early[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func laneOf(s string) transport.Delivery {
+	for _, d := range []transport.Delivery{transport.Unordered, transport.Bare} {
+		if d.String() == s {
+			return d
+		}
+	}
+	return transport.Ordered
+}
+
+// run keeps us seated, connection after connection.
+func (m *Member) run(ctx context.Context, c transport.Conn) {
+	defer close(m.done)
+	var closing sync.WaitGroup
+	err := error(nil)
+	for c != nil {
+		c, err = m.converse(ctx, c, &closing)
+	}
+	m.mu.Lock()
+	m.conn = nil
+	if m.err = err; err == nil {
+		m.err = io.EOF
+	}
+	m.fire()
+	m.mu.Unlock()
+	closing.Wait()
+}
+
+// talk is one connection being used.
+type talk struct {
+	conn   transport.Conn
+	cancel context.CancelFunc
+	failed chan error // of the reader
+	both   sync.WaitGroup
+}
+
+// begin starts to read and to write.
+func (m *Member) begin(ctx context.Context, c transport.Conn) *talk {
+	ctx, cancel := context.WithCancel(ctx)
+	t := &talk{conn: c, cancel: cancel, failed: make(chan error, 1)}
+	t.both.Go(func() { t.failed <- m.receive(ctx, c) })
+	t.both.Go(func() { m.transmit(ctx, c) })
+	return t
+}
+
+// end stops using the connection; what is sent may yet be delivered.
+func (t *talk) end(closing *sync.WaitGroup) {
+	t.cancel()
+	t.both.Wait()
+	closing.Go(func() { t.conn.Close() })
+}
+
+// converse uses a connection until it has failed and another has taken its
+// place, which is returned, or until there is to be none.
+func (m *Member) converse(ctx context.Context, c transport.Conn, closing *sync.WaitGroup) (next transport.Conn, err error) {
+	t := m.begin(ctx, c)
+	ended := false
+	end := func() {
+		if !ended {
+			t.end(closing)
+		}
+		ended = true
+	}
+	defer end()
+	var r redial
+	defer r.stop(closing)
+	look := time.NewTicker(silenceEvery)
+	defer look.Stop()
+	stats, counts := c.(transport.Statser)
+	if !counts {
+		look.Stop()
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, nil
+		case err := <-t.failed:
+			if final, stop := m.finished(err); stop {
+				return nil, final
+			}
+			end()
+			m.lostLink(c, err.Error())
+			m.hungUp(c)
+			if r.result == nil {
+				r.start(ctx, m, firstBackoff)
+			}
+		case <-look.C:
+			switch silent := stats.Stats().Silent; {
+			case ended:
+			case silent >= silence && r.result == nil:
+				m.lostLink(c, fmt.Sprintf("%s silent for %d s", c.Peer().Via, silent/time.Second))
+				r.start(ctx, m, 0)
+			case silent < silenceEvery && r.result != nil: // it speaks again
+				r.stop(closing)
+				m.resumedLink(c, "it speaks again")
+			}
+		case a := <-r.result:
+			r.cancel()
+			r.result = nil
+			switch {
+			case a.err != nil && ctx.Err() != nil:
+				return nil, nil
+			case a.err != nil:
+				return nil, a.err
+			}
+			end()
+			if err := m.adopt(a); err != nil {
+				closing.Go(func() { a.conn.Close() })
+				m.hungUp(a.conn)
+				r.start(ctx, m, firstBackoff)
+				continue
+			}
+			m.resumedLink(a.conn, a.welcome.Why)
+			return a.conn, nil
+		}
+	}
+}
+
+// finished tells whether there is no use in coming back after err.
+func (m *Member) finished(err error) (final error, stop bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var e *ending
+	switch {
+	case m.leaving:
+		return nil, true
+	case errors.As(err, &e) && e.code != codeClosing && e.code != codeReplaced && e.code != codeTooSlow && e.code != codeLeft:
+		return &Refused{Code: e.code, Text: e.text}, true
+	}
+	return nil, false
+}
+
+func (m *Member) lostLink(c transport.Conn, why string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !m.lost {
+		m.lost = true
+		m.push(Event{Type: Link, State: "lost", Transport: c.Peer().Via, Why: why})
+	}
+}
+
+// hungUp notes that there is no connection now.
+func (m *Member) hungUp(c transport.Conn) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.conn == c {
+		m.conn = nil
+	}
+}
+
+func (m *Member) resumedLink(c transport.Conn, why string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.lost = false
+	m.resumes++
+	m.push(Event{Type: Link, State: "resumed", Transport: cmp.Or(m.o.Via, c.Peer().Via), Why: why})
+}
+
+// redial tries to come back beside whatever else is going on.
+type redial struct {
+	cancel context.CancelFunc
+	result chan attempt // gets one, with a connection or the error that ends all trying
+}
+
+func (r *redial) start(ctx context.Context, m *Member, wait time.Duration) {
+	ctx, r.cancel = context.WithCancel(ctx)
+	result := make(chan attempt, 1)
+	r.result = result
+	go func() { result <- m.comeBack(ctx, wait) }()
+}
+
+// stop ends the trying, and lets go of what it came to in the last moment.
+func (r *redial) stop(closing *sync.WaitGroup) {
+	if r.result == nil {
+		return
+	}
+	r.cancel()
+	if a := <-r.result; a.err == nil {
+		closing.Go(func() { a.conn.Close() })
+	}
+	r.result = nil
+}
+
+// comeBack dials until the host has welcomed us, or will not.
+func (m *Member) comeBack(ctx context.Context, wait time.Duration) attempt {
+	for backoff := firstBackoff; ; backoff = min(2*backoff, lastBackoff) {
+		if wait > 0 {
+			if err := sleep(ctx, wait/2+rand.N(wait)); err != nil {
+				return attempt{err: err}
+			}
+		}
+		once, cancel := context.WithTimeout(ctx, attemptTime)
+		a, err := m.attempt(once)
+		cancel()
+		var refused *Refused
+		switch {
+		case err == nil:
+			return a
+		case ctx.Err() != nil:
+			return attempt{err: ctx.Err()}
+		case errors.As(err, &refused) && !passing(refused.Code):
+			return attempt{err: refused}
+		}
+		m.o.Logger.Debug("could not come back", "room", m.room, "err", err)
+		wait = backoff
+	}
+}
+
+// passing tells whether a refusal may be over when we ask again.
+func passing(code string) bool {
+	switch code {
+	case codeFull, codeNoRoom, codeWhich, codeNotStored, codeIdle, codeClosing, codeReplaced, codeTooSlow:
+		return true
+	}
+	return false
+}
+
+// receive takes in what the host sends, while Next keeps up.
+func (m *Member) receive(ctx context.Context, c transport.Conn) error {
+	for {
+		msg, err := c.Receive(ctx)
+		switch {
+		case errors.Is(err, io.EOF), errors.Is(err, net.ErrClosed):
+			return errors.New("the host hung up")
+		case err != nil:
+			return err
+		}
+		r, err := parseReport(msg)
+		if err != nil {
+			return err
+		}
+		err = m.await(ctx, func() bool { return len(m.events) < maxEvents || m.leaving })
+		if err == nil {
+			err = m.take(time.Now(), &r)
+		}
+		m.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// transmit sends what is pending, and what we have received.
+func (m *Member) transmit(ctx context.Context, c transport.Conn) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for {
+		m.mu.Lock()
+		now := time.Now()
+		m.showGaps(now)
+		cmd, ok := m.outgoing(now)
+		changed, at := m.changed, m.wake()
+		m.mu.Unlock()
+		if ok {
+			if err := c.Send(ctx, encode(cmd)); err != nil {
+				return // the reader finds out, too
+			}
+			continue
+		}
+		var due <-chan time.Time
+		if !at.IsZero() {
+			timer.Reset(at.Sub(now))
+			due = timer.C
+		}
+		select {
+		case <-changed:
+		case <-due:
+		case <-ctx.Done():
+			return
+		}
+	}
+}

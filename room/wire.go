@@ -1,0 +1,310 @@
+package room
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+	"unicode/utf8"
+
+	"parley/text"
+	"parley/transport"
+)
+
+// Bounds of the room protocol.
+const (
+	maxWire  = 16 << 10 // bytes of a room message: 4,096 of text written in \u escapes, and room to spare
+	maxLine  = 400      // bytes of a topic, a reason, a last word: what fits a line or four of a terminal
+	maxRooms = 64       // names in an answer to which_room
+
+	// maxRunes bounds the ranges of missed events in one report.
+	maxRuns = 64
+	// maxTriples bounds the counts in one delivered message.
+	maxTriples = 100
+	// maxPeople is how many people one members message lists: 40 with the
+	// longest of nicks and reasons stay under maxWire.
+	maxPeople = 20
+)
+
+// Types of messages besides those of events.
+const (
+	typeJoin    = "join"
+	typeWelcome = "welcome"
+	typeLeave   = "leave"
+	typeGot     = "got"
+	typeNames   = "names"
+	typeAway    = "away"
+	typeSkip    = "skip"
+	typeUpto    = "upto"
+	typeBye     = "bye"
+)
+
+// Reasons why a host refuses or ends something.
+const (
+	codeTaken     = "nick_taken"
+	codeNick      = "nick_invalid"
+	codeNoRoom    = "no_room"
+	codeWhich     = "which_room"
+	codeFull      = "full"
+	codeVersion   = "version"
+	codeSession   = "session"
+	codeKey       = "key"
+	codeProtocol  = "protocol"
+	codeTooLong   = "too_long"
+	codeText      = "bad_text"
+	codeNoNick    = "no_nick"
+	codeSelf      = "self"
+	codeNotStored = "not_stored"
+	codeIDUsed    = "id_used"
+	codeUnknown   = "unknown_command"
+	codeUsage     = "usage"
+	codeSlow      = "slow"     // a notice: the host reads us slowly
+	codeTooSlow   = "too_slow" // a bye: we read the host too slowly
+	codeClosing   = "closing"
+	codeReplaced  = "replaced"
+	codeLeft      = "left"
+	codeIdle      = "idle"
+	codeNewLog    = "new_log"
+)
+
+// command is a message from member to host.
+type command struct {
+	Type string `json:"type"`
+	ID   string `json:"id,omitempty"`
+	To   string `json:"to,omitempty"`
+	Nick string `json:"nick,omitempty"`
+	Text string `json:"text,omitempty"`
+
+	// Of a got, and of any command: what has been received.
+	Got    uint64      `json:"got,omitempty"`
+	Missed [][2]uint64 `json:"missed,omitempty"`
+
+	// Of a join.
+	V         int    `json:"v,omitempty"`
+	Room      string `json:"room,omitempty"`
+	Session   string `json:"session,omitempty"`
+	Log       string `json:"log,omitempty"`
+	Seq       uint64 `json:"seq,omitempty"`
+	History   int    `json:"history,omitempty"`
+	Quiet     bool   `json:"quiet,omitempty"`
+	Deaf      bool   `json:"deaf,omitempty"`
+	Share     bool   `json:"share,omitempty"`
+	Guest     bool   `json:"guest,omitempty"`
+	Transport string `json:"transport,omitempty"`
+}
+
+// report is a message from host to member: an event, or an answer.
+type report struct {
+	Type      string        `json:"type"`
+	Seq       uint64        `json:"seq,omitempty"`
+	At        time.Time     `json:"at,omitzero"`
+	ID        string        `json:"id,omitempty"`
+	From      string        `json:"from,omitempty"`
+	To        string        `json:"to,omitempty"`
+	Nick      string        `json:"nick,omitempty"`
+	By        string        `json:"by,omitempty"`
+	Text      string        `json:"text,omitempty"`
+	Reason    string        `json:"reason,omitempty"`
+	Seat      string        `json:"seat,omitempty"`
+	Host      string        `json:"host,omitempty"`
+	Transport string        `json:"transport,omitempty"`
+	Role      string        `json:"role,omitempty"`
+	Key       transport.Key `json:"key,omitzero"`
+
+	FromSeq   uint64      `json:"from_seq,omitempty"`
+	Count     uint64      `json:"count,omitempty"`
+	Delivered [][3]uint64 `json:"delivered,omitempty"`
+	Code      string      `json:"code,omitempty"`
+	Suggest   string      `json:"suggest,omitempty"`
+	Rooms     []string    `json:"rooms,omitempty"`
+	Members   []occupant  `json:"members,omitempty"`
+	More      bool        `json:"more,omitempty"`
+
+	// Of a welcome.
+	V        int    `json:"v,omitempty"`
+	Room     string `json:"room,omitempty"`
+	Log      string `json:"log,omitempty"`
+	Session  string `json:"session,omitempty"`
+	After    uint64 `json:"after,omitempty"`
+	Resumed  bool   `json:"resumed,omitempty"`
+	Delivery string `json:"delivery,omitempty"`
+	Lane     string `json:"lane,omitempty"`
+	Secure   bool   `json:"secure,omitempty"`
+	Guests   bool   `json:"guests,omitempty"`
+	Kept     bool   `json:"kept,omitempty"`
+	Topic    string `json:"topic,omitempty"`
+	Why      string `json:"why,omitempty"`
+	Vouch    *vouch `json:"vouch,omitempty"`
+}
+
+// occupant is a Person with the public name of the seat.
+type occupant struct {
+	Person
+	Seat string `json:"seat,omitempty"`
+}
+
+// vouch is the room key's word for a host's key.
+type vouch struct {
+	Key   transport.Key `json:"key"`
+	Until int64         `json:"until"` // seconds since 1970
+	Sig   []byte        `json:"sig"`
+}
+
+// vouchText is what the room's key signs.
+func vouchText(host transport.Key, until int64) []byte {
+	b := append([]byte("parley vouch 1\n"), host[:]...)
+	return append(b, fmt.Sprintf("\n%d", until)...)
+}
+
+// check tells whether the room's key vouches for host at the time now.
+func (v *vouch) check(host transport.Key, now time.Time) bool {
+	return now.Unix() < v.Until && v.Key.Verify(vouchText(host, v.Until), v.Sig)
+}
+
+// encode writes a message.
+func encode(v any) []byte {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false) // a page never sees it, and < would take six bytes
+	if err := e.Encode(v); err != nil {
+		panic("room: " + err.Error()) // of our own structs
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n"))
+}
+
+var errWire = errors.New("not a room message")
+
+// decode reads a message into a command or a report. Fields it does not know
+// are passed over.
+func decode(msg []byte, into any) error {
+	if len(msg) > maxWire || !utf8.Valid(msg) {
+		return errWire
+	}
+	if err := json.Unmarshal(msg, into); err != nil {
+		return fmt.Errorf("%w: %v", errWire, err)
+	}
+	return nil
+}
+
+// parseCommand reads a message from a member.
+func parseCommand(msg []byte) (c command, err error) {
+	if err := decode(msg, &c); err != nil {
+		return command{}, err
+	}
+	if c.Type == "" || len(c.Missed) > maxRuns {
+		return command{}, errWire
+	}
+	return c, nil
+}
+
+// parseReport reads a message from a host.
+func parseReport(msg []byte) (r report, err error) {
+	if err := decode(msg, &r); err != nil {
+		return report{}, err
+	}
+	if r.Type == "" || len(r.Delivered) > maxTriples || len(r.Members) > maxPeople || len(r.Rooms) > maxRooms {
+		return report{}, errWire
+	}
+	return r, nil
+}
+
+// ParseJoin returns the room that a connection's first message asks for:
+// empty means the only one there.
+func ParseJoin(first []byte) (roomName string, err error) {
+	c, err := parseCommand(first)
+	if err != nil || c.Type != typeJoin {
+		return "", errWire
+	}
+	if c.Room == "" {
+		return "", nil
+	}
+	return text.RoomName(c.Room)
+}
+
+// WhichRoom is the answer to a join that names no room where there are several.
+func WhichRoom(rooms []string) []byte {
+	return encode(report{Type: string(Failure), Code: codeWhich, Rooms: rooms[:min(len(rooms), maxRooms)],
+		Text: "there are several rooms here: name one"})
+}
+
+// NoRoom is the answer to a join for a room that is not here. rooms are those
+// that may be told.
+func NoRoom(name string, rooms []string) []byte {
+	return encode(report{Type: string(Failure), Code: codeNoRoom, Rooms: rooms[:min(len(rooms), maxRooms)],
+		Text: fmt.Sprintf("there is no room %q here", name)})
+}
+
+// wireForm returns the message that tells of an entry: its body with the
+// number, the time and the id, which the body does not hold, in front.
+func wireForm(e Entry) []byte {
+	if len(e.Body) < 3 || e.Body[0] != '{' {
+		return nil
+	}
+	b := make([]byte, 0, len(e.Body)+112)
+	b = append(b, `{"seq":`...)
+	b = strconv.AppendUint(b, e.Seq, 10)
+	b = append(b, `,"at":"`...)
+	b = append(b, stamp(e.At)...)
+	b = append(b, `","id":"`...)
+	b = hex.AppendEncode(b, e.ID[:])
+	b = append(b, `",`...)
+	return append(b, e.Body[1:]...)
+}
+
+// eventForm is wireForm, and nil for what is not an event.
+func eventForm(e Entry) []byte {
+	data := wireForm(e)
+	if _, err := parseReport(data); err != nil {
+		return nil
+	}
+	return data
+}
+
+// Event returns the event that an entry holds, as a member would show it.
+func (e Entry) Event() (Event, error) {
+	r, err := parseReport(wireForm(e))
+	return r.event(), err
+}
+
+// event returns the event that r tells of.
+func (r *report) event() Event {
+	return Event{Type: Kind(r.Type), Seq: r.Seq, At: r.At, From: r.From, To: r.To, Nick: r.Nick, By: r.By, Text: r.Text,
+		Reason: r.Reason, ID: r.ID, Role: r.Role, Transport: r.Transport, Key: r.Key, Code: r.Code, Suggest: r.Suggest}
+}
+
+// seatID names a seat in public: a hash of its secret.
+type seatID [16]byte
+
+func (id seatID) String() string { return hex.EncodeToString(id[:]) }
+
+// seatOf returns the public name of the seat with the given secret.
+func seatOf(session [16]byte) seatID {
+	sum := sha256.Sum256(append([]byte("parley seat 1\n"), session[:]...))
+	return seatID(sum[:16])
+}
+
+// keyOf returns the key under which a seat's entries are stored when its
+// holder has none that is proved.
+func keyOf(session [16]byte) transport.Key {
+	return sha256.Sum256(append([]byte("parley seat key 1\n"), session[:]...))
+}
+
+// parseID reads 32 hex digits.
+func parseID(s string) (id [16]byte, ok bool) {
+	if len(s) != 32 {
+		return id, false
+	}
+	n, err := hex.Decode(id[:], []byte(s))
+	return id, err == nil && n == 16
+}
+
+// line tells whether s is fit to be a topic, a reason or a last word.
+func line(s string) bool {
+	return len(s) <= maxLine && utf8.ValidString(s) &&
+		!slices.ContainsFunc([]rune(s), func(r rune) bool { return r < 0x20 || 0x7f <= r && r < 0xa0 })
+}

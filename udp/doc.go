@@ -1,0 +1,161 @@
+// Package udp carries messages over datagrams: it makes a network that loses,
+// repeats and reorders look like one that does not, and shows what that takes.
+//
+// An [Endpoint] turns one socket into any number of [Conn]s. This comment is
+// the protocol: from it alone one can write another implementation, and in
+// plaintext mode that takes a page of Python.
+//
+// # A conversation
+//
+//	member                              host
+//	  HELLO, 1200 bytes ───────────────►       who are you, at that address?
+//	        ◄─────────────── RETRY, token      whoever reads this is there
+//	secure:
+//	  SHAKE(token, DTLS) ◄─────────────►       DTLS 1.2; both learn one secret
+//	  packet 0: key and signature ─────►       the first packet confirms the keys
+//	        ◄───── packet 0: key and signature
+//	plaintext:
+//	  HELLO with the token ────────────►
+//	        ◄─────────────── ACCEPT, 1200 bytes
+//	  packet 0: PING ──────────────────►       the host counts on us from now on
+//	both:
+//	  packets with messages ◄──────────►       numbered, acknowledged, sent again
+//	  CLOSE ◄──────────────────────────►
+//
+// All integers are big-endian. Every datagram begins with a byte that tells its
+// type, and names the conversation by an id of 8 random bytes that the member
+// chose; to whom it belongs is decided by the id, not by the address. What is
+// malformed, unknown or unexpected is dropped without an answer.
+//
+// # Before there are keys
+//
+//	HELLO   0x01  version 1, mode 1, id 8, token 20, zeros up to 1200 bytes
+//	RETRY   0x02  id 8, token 20
+//	REFUSE  0x03  id 8, reason 1
+//	ACCEPT  0x04  id 8, zeros up to 1200 bytes
+//	SHAKE   0x05  id 8, token 20, a DTLS datagram
+//
+// The version is 1. The mode is 1 for secure, 2 for plaintext. The token of the
+// first HELLO is zero. The host answers it with RETRY and keeps nothing: the
+// token is a MAC over the member's address and port, the id, version and mode,
+// and the time; it is good for 10 seconds. So nobody makes the host remember,
+// compute or send more than he sends himself, in another's name. A HELLO of
+// another version or mode is answered with REFUSE and the reason: 1 version,
+// 2 mode, 3 full, 4 key.
+//
+// The member sends HELLO again after 50 ms, 100 ms and so on up to 800 ms until
+// an answer comes. A REFUSE holds only if no RETRY follows within 150 ms, since
+// whoever sees the wire can forge both. HELLO and ACCEPT are 1200 bytes long to
+// prove that the path carries that much; whoever sends packets pads those that
+// ask for an acknowledgement to 1200 bytes until the first was acknowledged.
+//
+// In secure mode the member then begins a DTLS handshake in SHAKE datagrams.
+// It puts the token into each; the host leaves that field zero. The host opens
+// a candidate for a SHAKE with a good token, within the limits of limiter.
+// Only one cipher suite, extended master secret, and handshake messages that
+// are not in fragments are let through (filter.go). When it has finished, each
+// side exports two secrets (RFC 5705, no context, 32 bytes): "EXPORTER-parley
+// keys", from which the packet keys come (crypt.go: the HKDF schedule), and
+// "EXPORTER-parley-cb", the binding that the proof of identity signs. DTLS
+// carries no data: its connection is dropped at that moment. The host answers
+// a repeated last flight of the member with its own last flight again.
+//
+// The member speaks first. The host sends no packet before it has opened one.
+// The first message of each side in the ordered lane is its proof of identity,
+// 96 bytes, see [transport.Identity.Proof]; in plaintext there is none.
+//
+// # Packets
+//
+//	offset size
+//	     0    1  0x40 sealed or 0x50 plaintext; 0x02 more from the host; 0x01 more in odd key phases
+//	     1    8  id
+//	     9    4  the low 32 bits of the packet number
+//	    13       payload, then 16 bytes of AES-128-GCM tag, or 4 of CRC-32C
+//
+// Sealed, the payload is encrypted and the 13 bytes before it are
+// authenticated; in plaintext the CRC (Castagnoli, big-endian) is of
+// everything before it. Each direction numbers its packets from 0, and a number
+// is never used again: what is sent again goes into a new packet. The receiver
+// takes the number that has these low bits and is nearest to the one after the
+// largest it has seen. A packet that came before is dropped. The payload is
+// frames, at least one; numbers in them are QUIC's variable-length integers
+// (RFC 9000, section 16):
+//
+//	0x00 PADDING
+//	0x01 PING
+//	0x02 ACK        largest, delay, count, first; count times: gap, length
+//	0x03 CREDIT     limit
+//	0x04 CHALLENGE  8 bytes
+//	0x05 RESPONSE   the same 8 bytes
+//	0x06 CLOSE      code, 1 byte
+//	0x10 MESSAGE    number, length, bytes             a whole message, ordered lane
+//	0x11 FRAGMENT   number, total, offset, length, bytes   a part of one
+//	0x12 MESSAGE    as 0x10, unordered lane
+//	0x13 FRAGMENT   as 0x11, unordered lane
+//	0x14 BARE       length, bytes
+//
+// A frame of another type, or one that does not fit, breaks the protocol: the
+// receiver answers CLOSE with code 1.
+//
+// ACK acknowledges packets: those from largest-first to largest, and then, going
+// down, after gap+1 that are missing, length+1 more, count times; at most 32
+// times. delay is the time in microseconds between the arrival of the largest
+// and this ACK. Every second packet that holds more than ACK and PADDING is
+// acknowledged at once, as is one that comes out of order; any other within
+// 2 ms.
+//
+// # Messages
+//
+// A message is 1 to 65,536 bytes. Each lane of each direction numbers its
+// messages from 0. The ordered lane hands them out in that order, the unordered
+// lane each when it is whole, and both exactly once; a BARE message stands in
+// no lane, is at most 1100 bytes, comes in one datagram or not at all, and is
+// never sent again. Parts of a message may overlap and come in any order.
+//
+// A message of n bytes costs n+32. The sender may begin messages, of both lanes
+// together, up to the cost that the peer's last CREDIT names, 262,144 at first.
+// The receiver sends a larger limit as its messages are taken.
+//
+// # Loss
+//
+// A packet is lost when one sent 3 or more later was acknowledged, or one sent
+// later was and 9/8 of a round trip has passed (RFC 9002, section 6.1); both
+// figures grow when a packet declared lost turns up after all. What it carried
+// and is still wanted goes into the next packets, whole or in parts.
+//
+// If nothing was heard of the newest packet for 2 round trips, or one and four
+// times its deviation, but at least 3 ms, a probe is sent: a packet that carries
+// the oldest bytes not yet acknowledged, whatever the window says. The second
+// probe waits as long, each later one twice as long as the one before, up to
+// a second; from the fourth on each is sent twice. RFC 9002 would wait longer:
+// its figures are for a path through the world, these for a LAN, where a reply
+// takes a fifth of a millisecond and a lost last message is what people notice.
+//
+// The window is NewReno's, but never under 32 packets: what a few dozen
+// messages need must flow however bad the radio is (congestion.go).
+//
+// # Staying and going
+//
+// After 15 s without a word from the peer, PING. After 30 s without a word
+// the Conn is lost. A peer whose packets come from another address is sent a
+// CHALLENGE there; it has moved when the RESPONSE comes from there, and not
+// before, since anybody may copy a packet and send it from elsewhere.
+//
+// Close waits until everything accepted is acknowledged, then sends CLOSE with
+// code 0 until that is acknowledged. Other codes: 1 the peer broke the
+// protocol, 2 not everything could be delivered, 16 and more: refused, with the
+// reason of REFUSE more.
+//
+// # The code
+//
+// A link (link.go) is the conversation as a machine: a datagram and the time
+// in, datagrams and the next wake-up time out. It has no socket, no clock, no
+// goroutine. recovery.go finds out what was lost, lane.go puts messages
+// together, input.go and output.go take packets apart and build them. A Conn is
+// a link behind a mutex. The Endpoint moves the datagrams of all its links
+// with two goroutines: one reads, one sends and keeps the time.
+//
+// pion/dtls is used by keys.go alone. Admission (admit.go, hello.go) and the
+// flow of handshake datagrams (flow.go, filter.go) stand between it and the
+// network.
+package udp

@@ -1,0 +1,5 @@
+//go:build slow
+
+package udp
+
+const seeds = 500
