@@ -109,8 +109,9 @@ func (l *link) frames(payload []byte, from netip.AddrPort, now instant) bool {
 				return false
 			}
 		case t == frameBare:
-			if b := r.take(r.varint()); !r.bad && len(b) > 0 && l.stage == open && l.waiting+cost(len(b)) <= window {
-				l.deliver(b)
+			if b := r.take(r.varint()); !r.bad && len(b) > 0 && l.stage == open && l.bareWaiting+cost(len(b)) <= window {
+				l.store(b, bareMark)
+				l.bareWaiting += cost(len(b))
 			}
 		default:
 			return false
@@ -127,13 +128,20 @@ func (l *link) onPiece(p piece) bool {
 	return ok && l.waiting+l.in[0].held+l.in[1].held <= 2*window
 }
 
-// deliver queues a message for Receive.
+// deliver queues a message of a lane for Receive.
 func (l *link) deliver(msg []byte) {
+	l.store(msg, 0)
+	l.waiting += cost(len(msg))
+}
+
+// bareMark is added to the length of a bare message in link.ready.
+const bareMark = 1 << 31
+
+func (l *link) store(msg []byte, mark uint32) {
 	var head [4]byte
-	binary.BigEndian.PutUint32(head[:], uint32(len(msg)))
+	binary.BigEndian.PutUint32(head[:], uint32(len(msg))|mark)
 	l.ready.push(head[:])
 	l.ready.push(msg)
-	l.waiting += cost(len(msg))
 }
 
 func (l *link) onClose(code byte, now instant) {

@@ -122,9 +122,11 @@ type link struct {
 	in      [2]inLane
 	ready   store  // messages to be received, each behind its length
 	scratch []byte // the message received last
-	waiting int    // cost of ready
-	taken   int    // cost of messages received
+	waiting int    // cost of ready, but for the bare messages
+	taken   int    // cost of messages received, but for those
 	granted int    // what we let the peer begin
+
+	bareWaiting int // cost of the bare messages in ready: nobody gave credit for them
 
 	stats transport.Stats
 }
@@ -212,15 +214,19 @@ func (l *link) pop(b []byte) (msg []byte, ok bool) {
 	}
 	var head [4]byte
 	l.ready.read(l.ready.head, head[:])
-	n := int(binary.BigEndian.Uint32(head[:]))
+	n := int(binary.BigEndian.Uint32(head[:]) &^ bareMark)
 	if cap(b) < n {
 		b = make([]byte, n)
 	}
 	b = b[:n]
 	l.ready.read(l.ready.head+4, b)
 	l.ready.drop(l.ready.head + 4 + uint64(n))
-	l.waiting -= cost(n)
-	l.taken += cost(n)
+	if head[0] != 0 {
+		l.bareWaiting -= cost(n)
+	} else {
+		l.waiting -= cost(n)
+		l.taken += cost(n)
+	}
 	return b, true
 }
 

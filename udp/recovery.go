@@ -9,6 +9,7 @@ const (
 	mostProbe     = 1 * second       // longest
 	patience      = 2                // probes at the same distance, before it doubles each time
 	doubleAfter   = 3                // probes in a row, after which each is sent twice
+	mostCopied    = 64               // pieces that are sent twice
 	leastReorder  = 3                // packets that may overtake one before it counts as lost
 	mostReorder   = 64
 	granularity   = 1 * millisecond
@@ -271,8 +272,9 @@ func (l *link) probe() {
 			size += l.requeue(i)
 		}
 	}
-	if copies == 2 && l.resend.len() > 0 { // the same again, in a datagram of its own
-		n := l.resend.len()
+	// The same again, in a datagram of its own. Where more is waiting, the
+	// second datagram carries other bytes: copies of copies have no bound.
+	if n := l.resend.len(); copies == 2 && n > 0 && n <= mostCopied {
 		l.resend.push(ref{})
 		for i := range n {
 			l.resend.push(*l.resend.at(i))
