@@ -35,6 +35,9 @@ var errNoNames = errors.New("this network has no names")
 // again when it changes or vanishes.
 func (n *Node) Rooms(ctx context.Context, heard func(room.Listing)) error {
 	n.start()
+	if err := n.checkBind(); err != nil {
+		return err
+	}
 	h := holder{heard: heard, held: make(map[transport.Key]*time.Timer)}
 	defer h.close()
 	return n.browse(ctx, h.hear)
@@ -104,7 +107,7 @@ func (n *Node) browse(ctx context.Context, heard func(discovery.Sighting)) error
 }
 
 func (n *Node) discovery() *discovery.Service {
-	s := &discovery.Service{Net: n.net.Discovery(), Port: n.discoveryPort(), Warn: n.aside}
+	s := &discovery.Service{Net: n.net.Discovery(), Port: n.discoveryPort(), Warn: n.aside, Debug: func(text string) { n.log.Debug(text) }}
 	if n.Iface != "" {
 		s.Ifaces = []string{n.Iface}
 	}

@@ -253,7 +253,7 @@ func (h *Hosting) guest(c net.Conn) {
 	defer context.AfterFunc(h.seats, func() { c.Close() })()
 	from, _ := netip.ParseAddrPort(c.RemoteAddr().String())
 	h.node.Guest(h.seats, c, func(ctx context.Context, o room.JoinOptions) (*room.Member, error) {
-		o.Guest, o.Identity = true, key
+		o.Guest, o.Identity, o.Via = true, key, "tcp"
 		return h.sit(ctx, o, transport.Peer{Key: key.Key(), Addr: from})
 	})
 }

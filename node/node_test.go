@@ -364,3 +364,25 @@ func wantCode(t *testing.T, err error, code, what string) *Error {
 	}
 	return e
 }
+
+// An address that is not this machine's is said to be none, rather than that
+// nobody answers.
+func TestBindElsewhere(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.open(w.node("10.0.0.1"), "physics")
+		n := w.node("10.0.0.2", func(n *Node) { n.Bind = netip.MustParseAddr("10.9.9.9") })
+		_, err := n.Join(w.Context(), "10.0.0.1", room.JoinOptions{Nick: "ben"})
+		for _, err := range []error{err, n.Rooms(w.Context(), func(room.Listing) {})} {
+			var e *Error
+			if !errors.As(err, &e) || e.Code != CodeSocket || !strings.Contains(e.Text, "10.9.9.9") {
+				w.Errorf("%v", err)
+			}
+		}
+		n = w.node("10.0.0.3", func(n *Node) { n.Bind = netip.MustParseAddr("10.0.0.3") })
+		if m, err := n.Join(w.Context(), "10.0.0.1", room.JoinOptions{Nick: "cyn"}); err != nil {
+			w.Error(err)
+		} else {
+			m.Leave(w.Context(), "")
+		}
+	})
+}

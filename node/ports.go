@@ -104,13 +104,38 @@ func (n *Node) explain(err error, port uint16) error {
 		return &Error{Code: CodePort, Text: fmt.Sprintf("port %d is taken by %s", port, by),
 			Hint: "leave out --port to use the next free one, or choose another", Err: err}
 	case errors.Is(err, errNotOurs):
-		return &Error{Code: CodeSocket, Text: fmt.Sprintf("this computer does not have the address %s", n.Bind),
-			Hint: "leave out --bind to use every address", Err: err}
+		return n.notOurs(err)
 	case errors.Is(err, errForbidden):
 		return &Error{Code: CodeSocket, Text: fmt.Sprintf("you may not use port %d", port),
 			Hint: "choose a --port above 1023", Err: err}
 	}
 	return &Error{Code: CodeSocket, Text: err.Error(), Err: err}
+}
+
+// notOurs is the error for a Bind that this machine does not have.
+func (n *Node) notOurs(err error) error {
+	return &Error{Code: CodeSocket, Text: fmt.Sprintf("this computer does not have the address %s", n.Bind),
+		Hint: "leave out --bind to use every address", Err: err}
+}
+
+// checkBind finds a Bind that nothing could be sent from before it looks as if
+// nobody answered.
+func (n *Node) checkBind() error {
+	if !n.Bind.IsValid() || n.Bind.IsUnspecified() || n.Bind.IsLoopback() {
+		return nil
+	}
+	interfaces, err := n.net.Discovery().Interfaces()
+	if err != nil {
+		return nil // who cannot look cannot tell
+	}
+	for _, i := range interfaces {
+		for _, p := range i.Prefixes {
+			if p.Addr().Unmap().WithZone("") == n.Bind.Unmap().WithZone("") {
+				return nil
+			}
+		}
+	}
+	return n.notOurs(nil)
 }
 
 // discoveryPort is the one that rooms are announced on.

@@ -146,7 +146,7 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 		return true
 	}
 	if err := text.Valid(it.cmd.Text); err != nil {
-		c.fail(it, textCode(it.cmd.Text), err.Error()+"; your text is kept")
+		c.fail(it, textCode(it.cmd.Text), err.Error())
 		return true
 	}
 	r := report{Type: it.cmd.Type, From: s.nick, Text: it.cmd.Text}
@@ -155,7 +155,7 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 		to, key, away := c.find(it.cmd.To)
 		switch {
 		case to == "":
-			c.fail(it, codeNoNick, fmt.Sprintf("nobody here is called %.64q; your text is kept", text.Clean(it.cmd.To)))
+			c.fail(it, codeNoNick, fmt.Sprintf("nobody here is called %.64q", text.Clean(it.cmd.To)))
 			return true
 		case key == s.key && text.Key(to) == text.Key(s.nick):
 			c.fail(it, codeSelf, "that is you")
@@ -168,7 +168,7 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 	}
 	if c.host.Delivery == transport.Bare {
 		if over := len(encode(r)) + wireFront - transport.MaxBare; over > 0 {
-			c.fail(it, codeTooLong, fmt.Sprintf("this room sends bare datagrams and the message is %d bytes longer than one holds; your text is kept", over))
+			c.fail(it, codeTooLong, fmt.Sprintf("this room sends bare datagrams and the message is %d bytes longer than one holds", over))
 			return true
 		}
 	}
@@ -176,7 +176,7 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 	return true
 }
 
-const idUsed = "the id was used for another message; your text is kept"
+const idUsed = "the id was used for another message"
 
 // wireFront is the most that wireForm puts in front of a body.
 const wireFront = 112
@@ -379,7 +379,7 @@ func (c *core) committed(now time.Time, outcomes []outcome) {
 		case o.holder != "":
 			c.refuseNick(it, it.cmd.Nick, string(Failed))
 		case o.err != nil:
-			c.fail(it, codeNotStored, "the host could not store it: "+text.Clean(o.err.Error())+"; your text is kept")
+			c.fail(it, codeNotStored, "the host could not store it: "+text.Clean(o.err.Error()))
 		case o.reused:
 			c.fail(it, codeIDUsed, idUsed)
 		default:

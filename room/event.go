@@ -123,11 +123,12 @@ type Person struct {
 func (e Event) MarshalJSON() ([]byte, error) {
 	type fields Event
 	out := struct {
-		Type Kind   `json:"type"`
-		V    int    `json:"v,omitempty"`
-		Seq  uint64 `json:"seq,omitempty"`
-		At   string `json:"at,omitempty"`
+		Type Kind    `json:"type"`
+		V    int     `json:"v,omitempty"`
+		Seq  *uint64 `json:"seq,omitempty"`
+		At   string  `json:"at,omitempty"`
 		fields
+		Nick    *string   `json:"nick,omitempty"`
 		Text    *string   `json:"text,omitempty"`
 		Replay  *bool     `json:"replay,omitempty"`
 		Secure  *bool     `json:"secure,omitempty"`
@@ -135,7 +136,13 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		Count   *int      `json:"count,omitempty"`
 		Of      *int      `json:"of,omitempty"`
 		Members *[]Person `json:"members,omitempty"`
-	}{Type: e.Type, V: e.V, Seq: e.Seq, fields: fields(e)}
+	}{Type: e.Type, V: e.V, fields: fields(e)}
+	if e.Seq != 0 || e.Type == Ready {
+		out.Seq = &e.Seq
+	}
+	if e.Nick != "" || e.Type == Ready {
+		out.Nick = &e.Nick // empty where the host has no seat
+	}
 	if !e.At.IsZero() {
 		out.At = stamp(e.At)
 	}

@@ -217,7 +217,7 @@ func (m *Member) Say(ctx context.Context, text string) (id string, err error) {
 // say checks and queues something said.
 func (m *Member) say(ctx context.Context, cmd command) (id string, err error) {
 	if err := text.Valid(cmd.Text); err != nil {
-		return "", &Refused{Code: textCode(cmd.Text), Text: err.Error() + "; your text is kept"}
+		return "", &Refused{Code: textCode(cmd.Text), Text: err.Error()}
 	}
 	return m.send(ctx, &saying{cmd: cmd})
 }

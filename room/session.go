@@ -144,7 +144,7 @@ func (m *Member) adopt(a attempt) error {
 	w := a.welcome
 	known := m.session != "" && m.log == w.Log && a.asked == w.After
 	if m.session != "" && !known {
-		m.push(Event{Type: Notice, Code: codeNewLog, Text: "the room's record is another one: what follows does not go on from what is above"})
+		m.push(Event{Type: Notice, Code: codeNewLog, Text: "the room has been opened anew: its host does not have what is above"})
 	}
 	if !known {
 		m.replay = w.Seq
