@@ -1,0 +1,5 @@
+//go:build slow
+
+package node
+
+const runs = 20
