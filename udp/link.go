@@ -275,11 +275,11 @@ func (l *link) tick(now instant) {
 	}
 }
 
-// excuse lets time go by that is not the peer's fault: we did not run.
+// excuse makes up for time in which we did not run: that is no silence of the
+// peer's, though he may have given us up meanwhile.
 func (l *link) excuse(late, now instant) {
-	for _, at := range []*instant{&l.heard, &l.answered, &l.flyingSince} {
-		*at = min(now, max(*at+late, now-deadAfter+graceAfter))
-	}
+	l.heard = max(l.heard, now-deadAfter+graceAfter)
+	l.answered, l.flyingSince = min(now, l.answered+late), min(now, l.flyingSince+late)
 }
 
 // deadAt is when the peer counts as gone: not heard for long, or heard without
@@ -298,7 +298,7 @@ func (l *link) wake(now instant) instant {
 		return never
 	}
 	at := min(l.deadAt(), l.ends, l.ackBy, l.lossAt, l.probeAt())
-	if l.flying == 0 {
+	if l.flying == 0 && !l.mute {
 		at = min(at, l.heard+keepalive)
 	}
 	if l.path.addr.IsValid() {

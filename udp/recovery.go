@@ -46,16 +46,13 @@ type sentPacket struct {
 type rttEstimate struct{ smoothed, variance, least, latest instant }
 
 func (r *rttEstimate) sample(latest, delay instant) {
-	latest = max(latest, microsecond)
+	latest = max(latest-min(delay, ackDelay), microsecond)
 	r.latest = latest
 	if r.least == 0 {
 		*r = rttEstimate{latest, latest / 2, latest, latest}
 		return
 	}
 	r.least = min(r.least, latest)
-	if latest-min(delay, ackDelay) >= r.least {
-		latest -= min(delay, ackDelay)
-	}
 	r.variance += (abs(r.smoothed-latest) - r.variance) / 4
 	r.smoothed += (latest - r.smoothed) / 8
 }

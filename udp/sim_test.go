@@ -153,8 +153,8 @@ func (s *sim) arrive(wait instant, end int, from netip.AddrPort, b []byte) {
 // run lets time pass until the given moment, or until the condition holds.
 func (s *sim) run(until instant, done func() bool) bool {
 	for steps := 0; ; steps++ {
-		if steps == 20_000_000 {
-			s.t.Fatalf("at %v: no end", duration(s.now))
+		if steps == 2_000_000 {
+			s.t.Fatalf("at %v: no end; next %v and %v", duration(s.now), duration(s.due[0]), duration(s.due[1]))
 		}
 		if done != nil && done() {
 			return true
