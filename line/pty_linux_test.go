@@ -246,3 +246,27 @@ func TestTerminalEnds(t *testing.T) {
 		})
 	}
 }
+
+// What is being typed fits the terminal again after it has become narrower.
+func TestResizedTerminal(t *testing.T) {
+	master, slave := openPTY(t, 80)
+	var g glass
+	go g.watch(master)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, Options{In: slave, Out: slave, Terminal: true}, newFake(), nil) }()
+	g.sees(t, ">")
+	typed := strings.Repeat("0123456789", 5)
+	master.WriteString(typed)
+	g.sees(t, "> "+typed)
+	if err := control(master, func(fd int) {
+		unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 20})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	g.sees(t, "> "+typed[len(typed)-17:])
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,6 +14,7 @@ import (
 
 	"parley/room"
 	"parley/text"
+	"parley/transport"
 )
 
 // bench is a Run in virtual time.
@@ -84,7 +86,7 @@ func TestPipeOfObjects(t *testing.T) {
 		synctest.Wait()
 		keys.Close()
 		b.wait(nil)
-		b.expect("Out", b.out, `{"type":"ready","v":1,"seq":41,"room":"physics","nick":"ana","role":"member","transport":"udp","secure":true,"guests":false}
+		b.expect("Out", b.out, `{"type":"ready","v":1,"seq":41,"nick":"ana","room":"physics","role":"member","transport":"udp","secure":true,"guests":false}
 {"type":"message","seq":42,"at":"2026-11-22T12:00:00.000Z","from":"ben","text":"a\u009bb\n","replay":false}
 {"type":"join","seq":43,"at":"2026-11-22T12:00:00.000Z","nick":"cyn"}
 {"type":"members","members":[]}
@@ -304,5 +306,48 @@ func TestScreenKeepsLinesApart(t *testing.T) {
 	s.ring()
 	if err := s.flush(); err != nil || out.String() != "a\n\a" || talk.String() != "b\n" {
 		t.Errorf("got %q and %q, %v", &out, &talk, err)
+	}
+}
+
+// crowdedNet is a network where rooms change while they are listed.
+type crowdedNet struct{ room.Network }
+
+func (crowdedNet) Rooms(_ context.Context, heard func(room.Listing)) error {
+	addr := netip.MustParseAddr("10.0.0.5")
+	for n := range 3 {
+		heard(room.Listing{Room: "physics", Key: transport.Key{1}, Addr: addr, UDP: 7667, Secure: true, Members: n})
+	}
+	heard(room.Listing{Room: "physics", Key: transport.Key{2}, Addr: addr, UDP: 7668, Secure: true})
+	heard(room.Listing{Room: "maths", Key: transport.Key{3}, Gone: true})
+	return nil
+}
+
+// /list shows a room once, whatever happens in it meanwhile.
+func TestListIsWithoutRepeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out buffer
+		if err := run(t.Context(), Options{In: strings.NewReader("/list\n"), Out: &out}, newFake(), crowdedNet{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.String(); got != "physics  0 here  10.0.0.5:7667\nphysics  0 here  10.0.0.5:7668\n" {
+			t.Errorf("listed:\n%s", got)
+		}
+	})
+}
+
+func TestGreeting(t *testing.T) {
+	for _, c := range []struct {
+		ready room.Event
+		want  string
+	}{
+		{room.Event{Room: "physics", Nick: "ana", Role: "host", Transport: "pipe", Secure: true, Addr: "10.0.0.5:7667"}, "you are hosting physics as ana, encrypted"},
+		{room.Event{Room: "physics", Nick: "ben", Role: "member", Transport: "tcp", Secure: true, Guests: true, Text: "optics"},
+			"you are ben in physics over tcp, encrypted, but guests read this room in clear|the topic is: optics"},
+		{room.Event{Room: "physics", Nick: "ben", Role: "member", Transport: "udp"},
+			"you are ben in physics over udp, in plaintext: anyone on this network can read and forge what is said"},
+	} {
+		if got := strings.Join(greeting(c.ready), "|"); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
 	}
 }

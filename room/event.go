@@ -127,8 +127,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		V    int     `json:"v,omitempty"`
 		Seq  *uint64 `json:"seq,omitempty"`
 		At   string  `json:"at,omitempty"`
+		Nick *string `json:"nick,omitempty"`
 		fields
-		Nick    *string   `json:"nick,omitempty"`
 		Text    *string   `json:"text,omitempty"`
 		Replay  *bool     `json:"replay,omitempty"`
 		Secure  *bool     `json:"secure,omitempty"`

@@ -320,7 +320,7 @@ func TestEventJSON(t *testing.T) {
 		{Event{Type: Delivered, Seq: 48, Of: 9}, `{"type":"delivered","seq":48,"count":0,"of":9}`},
 		{Event{Type: Gap, FromSeq: 50, Count: 2}, `{"type":"gap","from_seq":50,"count":2}`},
 		{Event{Type: Members}, `{"type":"members","members":[]}`},
-		{Event{Type: Ready, V: 1, Room: "x", Key: transport.Key{}}, `{"type":"ready","v":1,"seq":0,"room":"x","nick":"","secure":false,"guests":false}`},
+		{Event{Type: Ready, V: 1, Room: "x", Key: transport.Key{}}, `{"type":"ready","v":1,"seq":0,"nick":"","room":"x","secure":false,"guests":false}`},
 		{Event{Type: Topic, Seq: 2, From: "a"}, `{"type":"topic","seq":2,"from":"a","text":""}`},
 		{Event{Type: Link, State: "lost", Why: "udp silent"}, `{"type":"link","state":"lost","why":"udp silent"}`},
 	} {
