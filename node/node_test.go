@@ -246,7 +246,7 @@ func TestNextFreePort(t *testing.T) {
 func TestRoomsAreListed(t *testing.T) {
 	for seed := range uint64(20) {
 		inBubble(t, func(w *world) {
-			w.lan = transporttest.NewLAN(seed, transporttest.Link{Delay: time.Millisecond, Jitter: 20 * time.Millisecond})
+			w.lan = transporttest.NewLAN(seed, transporttest.Link{Delay: time.Millisecond, Jitter: 3 * time.Millisecond})
 			h := w.open(w.node("10.0.0.1"), "physics")
 			ctx, cancel := context.WithCancel(w.Context())
 			defer cancel()

@@ -73,6 +73,8 @@ type core struct {
 	receipts receipts
 	closing  bool
 	vouch    *vouch
+	people   [][]byte // the roster in wire form, as of peopleAt; many ask at once when all come back
+	peopleAt uint64
 }
 
 // seat is a seat whose holder is, or was until lately, connected here.

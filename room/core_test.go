@@ -281,7 +281,7 @@ func TestReceipts(t *testing.T) {
 			all = append(all, fmt.Sprint(i+1, s))
 		}
 	}
-	if got := strings.Join(all, " "); got != "1map[12:[1 10]] 4map[12:[4 10]] 7map[12:[7 10]] 10map[12:[10 10]]" {
+	if got := strings.Join(all, " "); got != "1map[12:[1 10]] 3map[12:[3 10]] 6map[12:[6 10]] 9map[12:[9 10]] 10map[12:[10 10]]" {
 		t.Error(got)
 	}
 	if len(p.core.receipts.list) != 0 {

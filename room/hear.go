@@ -216,7 +216,7 @@ func (m *Member) accepted(r *report) {
 	case s.cmd.Type == typeAway:
 		m.push(Event{Type: Notice, Text: "you are away: " + s.cmd.Text})
 	case kind == Renamed && m.o.Quiet: // nobody is told by an event
-		m.nick = s.cmd.Nick
+		m.nick, _ = text.Nick(s.cmd.Nick)
 	}
 }
 

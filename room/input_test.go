@@ -278,8 +278,10 @@ func TestSaidTwice(t *testing.T) {
 		if r := ask(3, "3"); r.Type != "accepted" || r.Seq != 5 {
 			t.Errorf("%+v", r)
 		}
-		if r := ask(3, "other"); r.Code != "id_used" {
-			t.Errorf("%+v", r)
+		for _, id := range []int{3, recentIDs + 5} {
+			if r := ask(id, "other"); r.Code != "id_used" {
+				t.Errorf("%+v", r)
+			}
 		}
 		c.Close()
 	})

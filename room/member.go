@@ -41,8 +41,8 @@ type JoinOptions struct {
 	Guest    bool               // a bare text client's seat: no replay, no rights, counts for no delivery
 	Logger   *slog.Logger       // nil: none
 
-	// Ask is called when the nick is refused, and the Conn kept. It returns
-	// the next to try. Nil: Join returns the Refused.
+	// Ask is called by Join when the nick is refused, and the Conn kept. It
+	// returns the next to try. Nil: Join returns the Refused.
 	Ask func(ctx context.Context, r Refused) (nick string, ok bool)
 
 	// Fill completes the ready event with what only the node knows: its

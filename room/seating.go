@@ -158,7 +158,11 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 		old.ended = true
 		old.out.finish(encode(report{Type: typeBye, Code: codeReplaced, Text: "the seat has another connection now"}))
 	}
-	l.seat, s.link, s.via = s, l, viaOf(l, cmd)
+	via := viaOf(l, cmd)
+	if via != s.via {
+		c.people = nil
+	}
+	l.seat, s.link, s.via = s, l, via
 	c.newLinks = slices.DeleteFunc(c.newLinks, func(o *link) bool { return o == l })
 	h := c.host
 	w := report{Type: typeWelcome, V: Version, Room: h.Name, Nick: s.nick, Role: s.role, Log: hexID(c.logID), Session: hexID(s.session),
@@ -167,7 +171,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 	if k, ok := h.Log.(Keeper); ok {
 		w.Kept = k.Kept()
 	}
-	st := &start{welcome: w, roster: c.roster(""), viewer: s.key, head: c.state.seq, deaf: s.deaf, after: c.state.seq}
+	st := &start{welcome: w, roster: c.roster(), viewer: s.key, head: c.state.seq, deaf: s.deaf, after: c.state.seq}
 	switch {
 	case s.deaf:
 	case cmd.Log == w.Log && cmd.Seq <= c.state.seq:

@@ -132,6 +132,13 @@ func (e *Endpoint) conns() (all []*Conn) {
 // Accept returns the next Conn that a peer began and that has shown its keys.
 func (e *Endpoint) Accept(ctx context.Context) (transport.Conn, error) {
 	e.start()
+	select { // the end goes before Conns that nobody accepted
+	case <-e.refusing:
+		return nil, net.ErrClosed
+	case <-e.stopped:
+		return nil, e.fail
+	default:
+	}
 	select {
 	case c := <-e.queue:
 		return c, nil
@@ -187,7 +194,8 @@ func (e *Endpoint) Close() error {
 	return err
 }
 
-// add enters a Conn; it returns false when there may be no more.
+// add enters a Conn; it returns false when there may be no more. Whoever is
+// entered before stop will hear of it from stop.
 func (e *Endpoint) add(c *Conn) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -195,7 +203,7 @@ func (e *Endpoint) add(c *Conn) bool {
 	if c.host {
 		all = e.accepted
 	}
-	if e.closing || all[c.id] != nil || c.host && len(all) >= e.MaxConns {
+	if e.closing || e.isStopped() || all[c.id] != nil || c.host && len(all) >= e.MaxConns {
 		return false
 	}
 	all[c.id] = c
@@ -392,6 +400,15 @@ func (e *Endpoint) read() {
 	}
 }
 
+func (e *Endpoint) isStopped() bool {
+	select {
+	case <-e.stopped:
+		return true
+	default:
+		return false
+	}
+}
+
 func (e *Endpoint) pause(d time.Duration) {
 	t := time.NewTimer(d)
 	defer t.Stop()
@@ -415,7 +432,7 @@ func (e *Endpoint) datagram(b []byte, from netip.AddrPort) {
 			return
 		}
 		id := binary.BigEndian.Uint64(b[1:])
-		if c := e.find(id, b[0]&packetFromHost == 0); c != nil {
+		if c := e.find(id, b[0]&packetFromHost == 0); c != nil && len(b) <= largePacket {
 			e.packet(c, b, from)
 		}
 	case b[0] == typeHello:

@@ -23,8 +23,11 @@ const (
 	// refuseWait is how long after a REFUSE a RETRY may still overrule it:
 	// whoever sees the wire can forge either.
 	refuseWait = 150 * time.Millisecond
-	lastEvery  = flightInterval / 2 // the server's last flight is repeated no faster
-	proofTime  = 5 * time.Second    // from the keys to the proof of identity
+	// fullWait is as long for a REFUSE after the RETRY, which a full host
+	// sends in place of its part of the handshake.
+	fullWait  = 500 * time.Millisecond
+	lastEvery = flightInterval / 2 // the server's last flight is repeated no faster
+	proofTime = 5 * time.Second    // from the keys to the proof of identity
 )
 
 // shake is what a Conn has until its link is confirmed. Conn.mu guards it.
@@ -32,6 +35,7 @@ type shake struct {
 	cancel context.CancelFunc
 	early  [][]byte // packets that came before the keys
 	flow   *flow    // secure: where DTLS datagrams go
+	heard  bool     // it has taken one
 
 	// The client's: what came, one of each at most.
 	retry  chan token
@@ -138,7 +142,13 @@ func (e *Endpoint) begin(ctx context.Context, c *Conn, addr netip.AddrPort) erro
 	c.mu.Unlock()
 	shaking, cancel := context.WithTimeout(ctx, handshakeTime)
 	defer cancel()
+	refused := make(chan error, 1)
+	go func() { refused <- c.refused(shaking, cancel) }()
 	k, err := handshake(shaking, f, true)
+	cancel()
+	if r := <-refused; r != nil && err != nil {
+		return r
+	}
 	if err != nil {
 		return err
 	}
@@ -171,6 +181,10 @@ func (e *Endpoint) knock(ctx context.Context, c *Conn, h hello, addr netip.AddrP
 			timer.Reset(wait)
 			wait = min(2*wait, helloMost)
 		case t := <-c.shake.retry:
+			select { // overruled
+			case <-c.shake.refuse:
+			default:
+			}
 			return t, e.now() - sent, nil
 		case refused = <-c.shake.refuse:
 			timer.Reset(refuseWait)
@@ -178,6 +192,35 @@ func (e *Endpoint) knock(ctx context.Context, c *Conn, h hello, addr netip.AddrP
 			return t, 0, ctx.Err()
 		}
 	}
+}
+
+// refused waits, while a handshake goes on, for a REFUSE in place of it, and
+// ends it then. A host that has taken part in it does not refuse: then somebody
+// else wrote that.
+func (c *Conn) refused(ctx context.Context, end context.CancelFunc) error {
+	c.mu.Lock()
+	s := c.shake
+	c.mu.Unlock()
+	var reason transport.Reason
+	select {
+	case reason = <-s.refuse:
+	case <-ctx.Done():
+		return nil
+	}
+	timer := time.NewTimer(fullWait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s.heard {
+		return nil
+	}
+	end()
+	return &transport.RefusedError{Reason: reason}
 }
 
 // enter sends the HELLO with the token until ACCEPT comes: in plaintext that is
@@ -237,6 +280,12 @@ func (c *Conn) install(guard protector, rtt instant, k keying, addr netip.AddrPo
 		c.shake.last, c.shake.flow = k.last, nil
 	} else {
 		c.shake = nil
+	}
+	switch { // both looked at c before there was a link
+	case c.e.isStopped():
+		c.link.fail(c.e.fail)
+	case c.closed:
+		c.link.close(now)
 	}
 }
 
@@ -403,7 +452,7 @@ func (e *Endpoint) onShake(b []byte, from netip.AddrPort) {
 	switch s := c.shake; {
 	case s == nil || c.peer.Addr != from:
 	case s.flow != nil:
-		s.flow.deliver(datagram)
+		s.heard = s.flow.deliver(datagram) || s.heard
 	case s.last != nil && passes(datagram, fromClient) && e.now()-s.lastAt >= instant(lastEvery):
 		s.lastAt = e.now()
 		e.send(appendShake(nil, id, token{}, s.last), from)

@@ -38,7 +38,7 @@ func (l *link) handle(pkt []byte, from netip.AddrPort, now instant) bool {
 		l.suspectMove(from, now)
 	}
 	l.note(number, payload, now)
-	l.tracePacket(func(t *Trace) func(Packet) { return t.Received }, number, size, payload)
+	l.tracePacket(func(t *Trace) func(Packet) { return t.Received }, number, size, payload, now)
 	return true
 }
 
@@ -82,17 +82,19 @@ func asksForAck(payload []byte) bool {
 // frames does what payload says. It returns false where the peer broke a rule.
 func (l *link) frames(payload []byte, from netip.AddrPort, now instant) bool {
 	r := reader{b: payload}
+	acks := 0
 	for len(r.b) > 0 && !r.bad {
 		t := r.byte()
 		switch {
 		case t == framePadding || t == framePing:
 		case t == frameAck:
-			if !l.onAck(&r, now) {
+			// Each may name every packet there is: one is enough.
+			if acks++; acks > 1 || !l.onAck(&r, now) {
 				return false
 			}
 		case t == frameCredit:
 			if limit := r.varint(); limit < 1<<62 {
-				l.limit = max(l.limit, int(limit))
+				l.limit = max(l.limit, int64(limit))
 			}
 		case t == frameChallenge:
 			if b := r.take(8); !r.bad {
@@ -109,8 +111,9 @@ func (l *link) frames(payload []byte, from netip.AddrPort, now instant) bool {
 				return false
 			}
 		case t == frameBare:
-			if b := r.take(r.varint()); !r.bad && len(b) > 0 && l.stage == open && l.waiting+cost(len(b)) <= window {
-				l.deliver(b)
+			if b := r.take(r.varint()); !r.bad && len(b) > 0 && l.stage == open && l.bareWaiting+cost(len(b)) <= window {
+				l.store(b, bareMark)
+				l.bareWaiting += cost(len(b))
 			}
 		default:
 			return false
@@ -124,16 +127,23 @@ func (l *link) onPiece(p piece) bool {
 		return true // nobody will receive it; acknowledged all the same, so that the peer can end
 	}
 	ok := l.in[p.lane].put(p, l.deliver)
-	return ok && l.waiting+l.in[0].held+l.in[1].held <= 2*window
+	return ok && l.in[0].begun+l.in[1].begun <= l.granted && l.in[0].held+l.in[1].held <= mostKept
 }
 
-// deliver queues a message for Receive.
+// deliver queues a message of a lane for Receive.
 func (l *link) deliver(msg []byte) {
+	l.store(msg, 0)
+	l.waiting += cost(len(msg))
+}
+
+// bareMark is added to the length of a bare message in link.ready.
+const bareMark = 1 << 31
+
+func (l *link) store(msg []byte, mark uint32) {
 	var head [4]byte
-	binary.BigEndian.PutUint32(head[:], uint32(len(msg)))
+	binary.BigEndian.PutUint32(head[:], uint32(len(msg))|mark)
 	l.ready.push(head[:])
 	l.ready.push(msg)
-	l.waiting += cost(len(msg))
 }
 
 func (l *link) onClose(code byte, now instant) {
@@ -149,7 +159,7 @@ func (l *link) onClose(code byte, now instant) {
 	if l.err == nil && l.stage == open {
 		l.err = errBye
 	}
-	l.stage, l.ends = lingering, now+lingerAfter
+	l.stage, l.ends = lingering, now+min(lingerAfter, lingerProbes*l.patience())
 	l.bye.due = false
 	l.dropOutput()
 }
@@ -163,7 +173,7 @@ func (l *link) dropOutput() {
 			p.state = untracked
 		}
 	}
-	l.flying, l.lossAt, l.probes = 0, never, 0
+	l.flying, l.lossAt, l.probes, l.largeOut = 0, never, 0, false
 }
 
 func closeError(code byte) error {
@@ -192,5 +202,6 @@ func (l *link) onResponse(data uint64, from netip.AddrPort) {
 	if l.path.addr.IsValid() && from == l.path.addr && data == l.path.data {
 		l.peer = from
 		l.path.addr = netip.AddrPort{}
+		l.packet, l.largeTries = basePacket, 0 // it is another path
 	}
 }

@@ -41,6 +41,14 @@ func (l *outLane) push(msg []byte) {
 // end is the number of the next message to be pushed.
 func (l *outLane) end() uint64 { return l.base + uint64(l.msgs.len()) }
 
+// unsent is how many bytes were never sent.
+func (l *outLane) unsent() int {
+	if l.fresh >= l.end() {
+		return 0
+	}
+	return int(l.data.tail-l.msgs.at(int(l.fresh-l.base)).at) - l.begun
+}
+
 // find returns a message that is not yet acknowledged.
 func (l *outLane) find(number uint64) *outMsg {
 	if number < l.base || number >= l.end() {
@@ -98,7 +106,8 @@ type inLane struct {
 	next    uint64            // every earlier message was handed out
 	done    ranges            // later ones that were, too: unordered only
 	msgs    map[uint64]*inMsg // those that wait
-	held    int               // cost of what is kept
+	held    int               // bytes of memory in msgs, about
+	begun   int64             // cost of all messages of which a part came
 }
 
 // Bounds on what a peer can make us keep besides the bytes it was given
@@ -107,6 +116,13 @@ type inLane struct {
 const (
 	maxPieces = 4 * maxMessage / 1024
 	maxAhead  = window / 33 // messages of one byte that fit into the credit
+
+	keptMessage = 160 // bytes it takes to know of a message in inLane.msgs
+	keptPiece   = 96  // and of a piece, besides its data
+	// mostKept lets an honest peer's credit of one-byte messages wait for
+	// the one before them. Without it, pieces of a byte each would cost
+	// a hundred times what they count.
+	mostKept = maxAhead * (keptMessage + keptPiece + 1)
 )
 
 // put takes a piece and gives each message that is now ready to be handed
@@ -119,8 +135,11 @@ func (l *inLane) put(p piece, give func(msg []byte)) bool {
 	if p.number > l.next+maxAhead {
 		return false
 	}
-	whole := len(p.data) == p.total
-	if whole && l.msgs[p.number] == nil && (!l.ordered || p.number == l.next) {
+	whole, known := len(p.data) == p.total, l.msgs[p.number] != nil
+	if !known {
+		l.begun += int64(cost(p.total))
+	}
+	if whole && !known && (!l.ordered || p.number == l.next) {
 		give(p.data)
 		l.finish(p.number)
 	} else if ok, complete := l.keep(p); !ok {
@@ -162,7 +181,7 @@ func (l *inLane) keep(p piece) (ok, complete bool) {
 		}
 		m = &inMsg{total: p.total}
 		l.msgs[p.number] = m
-		l.held += cost(0)
+		l.held += keptMessage
 	}
 	if m.total != p.total {
 		return false, false
@@ -176,17 +195,19 @@ func (l *inLane) keep(p piece) (ok, complete bool) {
 	}
 	m.pieces = append(m.pieces, inPiece{p.offset, append([]byte(nil), p.data...)})
 	m.have += int(added)
-	l.held += len(p.data)
+	l.held += keptPiece + len(p.data)
 	return true, m.have == m.total
 }
 
 // release takes a complete message out of the store.
 func (l *inLane) release(number uint64) []byte {
 	m := l.msgs[number]
-	delete(l.msgs, number)
-	l.held -= cost(0)
+	if delete(l.msgs, number); len(l.msgs) == 0 {
+		l.msgs = nil // a map does not shrink
+	}
+	l.held -= keptMessage
 	for _, p := range m.pieces {
-		l.held -= len(p.data)
+		l.held -= keptPiece + len(p.data)
 	}
 	if len(m.pieces) == 1 {
 		return m.pieces[0].data

@@ -41,10 +41,12 @@ const (
 	deadAfter    = 30 * second // without a word from the peer
 	lateness     = 1 * second  // a timer this late means that we were stopped, not the peer
 	graceAfter   = 5 * second  // what the peer gets to answer then
-	closeTries   = 8           // probes in a row that Close waits for
+	closeTries   = 8           // probes in a row that Close waits for,
+	closeSilence = 2 * second  // and as long, since with a short round trip they take no time
 	closeLimit   = 10 * second // and the longest it waits for a peer that answers but does not read
 	lingerTries  = 10          // times CLOSE is sent: at 30 % loss one in 100,000 goes unheard
 	lingerAfter  = 200 * millisecond
+	lingerProbes = 16      // or as many times the wait of a probe, if that is less
 	unread       = 1 << 40 // cost of messages; more than a peer has in a lifetime
 	pathTries    = 3
 	pathInterval = 50 * millisecond
@@ -110,8 +112,8 @@ type link struct {
 	bare     deque[[]byte]
 	bareHeld int // cost of bare
 	resend   deque[ref]
-	started  int // cost of messages begun
-	limit    int // what the peer lets us begin
+	started  int64 // cost of messages begun
+	limit    int64 // what the peer lets us begin
 
 	got     ranges // packets that came
 	from    uint64 // earlier ones count as having come
@@ -122,9 +124,11 @@ type link struct {
 	in      [2]inLane
 	ready   store  // messages to be received, each behind its length
 	scratch []byte // the message received last
-	waiting int    // cost of ready
-	taken   int    // cost of messages received
-	granted int    // what we let the peer begin
+	waiting int    // cost of ready, but for the bare messages
+	taken   int64  // cost of messages received, but for those
+	granted int64  // what we let the peer begin
+
+	bareWaiting int // cost of the bare messages in ready: nobody gave credit for them
 
 	stats transport.Stats
 }
@@ -165,6 +169,7 @@ func (l *link) abort(now instant, code byte, err error) {
 	if l.stage < lingering {
 		l.err = err
 		l.bye.code = code
+		l.dropOutput()
 		l.sayGoodbye(now)
 	}
 }
@@ -212,15 +217,19 @@ func (l *link) pop(b []byte) (msg []byte, ok bool) {
 	}
 	var head [4]byte
 	l.ready.read(l.ready.head, head[:])
-	n := int(binary.BigEndian.Uint32(head[:]))
+	n := int(binary.BigEndian.Uint32(head[:]) &^ bareMark)
 	if cap(b) < n {
 		b = make([]byte, n)
 	}
 	b = b[:n]
 	l.ready.read(l.ready.head+4, b)
 	l.ready.drop(l.ready.head + 4 + uint64(n))
-	l.waiting -= cost(n)
-	l.taken += cost(n)
+	if head[0] != 0 {
+		l.bareWaiting -= cost(n)
+	} else {
+		l.waiting -= cost(n)
+		l.taken += int64(cost(n))
+	}
 	return b, true
 }
 
@@ -235,13 +244,14 @@ func (l *link) tick(now instant) {
 		return
 	}
 	if l.planned != never && now > l.planned+lateness {
-		l.heard = max(l.heard, now-deadAfter+graceAfter)
+		l.excuse(now-l.planned, now)
 	}
 	switch {
-	case now >= l.heard+deadAfter:
-		l.fail(fmt.Errorf("%w: %w for %v", transport.ErrLost, errSilent, time.Duration(now-l.heard).Round(time.Second)))
+	case now >= l.deadAt():
+		quiet := max(now-l.heard, instant(l.silent(now)))
+		l.fail(fmt.Errorf("%w: %w for %v", transport.ErrLost, errSilent, duration(quiet).Round(time.Second)))
 		return
-	case l.stage == closing && l.probed >= closeTries:
+	case l.stage == closing && l.probed >= closeTries && l.silent(now) >= duration(closeSilence):
 		l.fail(fmt.Errorf("%w: %w", transport.ErrLost, errSilent))
 		return
 	case l.stage == closing && now >= l.ends:
@@ -265,12 +275,29 @@ func (l *link) tick(now instant) {
 	}
 }
 
+// excuse lets time go by that is not the peer's fault: we did not run.
+func (l *link) excuse(late, now instant) {
+	for _, at := range []*instant{&l.heard, &l.answered, &l.flyingSince} {
+		*at = min(now, max(*at+late, now-deadAfter+graceAfter))
+	}
+}
+
+// deadAt is when the peer counts as gone: not heard for long, or heard without
+// ever a word about what we sent.
+func (l *link) deadAt() instant {
+	at := l.heard
+	if l.flying > 0 {
+		at = min(at, max(l.answered, l.flyingSince))
+	}
+	return at + deadAfter
+}
+
 // wake is when tick and next want to be called again.
 func (l *link) wake(now instant) instant {
 	if l.stage == gone {
 		return never
 	}
-	at := min(l.heard+deadAfter, l.ends, l.ackBy, l.lossAt, l.probeAt())
+	at := min(l.deadAt(), l.ends, l.ackBy, l.lossAt, l.probeAt())
 	if l.flying == 0 {
 		at = min(at, l.heard+keepalive)
 	}
@@ -287,7 +314,7 @@ func (l *link) wake(now instant) instant {
 // restless tells whether the link wants to be served before the time it
 // planned.
 func (l *link) restless(now instant) bool {
-	return l.answer.due || l.stage != open || l.ackBy < l.planned || l.lossAt < l.planned ||
+	return l.answer.due || l.stage != open || l.ackBy < l.planned || l.lossAt < l.planned || l.probeAt() < l.planned ||
 		l.path.addr.IsValid() && l.path.at < l.planned || l.eager()
 }
 
@@ -296,7 +323,7 @@ func (l *link) silent(now instant) time.Duration {
 	if l.flying == 0 {
 		return 0
 	}
-	return time.Duration(max(0, now-max(l.heard, l.flyingSince)))
+	return duration(max(0, now-max(l.answered, l.flyingSince)))
 }
 
 func (l *link) snapshot(now instant) transport.Stats {
@@ -304,7 +331,7 @@ func (l *link) snapshot(now instant) transport.Stats {
 	s.RTT, s.RTTVar, s.MinRTT = time.Duration(l.rtt.smoothed), time.Duration(l.rtt.variance), time.Duration(l.rtt.least)
 	s.Window, s.InFlight, s.Silent = l.cc.window, l.flying, l.silent(now)
 	for i := range l.out {
-		s.Queued += l.out[i].data.len()
+		s.Queued += l.out[i].unsent()
 	}
 	return s
 }

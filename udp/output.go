@@ -45,14 +45,19 @@ func (l *link) eager() bool {
 	if l.stage == gone || l.mute {
 		return false
 	}
+	return l.ping || l.bye.due || l.resending() || l.bare.len() > 0 || l.creditDue() && l.stage <= closing ||
+		l.startable(0) || l.startable(1)
+}
+
+// resending tells whether there is something to send again.
+func (l *link) resending() bool {
 	for l.resend.len() > 0 {
 		if r := *l.resend.at(0); r.size > 0 && l.out[r.lane].wants(r) {
-			break
+			return true
 		}
 		l.resend.pop()
 	}
-	return l.ping || l.bye.due || l.resend.len() > 0 || l.bare.len() > 0 || l.creditDue() && l.stage <= closing ||
-		l.startable(0) || l.startable(1)
+	return false
 }
 
 // startable tells whether the lane has bytes never sent that the peer's credit allows.
@@ -61,7 +66,7 @@ func (l *link) startable(lane int) bool {
 	if o.fresh >= o.end() {
 		return false
 	}
-	return o.begun > 0 || l.started+cost(o.msgs.at(int(o.fresh-o.base)).size) <= l.limit
+	return o.begun > 0 || l.started+int64(cost(o.msgs.at(int(o.fresh-o.base)).size)) <= l.limit
 }
 
 // may tells whether window and pacing allow a packet now.
@@ -173,7 +178,7 @@ func (l *link) fillFresh(b []byte, limit, lane int, p *sentPacket) []byte {
 			left = room - 8 // the header of a part is longer than that of a whole
 		}
 		if o.begun == 0 {
-			l.started += cost(m.size)
+			l.started += int64(cost(m.size))
 		}
 		b = l.appendRef(b, ref{lane: int32(lane), number: o.fresh, offset: int32(o.begun), size: int32(left)}, p)
 		if o.begun += left; o.begun == m.size {
@@ -199,15 +204,16 @@ func (l *link) appendRef(b []byte, r ref, p *sentPacket) []byte {
 func (l *link) leave(b []byte, p sentPacket, resent bool) []byte {
 	number, size := l.next, len(b)+l.guard.overhead()
 	p.size = uint16(size)
-	l.tracePacket(func(t *Trace) func(Packet) { return t.Sent }, number, size, b[packetHeader:])
+	l.tracePacket(func(t *Trace) func(Packet) { return t.Sent }, number, size, b[packetHeader:], p.at)
 	if resent {
 		l.stats.Resent++
-		l.tracePacket(func(t *Trace) func(Packet) { return t.Resent }, number, size, b[packetHeader:])
+		l.tracePacket(func(t *Trace) func(Packet) { return t.Resent }, number, size, b[packetHeader:], p.at)
 	}
 	if p.state == flying {
 		l.pace.tokens -= float64(size)
 		l.probes = max(0, l.probes-1)
 	}
+	l.makeRoom(p.at)
 	l.record(p)
 	l.forget(p.at)
 	l.stats.Sent++
@@ -247,29 +253,22 @@ func (l *link) wantsLarge() bool {
 	if l.packet == largePacket || l.acked == 0 || l.largeTries == tries || l.probed > 0 {
 		return false
 	}
-	if l.out[0].data.len()+l.out[1].data.len() < much {
-		return false
-	}
-	for i := range l.sent.len() { // one at a time
-		if p := l.sent.at(i); p.large && p.state == flying {
-			return false
-		}
-	}
-	return true
+	return !l.largeOut && l.out[0].data.len()+l.out[1].data.len() >= much
 }
 
 func (l *link) largeProbe(b []byte, now instant) []byte {
 	l.largeTries++
+	l.largeOut = true
 	b = padTo(append(b, framePing), largePacket-l.guard.overhead())
 	return l.leave(b, sentPacket{at: now, state: flying, large: true}, false)
 }
 
-func (l *link) tracePacket(which func(*Trace) func(Packet), number uint64, size int, frames []byte) {
+func (l *link) tracePacket(which func(*Trace) func(Packet), number uint64, size int, frames []byte, now instant) {
 	if l.trace == nil {
 		return
 	}
 	if f := which(l.trace); f != nil {
-		f(Packet{Conn: l.id, Number: number, Size: size, Peer: l.peer, Host: l.host, Frames: frames})
+		f(Packet{Conn: l.id, Number: number, Size: size, Peer: l.peer, Host: l.host, At: duration(now), Frames: frames})
 	}
 }
 

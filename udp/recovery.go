@@ -9,12 +9,16 @@ const (
 	mostProbe     = 1 * second       // longest
 	patience      = 2                // probes at the same distance, before it doubles each time
 	doubleAfter   = 3                // probes in a row, after which each is sent twice
+	mostCopied    = 64               // pieces that are sent twice
 	leastReorder  = 3                // packets that may overtake one before it counts as lost
 	mostReorder   = 64
 	granularity   = 1 * millisecond
 	timeThreshold = 9 // eighths of a round trip after which an overtaken packet counts as lost
 	mostThreshold = 16
 	rememberLost  = 1 * second // how long a lost packet may still turn up and count as spurious
+	rememberMost  = 2048       // packets kept for that
+	mostSent      = 1 << 14    // packets kept at all; more than any window holds of full ones
+	mostLarge     = 8          // large packets lost in a row before the path counts as too narrow for them
 )
 
 type packetState uint8
@@ -62,10 +66,12 @@ type recovery struct {
 	next        uint64            // number of the next packet
 	sent        deque[sentPacket] // from number first on
 	first       uint64
+	settled     uint64     // no packet before this one is flying
 	refs        deque[ref] // what the packets in sent carried, in their order
 	refsGone    uint64     // how many were taken from the front of refs
 	flying      int        // bytes that may still arrive
 	flyingSince instant
+	answered    instant // when the peer last acknowledged something new
 	acked       uint64  // one more than the largest packet acknowledged
 	asked       instant // when the last packet that wants an acknowledgement left
 	probed      int     // probes since one was
@@ -77,6 +83,8 @@ type recovery struct {
 	creditLost  bool
 	packet      int // bytes of a datagram
 	largeTries  int
+	largeOut    bool // one is flying
+	largeLost   int  // in a row
 	cc          congestion
 	pace        pacer
 }
@@ -96,11 +104,16 @@ func (r *recovery) probeAt() instant {
 	if r.flying == 0 {
 		return never
 	}
-	wait := max(2*r.rtt.smoothed, r.rtt.smoothed+max(4*r.rtt.variance, granularity)+ackDelay, leastProbe)
+	wait := r.patience()
 	if back := r.probed - patience + 1; back > 0 {
 		wait = min(wait<<min(back, 10), max(wait, mostProbe))
 	}
 	return r.asked + wait
+}
+
+// patience is how long an answer may take before it is worth asking.
+func (r *recovery) patience() instant {
+	return max(2*r.rtt.smoothed, r.rtt.smoothed+max(4*r.rtt.variance, granularity)+ackDelay, leastProbe)
 }
 
 // record notes a packet that leaves; its refs were put at the end of r.refs.
@@ -129,15 +142,30 @@ func (r *recovery) eachRef(i int, each func(ref)) {
 func (r *recovery) forget(now instant) {
 	for r.sent.len() > 0 {
 		p := r.sent.at(0)
-		if p.state == flying || p.state == lost && now-p.at < rememberLost {
+		if p.state == flying || p.state == lost && now-p.at < rememberLost && r.sent.len() <= rememberMost {
 			return
 		}
-		for range p.refs {
-			r.refs.pop()
+		r.dropFirst()
+	}
+}
+
+func (r *recovery) dropFirst() {
+	p := r.sent.pop()
+	for range p.refs {
+		r.refs.pop()
+	}
+	r.refsGone += uint64(p.refs)
+	r.first++
+	r.settled = max(r.settled, r.first)
+}
+
+// makeRoom keeps sent within bounds whatever the peer acknowledges.
+func (l *link) makeRoom(now instant) {
+	for l.sent.len() >= mostSent {
+		if l.sent.at(0).state == flying {
+			l.lose(l.first, now)
 		}
-		r.refsGone += uint64(p.refs)
-		r.sent.pop()
-		r.first++
+		l.dropFirst()
 	}
 }
 
@@ -167,7 +195,7 @@ func (l *link) onAck(r *reader, now instant) bool {
 	}
 	l.acked = max(l.acked, top)
 	if news {
-		l.probed, l.probes = 0, 0
+		l.probed, l.probes, l.answered = 0, 0, now
 		l.findLost(now)
 		l.traceWindow()
 		l.settle(now)
@@ -195,14 +223,17 @@ func (l *link) arrive(n uint64, flew int, now instant) (p *sentPacket, fresh boo
 		return p, false
 	}
 	if p.large {
-		l.packet = largePacket
+		l.packet, l.largeTries, l.largeOut = largePacket, 0, false
+	}
+	if p.size > basePacket {
+		l.largeLost = 0
 	}
 	if p.bye && l.stage == lingering {
 		l.stage = gone
 	}
 	p.state = arrived
 	l.eachRef(i, func(r ref) { l.out[r.lane].ack(r) })
-	l.tracePacket(func(t *Trace) func(Packet) { return t.Acked }, n, int(p.size), nil)
+	l.tracePacket(func(t *Trace) func(Packet) { return t.Acked }, n, int(p.size), nil, now)
 	return p, true
 }
 
@@ -210,31 +241,40 @@ func (l *link) arrive(n uint64, flew int, now instant) (p *sentPacket, fresh boo
 func (l *link) findLost(now instant) {
 	l.lossAt = never
 	limit := max(l.threshold*max(l.rtt.smoothed, l.rtt.latest)/8, granularity)
-	for n := l.first; n < l.acked; n++ {
+	for n := l.settled; n < l.acked; n++ {
 		p := l.sent.at(int(n - l.first))
-		if p.state != flying {
-			continue
-		}
-		if l.acked-1-n < l.reorder && now-p.at < limit {
+		if p.state == flying && l.acked-1-n < l.reorder && now-p.at < limit {
 			l.lossAt = min(l.lossAt, p.at+limit)
 			continue
 		}
-		l.lose(n)
+		if p.state == flying {
+			l.lose(n, now)
+		}
+		if n == l.settled {
+			l.settled++
+		}
 	}
 }
 
 // lose declares packet n lost; what it carried is sent again.
-func (l *link) lose(n uint64) {
+func (l *link) lose(n uint64, now instant) {
 	i := int(n - l.first)
 	p := l.sent.at(i)
 	p.state = lost
 	l.flying -= int(p.size)
 	l.stats.Lost++
-	if !p.large {
+	if p.large {
+		l.largeOut = false
+	} else {
 		l.cc.lost(n, l.next)
+		if p.size > basePacket {
+			if l.largeLost++; l.largeLost == mostLarge {
+				l.packet, l.largeLost = basePacket, 0
+			}
+		}
 	}
 	l.requeue(i)
-	l.tracePacket(func(t *Trace) func(Packet) { return t.Lost }, n, int(p.size), nil)
+	l.tracePacket(func(t *Trace) func(Packet) { return t.Lost }, n, int(p.size), nil, now)
 }
 
 // requeue has what the i-th packet carried sent again, where it is still wanted.
@@ -265,20 +305,21 @@ func (l *link) probe() {
 	}
 	l.probes = copies
 	end := l.sent.len()
-	for size, i := 0, 0; i < end && size < basePacket/2; i++ {
+	for size, i := 0, int(max(l.settled, l.first)-l.first); i < end && size < basePacket/2; i++ {
 		if p := l.sent.at(i); p.state == flying && !p.copied {
 			p.copied = true
 			size += l.requeue(i)
 		}
 	}
-	if copies == 2 && l.resend.len() > 0 { // the same again, in a datagram of its own
-		n := l.resend.len()
+	// The same again, in a datagram of its own. Where more is waiting, the
+	// second datagram carries other bytes: copies of copies have no bound.
+	if n := l.resend.len(); copies == 2 && n > 0 && n <= mostCopied {
 		l.resend.push(ref{})
 		for i := range n {
 			l.resend.push(*l.resend.at(i))
 		}
 	}
-	if l.resend.len() == 0 {
+	if !l.resending() {
 		l.ping, l.probes = true, 1
 	}
 }
