@@ -77,13 +77,9 @@ func readLine(r io.Reader) (string, error) {
 	}
 }
 
-// choose lets the person pick one of several rooms, by number. It returns -1
-// and what was typed if that is no number.
-func (p *program) choose(ctx context.Context, question string, n int) (int, string, error) {
-	preset := ""
-	if n > 0 {
-		preset = "1"
-	}
+// choose lets the person pick one of n rooms, by number; Enter means preset. It
+// returns -1 and what was typed if that is no number.
+func (p *program) choose(ctx context.Context, question string, n int, preset string) (int, string, error) {
 	for {
 		typed, err := p.ask(ctx, question, preset)
 		if err != nil {

@@ -81,6 +81,9 @@ func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting, hidden bool
 	if p.flags.JSON {
 		return
 	}
+	if at := hosting.Addrs()[0]; p.flags.Port == 0 && at.Port() != node.Port {
+		p.talk("Port %d is taken here, so it is port %d.", node.Port, at.Port())
+	}
 	for _, name := range hosting.Rooms() {
 		p.talk("The room %s is open. Others join it with:", name)
 		if !n.NoDiscovery && !hidden {

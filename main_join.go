@@ -11,6 +11,7 @@ import (
 
 	"parley/node"
 	"parley/room"
+	"parley/text"
 )
 
 // firstLook is how long rooms are collected before a person is asked to choose.
@@ -63,7 +64,7 @@ func (p *program) sitDown(ctx context.Context, n *node.Node, target string, o ro
 		for i, l := range ambiguous.Choices {
 			p.say("  %d  %s  key %s", i+1, describe(l), shortKey(l))
 		}
-		i, typed, err := p.choose(ctx, "Number", len(ambiguous.Choices))
+		i, typed, err := p.choose(ctx, "Number", len(ambiguous.Choices), "")
 		if err != nil {
 			return nil, err
 		}
@@ -83,7 +84,7 @@ func (p *program) whichRoom(ctx context.Context, n *node.Node, target string, r 
 	for i, name := range r.Rooms {
 		p.say("  %d  %s", i+1, name)
 	}
-	i, name, err := p.choose(ctx, "Number", len(r.Rooms))
+	i, name, err := p.choose(ctx, "Number", len(r.Rooms), "")
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +97,14 @@ func (p *program) whichRoom(ctx context.Context, n *node.Node, target string, r 
 	}
 	t.Room = name
 	return n.Join(ctx, t.String(), o)
+}
+
+// first is the number that Enter means: there is one if there are rooms.
+func first(found []room.Listing) string {
+	if len(found) == 0 {
+		return ""
+	}
+	return "1"
 }
 
 // link is the link to a room that was heard: its address and its key.
@@ -121,7 +130,7 @@ func (p *program) pick(ctx context.Context, n *node.Node) (string, error) {
 	if len(found) == 0 {
 		question = "Address of the host, HOST[:PORT]"
 	}
-	i, typed, err := p.choose(ctx, question, len(found))
+	i, typed, err := p.choose(ctx, question, len(found), first(found))
 	if err != nil {
 		return "", err
 	}
@@ -190,7 +199,7 @@ func (c *pickCmd) Run(ctx context.Context, p *program) error {
 	if len(found) == 0 {
 		question = "Name of a room to host, or an address to join"
 	}
-	i, typed, err := p.choose(ctx, question, len(found))
+	i, typed, err := p.choose(ctx, question, len(found), first(found))
 	if err != nil {
 		return err
 	}
@@ -213,7 +222,7 @@ func (c *pickCmd) Run(ctx context.Context, p *program) error {
 
 func heard(found []room.Listing, name string) bool {
 	for _, l := range found {
-		if l.Room == name {
+		if text.RoomKey(l.Room) == text.RoomKey(name) {
 			return true
 		}
 	}

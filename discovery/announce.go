@@ -63,6 +63,8 @@ type announcer struct {
 	last      time.Time // the last one
 	series    int       // gaps of beaconSeries behind us
 	called    bool      // a beacon is wanted out of turn
+	cost      int       // bytes of the last beacon
+	unpaid    int       // bytes of the queries that a beacon is to answer
 	farewells []farewell
 	answers   []reply
 	total     bucket
@@ -183,7 +185,7 @@ func (a *announcer) handle(now time.Time, from netip.AddrPort, msg []byte) {
 	}
 	if !a.total.has(now) {
 		a.count.Limited.Add(1)
-		a.called = true // one beacon serves all of them
+		a.crowd(len(msg))
 		return
 	}
 	if !a.asker(now, from).take(now) {
@@ -195,6 +197,19 @@ func (a *announcer) handle(now time.Time, from netip.AddrPort, msg []byte) {
 	a.recentAt = (a.recentAt + 1) % recentAsked
 	h.rest = nil
 	a.answers = append(a.answers, reply{now.Add(a.dice.upTo(answerDelay)), from, min(len(msg), maxDatagram), h})
+}
+
+// crowd takes note of a query that cannot be answered, for there are too many.
+// One beacon serves all who asked, as soon as they have paid for it: it goes out
+// at most two ways for each address of ours.
+func (a *announcer) crowd(size int) {
+	ways := 0
+	for _, i := range a.links {
+		ways += 2 * len(i.Prefixes)
+	}
+	if a.unpaid += size; a.unpaid >= ways*a.cost {
+		a.unpaid, a.called = 0, true
+	}
 }
 
 // asker returns the budget of one address and port. As no more than
@@ -234,10 +249,11 @@ func (a *announcer) tick(now time.Time) (out []packet, wake time.Time) {
 	}
 	inTurn, mayCall := !a.next.After(now), a.last.Add(beaconGap)
 	if inTurn || a.called && !mayCall.After(now) {
+		a.last, a.called, a.cost = now, false, 0
 		for _, data := range a.pages(now, a.rooms, header{kind: beacon}, maxDatagram) {
 			out = append(out, packet{data: data})
+			a.cost += len(data)
 		}
-		a.last, a.called = now, false
 	}
 	if inTurn {
 		a.plan(now)

@@ -280,7 +280,10 @@ func TestNoAmplification(t *testing.T) {
 		in, out, total := map[netip.AddrPort]int{}, map[netip.AddrPort]int{}, 0
 		for i := range uint64(2000) {
 			from := netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 0, 0, byte(2 + rng.IntN(5))}), uint16(1000+rng.IntN(5)))
-			size := headerSize + rng.IntN(maxDatagram-headerSize)
+			size := headerSize
+			if seed > 0 {
+				size += rng.IntN(maxDatagram - headerSize)
+			}
 			s.ask(from.String(), i/3, byte(rng.Int()), size)
 			in[from] += size
 			total += size
@@ -300,7 +303,8 @@ func TestNoAmplification(t *testing.T) {
 				t.Errorf("seed %d: %v had %d bytes for %d", seed, from, n, in[from])
 			}
 		}
-		if len(out) == 0 || beacons > total {
+		beacons *= 3 // to both broadcast addresses and the group
+		if (len(out) == 0) != (seed == 0) || beacons > total {
 			t.Errorf("seed %d: %d askers were answered, beacons of %d bytes, %d left", seed, len(out), beacons, total)
 		}
 	}

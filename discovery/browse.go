@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -30,6 +31,7 @@ const (
 	roundDone  = 450 * time.Millisecond // after which a round counts as unanswered
 	roundsGone = 3
 	nonceLife  = 2 * time.Second
+	checkEvery = time.Second
 	issueLife  = time.Second // how long a beacon may arrive by further ways
 	maxTries   = 3
 	minTTL     = 10 * time.Second
@@ -48,7 +50,7 @@ const (
 	perSource  = 8   // rooms at one address
 	maxHosts   = 8   // programs that announce one room, or did
 	maxPlaces  = 8   // addresses of one program
-	maxChecks  = 16  // queries to single hosts about to be sent
+	maxChecks  = 16  // queries to single hosts in one checkEvery
 
 	// Signatures verified: all that fifty hosts of eight rooms each answer to
 	// the first three queries over both families, then some 5 % of a processor.
@@ -74,11 +76,13 @@ type browser struct {
 }
 
 // check is a query to the one who sent a beacon and has never answered. It is
-// as long as the beacon was.
+// as long as the beacon was. As the beacon's source may be forged, there is one
+// a second for an address.
 type check struct {
 	due  time.Time
 	to   netip.AddrPort
 	size int
+	sent bool // kept for checkEvery, to know who was asked
 }
 
 // ring holds the last nonces that we asked with, and when.
@@ -162,14 +166,16 @@ func (b *browser) tick(now time.Time) (out []packet, wake time.Time) {
 		out = append(out, packet{data: b.query(now)})
 	}
 	wake = sooner(b.extra, b.began.Add(roundEvery))
-	b.checks = keep(b.checks, func(c check) bool {
-		if c.due.After(now) {
+	for i := range b.checks {
+		switch c := &b.checks[i]; {
+		case c.sent:
+		case c.due.After(now):
 			wake = sooner(wake, c.due)
-			return true
+		default:
+			c.sent = true
+			out = append(out, b.verify(now, *c))
 		}
-		out = append(out, b.verify(now, c))
-		return false
-	})
+	}
 	if b.tries < maxTries {
 		wake = sooner(wake, b.nextTry())
 	}
@@ -194,15 +200,17 @@ func (b *browser) query(now time.Time) []byte {
 
 // check plans a query to whoever sent a beacon.
 func (b *browser) check(now time.Time, to netip.AddrPort, size int) {
-	if len(b.checks) < maxChecks && to.Port() != 0 {
-		b.checks = append(b.checks, check{now.Add(b.dice.upTo(queryFirst)), to, size})
+	b.checks = keep(b.checks, func(c check) bool { return !c.sent || c.due.Add(checkEvery).After(now) })
+	asked := slices.ContainsFunc(b.checks, func(c check) bool { return c.to.Addr() == to.Addr() })
+	if !asked && len(b.checks) < maxChecks && to.Port() != 0 {
+		b.checks = append(b.checks, check{due: now.Add(b.dice.upTo(queryFirst)), to: to, size: size})
 	}
 }
 
 // verify returns the query of a check. Those of one second have one nonce, so
 // that a host takes them for one.
 func (b *browser) verify(now time.Time, c check) packet {
-	nonce, ok := b.checked.newest(now, time.Second)
+	nonce, ok := b.checked.newest(now, checkEvery)
 	if !ok {
 		nonce = b.checked.add(now, b.dice)
 	}

@@ -373,18 +373,48 @@ func TestFlood(t *testing.T) {
 
 func TestForgeriesCostLittle(t *testing.T) {
 	s := newSeat(nil)
+	s.effort.level = 50 // of 2,400, to save the test's time
 	b := datagramOf(t, beacon, [8]byte{}, room("physics", 1), 1, 1)
 	b[len(b)-1] ^= 1
-	for i := range 2 * verifyBurst {
-		s.hear(fmt.Sprintf("10.0.0.%d:1000", 2+i%250), b)
+	for i := range 100 {
+		s.hear(fmt.Sprintf("10.0.0.%d:1000", 2+i), b)
 	}
 	c := s.browser.count
-	if c.Forged.Load() != verifyBurst || c.Limited.Load() != verifyBurst {
+	if c.Forged.Load() != 50 || c.Limited.Load() != 50 {
 		t.Errorf("%d forged, %d not looked at", c.Forged.Load(), c.Limited.Load())
 	}
 	s.until(time.Second)
 	b[len(b)-1] ^= 1
 	if s.hear("10.0.0.2:1000", b); len(s.now()) != 1 {
 		t.Error("a second later a good one is not believed")
+	}
+}
+
+// Beacons without end, from many places or one, make a listener ask little.
+func TestChecksAreFew(t *testing.T) {
+	for _, places := range []int{1, 200} {
+		s := newSeat(nil)
+		in, out, asked := 0, 0, map[netip.Addr]int{}
+		s.until(time.Second)
+		for i := range 500 {
+			b := datagramOf(t, beacon, [8]byte{}, room("physics", byte(i%4)), 1, uint64(i)+1)
+			s.hear(fmt.Sprintf("10.0.0.%d:%d", 2+i%places, 1000+i), b)
+			in += len(b)
+			s.until(s.at.Sub(epoch) + 4*time.Millisecond)
+		}
+		for _, m := range s.out {
+			if m.to.IsValid() {
+				asked[m.to.Addr()]++
+				out += len(m.data)
+			}
+		}
+		for addr, n := range asked {
+			if n > 3 {
+				t.Errorf("%v is asked %d times in two seconds", addr, n)
+			}
+		}
+		if out > in || out > 3*maxChecks*200 || len(asked) < min(places, maxChecks) {
+			t.Errorf("%d bytes asked of %d places for %d", out, len(asked), in)
+		}
 	}
 }

@@ -164,10 +164,9 @@ func (r *roster) admit(now time.Time, e *entry, key [32]byte) *entry {
 	}
 	if e == nil {
 		e = &entry{key: key}
-		r.entries[key] = e
 	}
 	r.made++
-	e.order = r.made
+	e.order, r.entries[key] = r.made, e // even if it was just forgotten
 	return e
 }
 

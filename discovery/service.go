@@ -18,7 +18,8 @@ const rescan = 2 * time.Second
 // maxWarnings is how many different warnings are passed on, once each.
 const maxWarnings = 64
 
-// Service is discovery on a network. The zero Service is ready.
+// Service is discovery on a network. The zero Service is ready. Announce and
+// Browse may run at once, several times over, if its functions and Rand allow it.
 type Service struct {
 	Net    Net      // nil: System()
 	Port   uint16   // 0: DefaultPort

@@ -2,9 +2,7 @@ package tcp
 
 import (
 	"context"
-	"errors"
 	"net"
-	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -83,6 +81,3 @@ func TestConn(t *testing.T) {
 	t.Run("plain over a bad LAN", func(t *testing.T) { transporttest.TestConn(t, synctest.Test, overLAN(bad, true)) })
 	t.Run("secure over a bad LAN", func(t *testing.T) { transporttest.TestConn(t, synctest.Test, overLAN(bad, false)) })
 }
-
-var _ = errors.Is
-var _ netip.Addr

@@ -190,14 +190,13 @@ func (e *Endpoint) Close() error {
 	}
 	e.door.close()
 	e.running.Wait()
-	for {
-		select {
-		case c := <-e.ready:
-			c.Close()
-		default:
-			return err
-		}
+	var closing sync.WaitGroup
+	for len(e.ready) > 0 {
+		c := <-e.ready
+		closing.Go(func() { c.Close() })
 	}
+	closing.Wait()
+	return err
 }
 
 func (e *Endpoint) acceptLoop() {
@@ -260,6 +259,8 @@ func (e *Endpoint) answer(nc net.Conn) *conn {
 		case who == guest && e.Guests != nil:
 			e.receiveGuest(nc, head)
 			return nil
+		case who != guest && len(e.ready) == maxReady:
+			refuse(nc, nc, transport.ReasonFull)
 		case who == secure && !e.Plaintext, who == plain && e.Plaintext:
 			var c *conn
 			if c, err = e.callIn(nc, head); err == nil {

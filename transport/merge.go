@@ -12,7 +12,7 @@ import (
 // the first of their errors.
 func Merge(ls ...Listener) Listener {
 	ctx, cancel := context.WithCancel(context.Background())
-	m := &merged{from: ls, conns: make(chan Conn), done: make(chan struct{}), cancel: cancel}
+	m := &merged{from: ls, conns: make(chan Conn), done: make(chan struct{}), ctx: ctx, cancel: cancel}
 	var running sync.WaitGroup
 	for _, l := range ls {
 		running.Go(func() { m.pump(ctx, l) })
@@ -27,6 +27,7 @@ func Merge(ls ...Listener) Listener {
 type merged struct {
 	from   []Listener
 	conns  chan Conn
+	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 	done   chan struct{} // closed when every pump has ended
 	mu     sync.Mutex
@@ -62,7 +63,7 @@ func (m *merged) Accept(ctx context.Context) (Conn, error) {
 	case <-m.done:
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		if m.err == nil {
+		if m.err == nil || m.ctx.Err() != nil {
 			return nil, net.ErrClosed
 		}
 		return nil, m.err

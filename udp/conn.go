@@ -62,8 +62,8 @@ func (c *Conn) Send(ctx context.Context, msg []byte) error {
 	return c.SendVia(ctx, transport.Ordered, msg)
 }
 
-// SendVia sends msg by the given lane. [transport.Bare] never waits: when too
-// many are queued, the oldest is dropped.
+// SendVia sends msg by the given lane. A bare message waits for its turn like
+// any other; what happens to it after it left, nobody asks.
 func (c *Conn) SendVia(ctx context.Context, d transport.Delivery, msg []byte) error {
 	if len(msg) == 0 || len(msg) > maxMessage || d == transport.Bare && len(msg) > transport.MaxBare {
 		return transport.ErrSize
@@ -73,12 +73,7 @@ func (c *Conn) SendVia(ctx context.Context, d transport.Delivery, msg []byte) er
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if d == transport.Bare {
-		if err := c.sendError(); err != nil {
-			return err
-		}
-		c.link.pushBare(msg)
-	} else if err := c.push(ctx, int(d), msg); err != nil {
+	if err := c.push(ctx, d, msg); err != nil {
 		return err
 	}
 	c.e.kick(c)
@@ -98,7 +93,7 @@ func (c *Conn) SendBatch(ctx context.Context, msgs [][]byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, m := range msgs {
-		if err := c.push(ctx, 0, m); err != nil {
+		if err := c.push(ctx, transport.Ordered, m); err != nil {
 			return err
 		}
 	}
@@ -107,13 +102,13 @@ func (c *Conn) SendBatch(ctx context.Context, msgs [][]byte) error {
 }
 
 // push waits for room and puts msg into a lane. c.mu is held.
-func (c *Conn) push(ctx context.Context, lane int, msg []byte) error {
+func (c *Conn) push(ctx context.Context, d transport.Delivery, msg []byte) error {
 	for {
 		if err := c.sendError(); err != nil {
 			return err
 		}
-		if c.link.room(lane, len(msg)) {
-			c.link.out[lane].push(msg)
+		if c.link.room(d, len(msg)) {
+			c.link.push(d, msg)
 			return nil
 		}
 		c.e.kick(c) // an earlier part of a batch may be why there is no room

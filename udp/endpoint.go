@@ -61,7 +61,8 @@ type Endpoint struct {
 	stopped  chan struct{}
 	stopOnce sync.Once
 
-	gate gate // the reader's alone
+	gate      gate // the reader's alone, like strangers
+	strangers strangers
 }
 
 func (e *Endpoint) now() instant { return instant(time.Since(e.zero)) }
@@ -343,10 +344,11 @@ func (e *Endpoint) serve(c *Conn, out *output) {
 	}
 	now := e.now()
 	c.link.tick(now)
+	held := c.link.bareHeld
 	full := out.gather(c.link, now)
 	at := c.link.wake(now)
 	over := c.link.stage == gone
-	if over || c.link.stage != open {
+	if over || c.link.stage != open || c.link.bareHeld < held {
 		c.tell()
 	}
 	c.mu.Unlock()

@@ -157,7 +157,7 @@ func (l *link) onClose(code byte, now instant) {
 // dropOutput forgets what the peer will not take any more.
 func (l *link) dropOutput() {
 	l.out = [2]outLane{}
-	l.bare, l.resend = deque[[]byte]{}, deque[ref]{}
+	l.bare, l.bareHeld, l.resend = deque[[]byte]{}, 0, deque[ref]{}
 	for i := range l.sent.len() {
 		if p := l.sent.at(i); p.state == flying {
 			p.state = untracked

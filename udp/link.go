@@ -34,8 +34,7 @@ const (
 
 // What one end decides for itself.
 const (
-	sendBuffer   = 256 << 10 // cost of messages accepted and not yet acknowledged, per lane
-	maxBare      = 64        // bare messages that wait to be sent; the oldest goes first
+	sendBuffer   = 256 << 10 // cost of messages accepted and not yet acknowledged, or not yet sent if bare, per lane
 	maxSpans     = 256       // of packet numbers remembered; what is older counts as having come
 	ackSpans     = 8         // in one ACK, the most that is sent: older ones were told many times
 	keepalive    = 15 * second
@@ -107,11 +106,12 @@ type link struct {
 	}
 
 	recovery
-	out     [2]outLane
-	bare    deque[[]byte]
-	resend  deque[ref]
-	started int // cost of messages begun
-	limit   int // what the peer lets us begin
+	out      [2]outLane
+	bare     deque[[]byte]
+	bareHeld int // cost of bare
+	resend   deque[ref]
+	started  int // cost of messages begun
+	limit    int // what the peer lets us begin
 
 	got     ranges // packets that came
 	from    uint64 // earlier ones count as having come
@@ -188,15 +188,21 @@ func (l *link) fail(err error) {
 }
 
 // room tells whether a message of n bytes may be pushed now.
-func (l *link) room(lane, n int) bool {
-	return l.out[lane].held == 0 || l.out[lane].held+cost(n) <= sendBuffer
+func (l *link) room(d transport.Delivery, n int) bool {
+	held := l.bareHeld
+	if d != transport.Bare {
+		held = l.out[d].held
+	}
+	return held == 0 || held+cost(n) <= sendBuffer
 }
 
-func (l *link) pushBare(msg []byte) {
-	if l.bare.len() == maxBare {
-		l.bare.pop()
+func (l *link) push(d transport.Delivery, msg []byte) {
+	if d != transport.Bare {
+		l.out[d].push(msg)
+		return
 	}
 	l.bare.push(append([]byte(nil), msg...))
+	l.bareHeld += cost(len(msg))
 }
 
 // pop appends the next message received to b; ok is false when there is none.

@@ -106,6 +106,7 @@ func (l *link) fill(b []byte, limit int, p *sentPacket) (_ []byte, resent bool) 
 		b = appendVarint(append(b, frameBare), uint64(len(msg)))
 		b = append(b, msg...)
 		l.bare.pop()
+		l.bareHeld -= cost(len(msg))
 	}
 	for lane := range l.out {
 		b = l.fillFresh(b, limit, lane, p)
