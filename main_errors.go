@@ -105,7 +105,9 @@ func explainRefused(r *room.Refused) failure {
 	f := failure{code: r.Code, text: r.Text, suggest: r.Suggest, exit: exitRefused, more: r.Rooms}
 	switch r.Code {
 	case "no_room":
-		f.exit = exitNotFound
+		if f.exit = exitNotFound; len(f.more) > 0 {
+			f.more = append([]string{"these are:"}, f.more...)
+		}
 	case "which_room":
 		f.exit, f.hint = exitUsage, "say which one: parley join HOST/ROOM"
 	}
