@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/netip"
 
+	"parley/line"
 	"parley/node"
 	"parley/room"
 	"parley/text"
@@ -129,13 +130,9 @@ func joinLine(l room.Listing) string {
 // shortKey is enough of a room's key to tell two rooms apart by eye.
 func shortKey(l room.Listing) string { return l.Key.String()[:8] }
 
-// printJSON prints one object on a line.
+// printJSON prints one object on a line, for programs and yet harmless to a terminal.
 func (p *program) printJSON(v any) {
-	b, err := json.Marshal(v)
-	if err != nil { // not of what we make
-		panic(err)
-	}
-	p.out.Write(append(b, '\n'))
+	line.Object(p.out, v) // an error is that of out: nobody reads us
 }
 
 // clean makes s, which may come from the network or a file, fit for a terminal.

@@ -351,3 +351,33 @@ func TestGreeting(t *testing.T) {
 		}
 	}
 }
+
+// A room that never rests is shown all the same, and what waits to be shown is
+// bounded.
+func TestRestlessRoom(t *testing.T) {
+	m := newFake()
+	said := strings.Repeat("x", text.MaxText)
+	for range 2000 {
+		m.come(room.Event{Type: room.Message, From: "ben", Text: said, At: noon})
+	}
+	var out largest
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, Options{Out: &out}, m, nil) }()
+	m.events <- happening{err: io.EOF}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if limit := maxUndrawn + 2*text.MaxText; out.write > limit || out.all < 2000*text.MaxText {
+		t.Errorf("%d bytes were shown at once, and %d in all; want at most %d at once", out.write, out.all, limit)
+	}
+}
+
+// largest notes the size of the largest Write.
+type largest struct{ write, all int }
+
+func (l *largest) Write(b []byte) (int, error) {
+	l.write, l.all = max(l.write, len(b)), l.all+len(b)
+	return len(b), nil
+}

@@ -94,6 +94,9 @@ func (s *screen) print(talk bool, line string) {
 	to.WriteByte('\n')
 }
 
+// waiting is how many bytes were printed and not flushed.
+func (s *screen) waiting() int { return s.lines.Len() + s.talk.Len() }
+
 // ring rings the terminal's bell.
 func (s *screen) ring() { s.lines.WriteByte('\a') }
 

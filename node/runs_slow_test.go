@@ -2,4 +2,5 @@
 
 package node
 
-const runs = 20
+// runs and schedules are as in runs_test.go, for the slow suite.
+const runs, schedules = 20, 50

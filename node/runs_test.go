@@ -2,5 +2,6 @@
 
 package node
 
-// runs is how many seeds each kind of trial is run with.
-const runs = 1
+// runs is how many seeds each kind of trial is run with, and schedules how many
+// times the network is disturbed at random.
+const runs, schedules = 1, 4

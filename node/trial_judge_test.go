@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -17,8 +16,6 @@ import (
 	"parley/room/roomtest"
 	"parley/transport"
 )
-
-type netAddr = netip.Addr
 
 // drainLimit is how long, in virtual time, a trial may take to settle after
 // everything was said. It is a safeguard: tests assert tighter figures.
@@ -95,6 +92,11 @@ func (tr *trial) judge() {
 	tr.settle()
 	sum := transport.Stats{}
 	for _, p := range tr.people {
+		planned := p.planned
+		if p.isDead() {
+			planned = p.sent // nobody can ask for more
+		}
+		tr.rec.Add(roomtest.Record{Op: roomtest.Plan, Count: uint64(planned)})
 		if !p.isDead() {
 			tr.rec.Add(roomtest.Record{Op: roomtest.End, Who: p.who})
 			c := p.Stats()

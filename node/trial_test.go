@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -80,7 +82,7 @@ func inTrial(t *testing.T, s setting, seed uint64, link transporttest.Link, f fu
 
 // openRoom hosts the room on a machine of the first address, with the log and
 // the keys that it may have had before, and has the host's user sit down.
-func (tr *trial) openRoom() {
+func (tr *trial) openRoom() *speaker {
 	tr.Helper()
 	var m *transporttest.Machine
 	if tr.host != nil { // the same computer, started again
@@ -88,16 +90,12 @@ func (tr *trial) openRoom() {
 	} else {
 		m = tr.lan.Machine("host", hostAddr+"/24")
 	}
-	who := fmt.Sprintf("m0:%d", len(tr.people))
-	if len(tr.people) == 0 {
-		who = "m0"
-	}
 	n := &Node{Net: tapped{machine: machine{m}}, Identity: tr.keys.host, Plaintext: tr.plain, NoDiscovery: true,
 		RoomKey: func(string) (transport.Identity, func(), error) { return tr.keys.room, nil, nil }}
 	tr.host, tr.nodes = n, append(tr.nodes, n)
 	n.start()
 	h := &Hosting{node: n, options: room.HostOptions{Rooms: []string{"physics"}, Delivery: tr.lane},
-		waiting: map[netAddr]int{}, changed: make(chan struct{}, 1), done: make(chan struct{})}
+		waiting: map[netip.Addr]int{}, changed: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := h.makeRooms(); err != nil {
 		tr.Fatal(err)
 	}
@@ -111,28 +109,39 @@ func (tr *trial) openRoom() {
 	h.serve(s)
 	n.open[h] = true
 	tr.open = h
-	own, err := h.Sit(tr.Context(), room.JoinOptions{Nick: "m0", Share: true})
+	own, err := h.Sit(tr.Context(), room.JoinOptions{Nick: "m0", Ask: tr.anyName})
 	if err != nil {
 		tr.Fatal(err)
 	}
-	tr.seat(own, n, who)
+	return tr.seat(own, n)
 }
 
-// enter has somebody join from a machine of its own. Who is a nick, and :2 for
-// its second program.
-func (tr *trial) enter(who, addr string, via Transport) *speaker {
+// anyName takes the name that the host suggests.
+func (tr *trial) anyName(ctx context.Context, r room.Refused) (string, bool) {
+	tr.Logf("%s: %s", r.Code, r.Text)
+	return r.Suggest, r.Suggest != ""
+}
+
+// enter has somebody join from a machine of its own.
+func (tr *trial) enter(nick, addr string, via Transport) *speaker {
 	tr.Helper()
-	nick, _, _ := strings.Cut(who, ":")
-	m := tr.lan.Machine(who, addr+"/24")
-	n := &Node{Net: tapped{machine{m}, &tap{nick: nick, leaks: &tr.leaks, reads: tr.plain}}, Transport: via, Plaintext: tr.plain, NoDiscovery: true}
+	m := tr.lan.Machine(nick, addr+"/24")
+	id, _ := transport.NewIdentity()
+	return tr.join(nick, &Node{Net: tapped{machine{m}, &tap{nick: nick, leaks: &tr.leaks, reads: tr.plain}}, Transport: via, Identity: id,
+		Plaintext: tr.plain, NoDiscovery: true})
+}
+
+// join has somebody sit down by way of a new node.
+func (tr *trial) join(nick string, n *Node) *speaker {
+	tr.Helper()
 	tr.nodes = append(tr.nodes, n)
 	const tries = 3 // the first connection is given up after 10 s, and this network is bad
 	for try := 1; ; try++ {
-		p, err := n.Join(tr.Context(), hostAddr, room.JoinOptions{Nick: nick})
+		p, err := n.Join(tr.Context(), hostAddr, room.JoinOptions{Nick: nick, Share: true, Ask: tr.anyName})
 		if err == nil {
-			return tr.seat(p, n, who)
+			return tr.seat(p, n)
 		}
-		tr.Logf("%s joins by %s, try %d: %v: %v", who, via, try, err, errors.Unwrap(err))
+		tr.Logf("%s joins by %s, try %d: %v: %v", nick, n.Transport, try, err, errors.Unwrap(err))
 		if try == tries {
 			tr.FailNow()
 		}
@@ -145,16 +154,28 @@ type speaker struct {
 	trial *trial
 	node  *Node
 	who   string
-	dead  bool // guarded by trial.mu, as is what follows
+
+	planned int // sentences
+
+	// Guarded by trial.mu.
+	sent  int
+	dead  bool
 	shown map[uint64]bool
 	links []room.Event
 	done  chan struct{}
 }
 
-func (tr *trial) seat(m *room.Member, n *Node, who string) *speaker {
-	s := &speaker{Member: m, trial: tr, node: n, who: who, shown: map[uint64]bool{}, done: make(chan struct{})}
+// seat has m watched. The second program of a nick is called nick:2.
+func (tr *trial) seat(m *room.Member, n *Node) *speaker {
+	s := &speaker{Member: m, trial: tr, node: n, who: m.Nick(), shown: map[uint64]bool{}, done: make(chan struct{})}
+	for again := 2; slices.ContainsFunc(tr.people, func(o *speaker) bool { return o.who == s.who }); again++ {
+		s.who = fmt.Sprintf("%s:%d", m.Nick(), again)
+	}
+	if t, ok := n.Net.(tapped); ok && t.tap != nil {
+		t.tap.nick = m.Nick()
+	}
 	if tr.lane != transport.Ordered && m.Ready().Transport == "udp" {
-		tr.rec.Lane(who, tr.lane.String())
+		tr.rec.Lane(s.who, tr.lane.String())
 	}
 	tr.people = append(tr.people, s)
 	go s.watch()
@@ -197,10 +218,14 @@ type sentence struct {
 
 // say begins to say all of a script.
 func (s *speaker) say(script []sentence) {
+	s.planned += len(script)
 	s.trial.said.Go(func() {
 		for _, l := range script {
 			time.Sleep(l.after)
 			s.trial.rec.Sending(s.who, l.to, l.text)
+			s.trial.mu.Lock()
+			s.sent++
+			s.trial.mu.Unlock()
 			var err error
 			if l.to == "" {
 				_, err = s.Say(context.Background(), l.text)
@@ -293,7 +318,6 @@ func (tr *trial) speakAll(n int, within time.Duration) {
 			p.say(tr.script(p.who, n, within))
 		}
 	}
-	tr.rec.Add(roomtest.Record{Op: roomtest.Plan, Count: uint64(n * len(tr.people))})
 }
 
 // die ends the speaker's program as kill -9 does.

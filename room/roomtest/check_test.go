@@ -173,6 +173,12 @@ func TestForgiven(t *testing.T) {
 			h[i], h[j] = h[j], h[i]
 			return h
 		},
+		"dead with something under way, in an unordered lane": func(t *testing.T, h []Record) []Record {
+			h[find(t, h, 0, Join, is("c"))].Lane = laneUnordered
+			h[find(t, h, 0, End, is("c"))].Dead = true
+			i := find(t, h, 10, Recv, seenBy("c"))
+			return slices.Delete(h, i, i+1)
+		},
 		"gaps that were told of, in a bare lane": func(t *testing.T, h []Record) []Record {
 			h[find(t, h, 0, Join, is("c"))].Lane = laneBare
 			i := find(t, h, 10, Recv, seenBy("c"))
