@@ -123,6 +123,9 @@ func (p *program) finish(err error) int {
 	f := explain(err)
 	if f.exit == exitNotFound {
 		f.more = append(f.more, p.remembered()...)
+		if alone() {
+			f.more = append(f.more, noNetwork+" is the cable in, the Wi-Fi on?")
+		}
 	}
 	if f.text != "" {
 		p.report(f)
