@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"slices"
 
 	"parley/line"
 	"parley/node"
@@ -106,7 +108,9 @@ func explainRefused(r *room.Refused) failure {
 	f := failure{code: r.Code, text: r.Text, suggest: r.Suggest, exit: exitRefused, more: r.Rooms}
 	switch r.Code {
 	case "no_room":
-		f.exit = exitNotFound
+		if f.exit = exitNotFound; len(f.more) > 0 {
+			f.more = append([]string{"these are:"}, f.more...)
+		}
 	case "which_room":
 		f.exit, f.hint = exitUsage, "say which one: parley join HOST/ROOM"
 	}
@@ -114,6 +118,18 @@ func explainRefused(r *room.Refused) failure {
 		f.hint = "free: --nick " + r.Suggest
 	}
 	return f
+}
+
+// noNetwork begins a sentence.
+const noNetwork = "This computer is in no network:"
+
+// alone tells whether this computer is in no network.
+func alone() bool {
+	all, err := net.Interfaces()
+	return err == nil && !slices.ContainsFunc(all, func(i net.Interface) bool {
+		addrs, err := i.Addrs()
+		return i.Flags&net.FlagUp != 0 && i.Flags&net.FlagLoopback == 0 && (err != nil || len(addrs) > 0)
+	})
 }
 
 // joinLine is the command that joins the room l and no other.

@@ -60,9 +60,9 @@ func (p *program) show(ctx context.Context, m *room.Member, n *node.Node, s seat
 	err := line.Run(ctx, o, m, n)
 	switch {
 	case errors.Is(err, line.ErrUndelivered):
-		return &node.Error{Code: node.CodeUnreachable, Text: err.Error()}
+		return errQuiet(exitUndelivered) // it has been said
 	case errors.Is(err, line.ErrNotSent):
-		return errQuiet(exitFailure) // it has been said which
+		return errQuiet(exitFailure) // and which, too
 	}
 	return err
 }

@@ -381,3 +381,19 @@ func (l *largest) Write(b []byte) (int, error) {
 	l.write, l.all = max(l.write, len(b)), l.all+len(b)
 	return len(b), nil
 }
+
+// Who asks for quiet gets what is said, and nothing about where one sits.
+func TestQuietPipe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, keys := io.Pipe()
+		m := newFake()
+		m.people = []room.Person{{Nick: "ana"}}
+		b := start(t, Options{In: in, Quiet: true}, m)
+		m.come(said("ben", "hi"), room.Event{Type: room.Joined, Seq: 43, At: noon, Nick: "cyn"})
+		synctest.Wait()
+		keys.Close()
+		b.wait(nil)
+		b.expect("Out", b.out, "ben: hi\n")
+		b.expect("Err", b.err, "")
+	})
+}

@@ -152,9 +152,11 @@ func (s *session) sit(m seat) {
 	s.seat = m
 	ready := m.Ready()
 	s.view.self = ready.Nick
-	if s.o.JSON {
+	switch {
+	case s.o.JSON:
 		s.object(ready)
-	} else {
+	case s.o.Quiet && !s.o.Terminal: // whoever reads this knows where it sits
+	default:
 		for _, line := range greeting(ready) {
 			s.view.say("", true, "* ", line)
 		}
