@@ -252,7 +252,7 @@ func TestNobodyLeftOver(t *testing.T) {
 		to := ends[1].Socket.LocalAddr().(*net.UDPAddr).AddrPort()
 		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 		defer cancel()
-		const dialers, each = 8, 8
+		const dialers, each = 6, 5
 		var all sync.WaitGroup
 		for range dialers {
 			all.Go(func() {

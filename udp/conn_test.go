@@ -101,11 +101,7 @@ func TestConnOverLossyLAN(t *testing.T) {
 
 // TestConnOverManyLANs repeats the conformance suite on LANs with other seeds.
 func TestConnOverManyLANs(t *testing.T) {
-	seeds := uint64(6)
-	if testing.Short() {
-		seeds = 1
-	}
-	for seed := range seeds {
+	for seed := range uint64(lans) {
 		link := transporttest.Link{Delay: 300 * time.Microsecond, Jitter: time.Duration(seed%8*(seed%8)) * 3 * time.Millisecond,
 			Loss: 0.1 * float64(seed%4), Dup: 0.05, Reorder: 0.05 * float64(seed%3), Corrupt: 0.01}
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {

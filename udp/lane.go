@@ -90,9 +90,10 @@ func (l *outLane) ack(r ref) {
 // inMsg is a message that is not whole, or waits for earlier ones.
 type inMsg struct {
 	total  int
-	have   int // bytes
-	pieces []inPiece
-	got    ranges
+	have   int       // bytes
+	begin  []byte    // its first bytes, as far as they came without a gap
+	pieces []inPiece // what lies behind a gap
+	got    ranges    // all of it
 }
 
 type inPiece struct {
@@ -118,6 +119,7 @@ const (
 	maxAhead  = window / 33 // messages of one byte that fit into the credit
 
 	keptMessage = 160 // bytes it takes to know of a message in inLane.msgs
+	keptGrowth  = 4   // how much longer inMsg.begin becomes when it must
 	keptPiece   = 96  // and of a piece, besides its data
 	// mostKept lets an honest peer's credit of one-byte messages wait for
 	// the one before them. Without it, pieces of a byte each would cost
@@ -190,13 +192,29 @@ func (l *inLane) keep(p piece) (ok, complete bool) {
 	if added == 0 {
 		return true, m.have == m.total
 	}
+	m.have += int(added)
+	if p.offset <= len(m.begin) {
+		l.held -= cap(m.begin)
+		m.prolong(p.data[len(m.begin)-p.offset:])
+		l.held += cap(m.begin)
+		return true, m.have == m.total
+	}
 	if len(m.pieces) == maxPieces {
 		return false, false
 	}
 	m.pieces = append(m.pieces, inPiece{p.offset, append([]byte(nil), p.data...)})
-	m.have += int(added)
 	l.held += keptPiece + len(p.data)
 	return true, m.have == m.total
+}
+
+// prolong puts data behind begin. Memory comes as data does, not as announced.
+func (m *inMsg) prolong(data []byte) {
+	if need := len(m.begin) + len(data); need > cap(m.begin) {
+		longer := make([]byte, len(m.begin), min(m.total, max(need, keptGrowth*cap(m.begin))))
+		copy(longer, m.begin)
+		m.begin = longer
+	}
+	m.begin = append(m.begin, data...)
 }
 
 // release takes a complete message out of the store.
@@ -205,16 +223,13 @@ func (l *inLane) release(number uint64) []byte {
 	if delete(l.msgs, number); len(l.msgs) == 0 {
 		l.msgs = nil // a map does not shrink
 	}
-	l.held -= keptMessage
+	l.held -= keptMessage + cap(m.begin)
+	if missing := m.total - len(m.begin); missing > 0 {
+		m.prolong(make([]byte, missing))
+	}
 	for _, p := range m.pieces {
 		l.held -= keptPiece + len(p.data)
+		copy(m.begin[p.offset:], p.data)
 	}
-	if len(m.pieces) == 1 {
-		return m.pieces[0].data
-	}
-	msg := make([]byte, m.total)
-	for _, p := range m.pieces {
-		copy(msg[p.offset:], p.data)
-	}
-	return msg
+	return m.begin
 }

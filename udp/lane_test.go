@@ -79,7 +79,7 @@ func checkLane(t *testing.T, l *inLane, have map[uint64]map[int]bool, given map[
 		}
 		earlier = earlier && whole
 		if m := l.msgs[n]; m != nil {
-			kept += keptMessage
+			kept += keptMessage + cap(m.begin)
 			for _, p := range m.pieces {
 				kept += keptPiece + len(p.data)
 			}

@@ -138,7 +138,7 @@ func TestPeerThatNeverAcks(t *testing.T) {
 	l := frameLink(false)
 	l.push(transport.Ordered, []byte("hello?"))
 	now, most, number := instant(0), 0, uint64(0)
-	for ; now < 60*second && l.stage != gone; now += 200 * microsecond {
+	for ; now < 60*second && l.stage != gone; now += 800 * microsecond {
 		feed(l, number, now, []byte{framePing})
 		number++
 		l.tick(now)

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -128,7 +129,8 @@ func TestHandshakeMatrix(t *testing.T) {
 // damage sets up the fault. It returns how many datagrams it dropped.
 func (c handshakeCase) damage(r *rig, seed uint64) (dropped func() int) {
 	link := transporttest.Link{Delay: time.Millisecond}
-	drop, counts := 0, [2]int{}
+	var count atomic.Int64
+	drop := 0
 	switch c.fault {
 	case "drop 1":
 		drop = 1
@@ -151,17 +153,17 @@ func (c handshakeCase) damage(r *rig, seed uint64) (dropped func() int) {
 			n++
 			if c.fault == "drop a third" && random.IntN(3) == 0 && row < 10 {
 				row++
-				counts[i]++
+				count.Add(1)
 				return false
 			}
 			row = 0
 			if n <= drop {
-				counts[i]++
+				count.Add(1)
 			}
 			return n > drop
 		})
 	}
-	return func() int { return counts[0] + counts[1] }
+	return func() int { return int(count.Load()) }
 }
 
 // also has a tap do something besides what it does.
@@ -203,7 +205,11 @@ func (c handshakeCase) tokens(r *rig) (rounds func() int) {
 		}
 		return false
 	})
-	return func() int { return len(ids) - 1 }
+	return func() int {
+		r.taps[0].mu.Lock()
+		defer r.taps[0].mu.Unlock()
+		return len(ids) - 1
+	}
 }
 
 // expectSilence: the token that the member gets is good for another address.
@@ -226,6 +232,8 @@ func (c handshakeCase) expectSilence(r *rig) {
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
 	defer cancel()
 	_, err := r.ends[0].Dial(ctx, r.at[1])
+	r.taps[1].mu.Lock()
+	defer r.taps[1].mu.Unlock()
 	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, transport.ErrRefused) {
 		r.t.Errorf("%v: dial: %v", c, err)
 	}

@@ -31,7 +31,7 @@ func checkOnce(t *testing.T, what string, got [][]byte, n int, ordered bool) {
 // nearly anything, both ways at once.
 func TestReliability(t *testing.T) {
 	hostile := wire{loss: 0.3, dup: 0.2, late: 0.3, corrupt: 0.02, delay: millisecond, jitter: 100 * millisecond, lateBy: 50 * millisecond}
-	for seed := range uint64(20) {
+	for seed := range uint64(sessions) {
 		for _, lane := range []transport.Delivery{transport.Ordered, transport.Unordered} {
 			const n = 1000
 			s := newSim(t, seed, seed%2 == 0, hostile)

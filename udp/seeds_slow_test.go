@@ -2,4 +2,7 @@
 
 package udp
 
-const seeds = 500
+const (
+	seeds    = 500
+	sessions = 200
+)

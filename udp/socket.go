@@ -36,21 +36,19 @@ func (o *output) gather(l *link, now instant) (full bool) {
 // flush sends what was gathered. A datagram that the system will not take is
 // a lost datagram.
 func (o *output) flush(pc net.PacketConn, fast *fastSocket) {
-	for len(o.parts) > 0 {
-		p := o.parts[0]
+	for parts := o.parts; len(parts) > 0; {
+		p := parts[0]
 		size, n := p.to-p.from, 1
-		for n < len(o.parts) && o.parts[n].addr == p.addr && o.parts[n-1].to-o.parts[n-1].from == size && o.parts[n].to-o.parts[n].from <= size {
+		for n < len(parts) && parts[n].addr == p.addr && parts[n-1].to-parts[n-1].from == size && parts[n].to-parts[n].from <= size {
 			n++
 		}
-		whole := o.buf[p.from:o.parts[n-1].to]
-		if n > 1 && fast.writeSegments(whole, size, p.addr) {
-			o.parts = o.parts[n:]
-			continue
+		whole := o.buf[p.from:parts[n-1].to]
+		if n == 1 || !fast.writeSegments(whole, size, p.addr) {
+			for _, p := range parts[:n] {
+				fast.write(pc, o.buf[p.from:p.to], p.addr)
+			}
 		}
-		for _, p := range o.parts[:n] {
-			fast.write(pc, o.buf[p.from:p.to], p.addr)
-		}
-		o.parts = o.parts[n:]
+		parts = parts[n:]
 	}
 	o.parts = o.parts[:0]
 }

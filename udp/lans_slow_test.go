@@ -1,0 +1,5 @@
+//go:build slow
+
+package udp_test
+
+const lans = 24
