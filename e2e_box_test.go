@@ -26,15 +26,31 @@ type box struct {
 	rec     *roomtest.Recorder
 }
 
-// loopback is this computer, on a discovery port of its own: nothing else that
-// runs here is heard or disturbed.
+// loopback is this computer, on its loopback interface and a discovery port of
+// its own: nothing else that runs here is heard or disturbed, and nothing
+// leaves it.
 func loopback(t testing.TB) *box {
 	t.Helper()
 	port := freePort(t)
 	return &box{
 		t: t, program: program(t), command: exec.Command, ip: "127.0.0.1", port: port, dir: t.TempDir(),
-		env: []string{"PARLEY_DISCOVERY_PORT=" + strconv.Itoa(freePort(t))},
+		env: []string{"PARLEY_DISCOVERY_PORT=" + strconv.Itoa(freePort(t)), "PARLEY_IFACE=" + loopbackInterface(t), "PARLEY_BIND=127.0.0.1"},
 	}
+}
+
+func loopbackInterface(t testing.TB) string {
+	t.Helper()
+	list, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range list {
+		if i.Flags&net.FlagLoopback != 0 {
+			return i.Name
+		}
+	}
+	t.Fatal("there is no loopback interface")
+	return ""
 }
 
 // addr is the address of the room that host opens on the box.

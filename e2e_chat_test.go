@@ -240,3 +240,20 @@ func TestSeveralOnOneComputer(t *testing.T) {
 		p.await("the message", func(l line) bool { return l.Text == "from the third" && l.From == "seat2" })
 	}
 }
+
+// Whoever was killed comes back under his own name at once.
+func TestGhostGivesWay(t *testing.T) {
+	t.Parallel()
+	for _, carrier := range []string{"udp", "tcp"} {
+		t.Run(carrier, func(t *testing.T) {
+			b := loopback(t)
+			ana := b.host("ana", "physics")
+			ben := b.join("ben", b.addr(), "--transport", carrier)
+			ana.await("ben", comes("ben"))
+			ben.kill()
+			again := b.join("ben", b.addr(), "--transport", carrier, "--no-input")
+			again.say("here again")
+			ana.await("what he says", said("here again"))
+		})
+	}
+}

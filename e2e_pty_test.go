@@ -203,3 +203,64 @@ func TestTerminalAsks(t *testing.T) {
 	term.types("hello\n")
 	ana.await("his message", from("ben", "hello"))
 }
+
+// The lobby: rooms are listed, one that opens later is found when Enter asks
+// again, a slip is answered, and whoever sits down is asked for a name.
+func TestTerminalLobby(t *testing.T) {
+	t.Parallel()
+	b := loopback(t)
+	term := b.onTerminal("ben", nil, "--plain")
+	term.shows("none heard yet")
+	term.shows("to host")
+	ana := b.host("ana", "physics")
+	term.types("two words\n")
+	term.shows("one word")
+	term.shows("address to join")
+	for deadline := time.Now().Add(patience); ; {
+		term.types("\n")
+		term.shows("address to join") // asked again
+		term.mu.Lock()
+		listed := strings.Contains(string(term.screen), "1  physics")
+		term.mu.Unlock()
+		if listed {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the room is not listed")
+		}
+		select {
+		case <-time.After(200 * time.Millisecond):
+		case <-term.done:
+			t.Fatal("the program has ended")
+		}
+	}
+	term.types("7\n")
+	term.shows("there is no number 7")
+	term.types("1\n")
+	term.shows("Your name")
+	term.types("ana\n")
+	term.shows("taken")
+	term.types("ben\n")
+	ana.await("ben", comes("ben"))
+	term.shows("you are ben in physics")
+	term.types("hello\n")
+	ana.await("his message", from("ben", "hello"))
+}
+
+// A name that nobody announces opens a room of that name.
+func TestTerminalLobbyHosts(t *testing.T) {
+	t.Parallel()
+	b := loopback(t)
+	term := b.onTerminal("ana", nil, "--plain", "--port", fmt.Sprint(b.port))
+	term.shows("to host")
+	term.types("physics\n")
+	term.shows("Your name")
+	term.types("ana\n")
+	term.shows("The room physics is open")
+	term.shows("you are hosting physics as ana")
+	ben := b.join("ben", "physics")
+	ben.say("found you")
+	term.shows("ben: found you")
+	term.types("/quit\n")
+	term.exits(0)
+}

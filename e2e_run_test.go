@@ -9,16 +9,15 @@ package main_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -35,7 +34,17 @@ const maxLine = 1 << 20
 // scratch is removed when all tests have ended.
 var scratch string
 
+// together is how many tests run at once unless -parallel says otherwise: they
+// wait far more than they compute.
+const together = 8
+
 func TestMain(m *testing.M) {
+	flag.Parse()
+	chosen := false
+	flag.Visit(func(f *flag.Flag) { chosen = chosen || f.Name == "test.parallel" })
+	if !chosen {
+		flag.Set("test.parallel", strconv.Itoa(together))
+	}
 	os.Exit(func() int {
 		var err error
 		if scratch, err = os.MkdirTemp("", "parley-e2e-"); err != nil {
@@ -45,49 +54,6 @@ func TestMain(m *testing.M) {
 		defer os.RemoveAll(scratch)
 		return m.Run()
 	}())
-}
-
-// program builds the program under test once, with the race detector if the
-// tests have it, and returns its path.
-func program(t testing.TB) string { return built(t, buildOnce) }
-
-// release builds it stripped, as it is handed out. What is said about size
-// and memory is said about this one.
-func release(t testing.TB) string { return built(t, releaseOnce) }
-
-func built(t testing.TB, build func() (string, error)) string {
-	t.Helper()
-	path, err := build()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
-
-var buildOnce = sync.OnceValues(func() (string, error) {
-	if raceEnabled {
-		return goBuild("parley-race", "-race")
-	}
-	return goBuild("parley")
-})
-
-var releaseOnce = sync.OnceValues(func() (string, error) {
-	return goBuild("parley-release", "-trimpath", "-ldflags=-s -w")
-})
-
-func goBuild(name string, flags ...string) (string, error) {
-	path := filepath.Join(scratch, name)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "go", append(append([]string{"build", "-o", path}, flags...), ".")...)
-	cmd.Env = os.Environ()
-	if !slices.Contains(flags, "-race") {
-		cmd.Env = append(cmd.Env, "CGO_ENABLED=0")
-	}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build the program: %w\n%s", err, out)
-	}
-	return path, nil
 }
 
 // event is one object of the program's output as JSON lines.
@@ -383,48 +349,4 @@ func said(text string) func(line) bool {
 
 func has(text string) func(line) bool {
 	return func(l line) bool { return strings.Contains(l.text, text) }
-}
-
-// freePort finds a port that is free for both carriers on loopback.
-func freePort(t testing.TB) int {
-	t.Helper()
-	for range 100 {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		port := l.Addr().(*net.TCPAddr).Port
-		u, err := net.ListenUDP("udp", &net.UDPAddr{Port: port})
-		l.Close()
-		if err == nil {
-			u.Close()
-			return port
-		}
-	}
-	t.Fatal("no port is free for both carriers")
-	return 0
-}
-
-// python finds the interpreter itself, past any wrapper.
-var python = sync.OnceValue(func() string {
-	out, err := exec.Command("python3", "-c", "import sys; print(sys.executable)").Output()
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(out))
-})
-
-func needPython(t testing.TB) string {
-	t.Helper()
-	if python() == "" {
-		t.Skip("SKIPPED: python3 is missing")
-	}
-	return python()
-}
-
-// parse reads one line of output.
-func parse(text string) line {
-	l := line{text: text}
-	json.Unmarshal([]byte(text), &l.event)
-	return l
 }

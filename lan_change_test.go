@@ -14,6 +14,7 @@ import (
 
 // A network that comes and goes under a running program.
 func TestLANInterfaceReturns(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, "ana", "ben")
 	boxes := l.boxes()
 	boxes[0].host("ana", "physics")
@@ -27,6 +28,7 @@ func TestLANInterfaceReturns(t *testing.T) {
 
 // A machine that gets a new address keeps its conversation.
 func TestLANAddressChanges(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, "ana", "ben")
 	boxes := l.boxes()
 	ana := boxes[0].host("ana", "physics")
@@ -52,6 +54,7 @@ func TestLANAddressChanges(t *testing.T) {
 // While a cable is cut nobody knows what the other side knows. When it is
 // whole again, nothing is lost and nothing comes twice.
 func TestLANPartsAndHeals(t *testing.T) {
+	t.Parallel()
 	const each = 20
 	l := newLAN(t, "ana", "ben", "cyn", "dan")
 	boxes := l.boxes()

@@ -45,6 +45,7 @@ while len(sys.argv) > 4:
 `
 
 func TestLANCarries(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, "ana", "ben", "cyn")
 	ana, ben, cyn := l.machines[0], l.machines[1], l.machines[2]
 	py := needPython(t)
@@ -70,6 +71,7 @@ func TestLANCarries(t *testing.T) {
 }
 
 func TestLANCarriesStreams(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, "ana", "ben")
 	ana, ben := l.machines[0], l.machines[1]
 	if _, err := exec.LookPath("nc"); err != nil {
@@ -94,6 +96,7 @@ func TestLANCarriesStreams(t *testing.T) {
 }
 
 func TestLANLoses(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, "ana", "ben")
 	ana, ben := l.machines[0], l.machines[1]
 	py := needPython(t)
@@ -112,6 +115,7 @@ func TestLANLoses(t *testing.T) {
 }
 
 func TestLANParts(t *testing.T) {
+	t.Parallel()
 	l := newLAN(t, "ana", "ben", "cyn")
 	ana, ben, cyn := l.machines[0], l.machines[1], l.machines[2]
 	py := needPython(t)

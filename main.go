@@ -100,7 +100,7 @@ func (p *program) run(ctx context.Context, args []string) int {
 // misused reports a command line that cannot be followed.
 func (p *program) misused(args []string, err error) int {
 	p.flags.JSON = p.flags.JSON || contains(args, "--json") || contains(args, "-j")
-	text := err.Error()
+	text := strings.ReplaceAll(err.Error(), "expected a valid 16 bit uint but got", "want a number up to 65535, not")
 	hint := "see parley --help"
 	var parse *kong.ParseError
 	if errors.As(err, &parse) && parse.Context != nil {
@@ -123,6 +123,9 @@ func (p *program) finish(err error) int {
 	f := explain(err)
 	if f.exit == exitNotFound {
 		f.more = append(f.more, p.remembered()...)
+		if alone() {
+			f.more = append(f.more, noNetwork+" is the cable in, the Wi-Fi on?")
+		}
 	}
 	if f.text != "" {
 		p.report(f)

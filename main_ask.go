@@ -11,6 +11,7 @@ import (
 	"golang.org/x/term"
 
 	"parley/room"
+	"parley/text"
 )
 
 // maxAnswer bounds what a person may type at a question.
@@ -77,33 +78,42 @@ func readLine(r io.Reader) (string, error) {
 	}
 }
 
-// choose lets the person pick one of several rooms, by number. It returns -1
-// and what was typed if that is no number.
-func (p *program) choose(ctx context.Context, question string, n int) (int, string, error) {
-	preset := ""
-	if n > 0 {
-		preset = "1"
-	}
+// choice is a question whose answers are numbered.
+type choice struct {
+	question string
+	preset   string // what Enter means; empty: ask again
+	n        int    // numbers from 1 to this
+}
+
+// choose lets the person pick by number. It returns -1 and what was typed if
+// that is no number. Every time it is about to ask, it has next say what.
+func (p *program) choose(ctx context.Context, next func() choice) (int, string, error) {
 	for {
-		typed, err := p.ask(ctx, question, preset)
+		c := next()
+		typed, err := p.ask(ctx, c.question, c.preset)
 		if err != nil {
 			return -1, "", err
 		}
 		number, err := strconv.Atoi(typed)
-		if err != nil {
-			if typed != "" {
-				return -1, typed, nil
-			}
-			continue
-		}
-		if number >= 1 && number <= n {
+		switch {
+		case typed == "":
+		case err != nil:
+			return -1, typed, nil
+		case number >= 1 && number <= c.n:
 			return number - 1, "", nil
+		default:
+			p.say("there is no number %d", number)
 		}
-		p.say("there is no number %d", number)
 	}
 }
 
-// describe is a line about a room.
+// oneOf is the question for one of n that have been listed.
+func oneOf(n int) func() choice {
+	return func() choice { return choice{question: "Number", n: n} }
+}
+
+// describe is a line about a room. With a number and a key it still fits in 80
+// columns where names are short.
 func describe(l room.Listing) string {
 	people := fmt.Sprintf("%d people", l.Members)
 	if l.Members == 1 {
@@ -114,12 +124,17 @@ func describe(l room.Listing) string {
 	case !l.Secure:
 		how = "PLAINTEXT"
 	case l.Guests:
-		how = "encrypted but for guests"
+		how = "open to guests"
 	}
 	if l.Password {
 		how += ", password"
 	}
-	return fmt.Sprintf("%-20s  %-24s  %-10s  %s", l.Room, place(l), people, how)
+	return pad(l.Room, 16) + "  " + pad(place(l), 20) + "  " + pad(people, 9) + "  " + how
+}
+
+// pad fills s up with spaces to w cells of a terminal.
+func pad(s string, w int) string {
+	return s + strings.Repeat(" ", max(w-text.Width(clean(s)), 0))
 }
 
 // place is where a room is, and by what it may be reached.

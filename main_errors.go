@@ -5,8 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"net/netip"
+	"slices"
 
+	"parley/line"
 	"parley/node"
 	"parley/room"
 	"parley/text"
@@ -105,7 +108,9 @@ func explainRefused(r *room.Refused) failure {
 	f := failure{code: r.Code, text: r.Text, suggest: r.Suggest, exit: exitRefused, more: r.Rooms}
 	switch r.Code {
 	case "no_room":
-		f.exit = exitNotFound
+		if f.exit = exitNotFound; len(f.more) > 0 {
+			f.more = append([]string{"these are:"}, f.more...)
+		}
 	case "which_room":
 		f.exit, f.hint = exitUsage, "say which one: parley join HOST/ROOM"
 	}
@@ -113,6 +118,18 @@ func explainRefused(r *room.Refused) failure {
 		f.hint = "free: --nick " + r.Suggest
 	}
 	return f
+}
+
+// noNetwork begins a sentence.
+const noNetwork = "This computer is in no network:"
+
+// alone tells whether this computer is in no network.
+func alone() bool {
+	all, err := net.Interfaces()
+	return err == nil && !slices.ContainsFunc(all, func(i net.Interface) bool {
+		addrs, err := i.Addrs()
+		return i.Flags&net.FlagUp != 0 && i.Flags&net.FlagLoopback == 0 && (err != nil || len(addrs) > 0)
+	})
 }
 
 // joinLine is the command that joins the room l and no other.
@@ -127,13 +144,9 @@ func joinLine(l room.Listing) string {
 // shortKey is enough of a room's key to tell two rooms apart by eye.
 func shortKey(l room.Listing) string { return l.Key.String()[:8] }
 
-// printJSON prints one object on a line.
+// printJSON prints one object on a line, for programs and yet harmless to a terminal.
 func (p *program) printJSON(v any) {
-	b, err := json.Marshal(v)
-	if err != nil { // not of what we make
-		panic(err)
-	}
-	p.out.Write(append(b, '\n'))
+	line.Object(p.out, v) // an error is that of out: nobody reads us
 }
 
 // clean makes s, which may come from the network or a file, fit for a terminal.

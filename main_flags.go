@@ -82,7 +82,7 @@ type roomsCmd struct {
 
 type sendCmd struct {
 	Target string   `arg:"" name:"room" help:"A room, HOST[:PORT][/ROOM], or a parley:// link."`
-	Text   []string `arg:"" optional:"" passthrough:"partial" help:"What to say. Default: standard input."`
+	Text   []string `arg:"" optional:"" help:"What to say, after -- if it begins with a dash. Default: standard input."`
 }
 
 type tailCmd struct {
@@ -201,5 +201,6 @@ func withoutEnv(value *kong.Value) string { return value.Help }
 
 const afterHelp = `Every flag has a name in the environment: PARLEY_DATA_DIR for --data-dir, and so on.
 Inside a room, /help lists what you can type. Ctrl-C leaves.
-Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 refused, 5 network lost or undelivered, 130 interrupted.
+Exit codes: 0 ok, 1 failure, 2 usage, 3 not found, 4 refused, 5 network lost or undelivered,
+130 interrupted.
 `

@@ -81,13 +81,25 @@ func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting, hidden bool
 	if p.flags.JSON {
 		return
 	}
+	if at := hosting.Addrs()[0]; p.flags.Port == 0 && at.Port() != node.Port {
+		p.talk("Port %d is taken here, so it is port %d.", node.Port, at.Port())
+	}
+	where := "on this network"
+	if here := hosting.Addrs()[0].Addr(); here.IsLoopback() {
+		where = "on this computer"
+		if !p.flags.bind().IsValid() {
+			p.talk("%s for now only its own programs can join.", noNetwork)
+		}
+	}
 	for _, name := range hosting.Rooms() {
 		p.talk("The room %s is open. Others join it with:", name)
 		if !n.NoDiscovery && !hidden {
-			p.talk("  parley join %-24s on this network", name)
+			p.talk("  parley join %-24s %s", name, where)
 		}
-		for _, line := range hosting.JoinLines(name) {
-			p.talk("  %s", line)
+		for i, line := range hosting.JoinLines(name) {
+			if i == 0 || !hosting.Addrs()[i].Addr().IsLoopback() { // here any address will do
+				p.talk("  %-36s by address", line)
+			}
 		}
 	}
 }

@@ -6,16 +6,11 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
-	"sync"
 	"time"
 
 	"parley/node"
 	"parley/room"
 )
-
-// firstLook is how long rooms are collected before a person is asked to choose.
-// Those of an idle LAN are heard within 300 ms.
-const firstLook = 600 * time.Millisecond
 
 // Run joins a room and stays until the person leaves or ctx ends.
 func (j *joinCmd) Run(ctx context.Context, p *program) error {
@@ -50,7 +45,13 @@ func (p *program) join(ctx context.Context, n *node.Node, target, nick string, s
 
 // sitDown joins, and lets the person choose where there are several rooms.
 func (p *program) sitDown(ctx context.Context, n *node.Node, target string, o room.JoinOptions) (*room.Member, error) {
-	slow := time.AfterFunc(time.Second, func() { p.talk("looking for %s …", target) })
+	slow := time.AfterFunc(time.Second, func() { p.talk("looking for %s …", shown(target)) })
+	if ask := o.Ask; ask != nil {
+		o.Ask = func(ctx context.Context, r room.Refused) (string, bool) {
+			slow.Stop() // found, and the time is the person's now
+			return ask(ctx, r)
+		}
+	}
 	m, err := n.Join(ctx, target, o)
 	slow.Stop()
 	var ambiguous *node.Error
@@ -63,14 +64,16 @@ func (p *program) sitDown(ctx context.Context, n *node.Node, target string, o ro
 		for i, l := range ambiguous.Choices {
 			p.say("  %d  %s  key %s", i+1, describe(l), shortKey(l))
 		}
-		i, typed, err := p.choose(ctx, "Number", len(ambiguous.Choices))
-		if err != nil {
-			return nil, err
+		for {
+			i, _, err := p.choose(ctx, oneOf(len(ambiguous.Choices)))
+			switch {
+			case err != nil:
+				return nil, err
+			case i >= 0:
+				return n.Join(ctx, link(ambiguous.Choices[i]), o)
+			}
+			p.say("type the number in front of the one you mean")
 		}
-		if i >= 0 {
-			typed = link(ambiguous.Choices[i])
-		}
-		return n.Join(ctx, typed, o)
 	case errors.As(err, &refused) && refused.Code == "which_room" && len(refused.Rooms) > 0:
 		return p.whichRoom(ctx, n, target, refused, o)
 	}
@@ -83,7 +86,7 @@ func (p *program) whichRoom(ctx context.Context, n *node.Node, target string, r 
 	for i, name := range r.Rooms {
 		p.say("  %d  %s", i+1, name)
 	}
-	i, name, err := p.choose(ctx, "Number", len(r.Rooms))
+	i, name, err := p.choose(ctx, oneOf(len(r.Rooms)))
 	if err != nil {
 		return nil, err
 	}
@@ -96,6 +99,14 @@ func (p *program) whichRoom(ctx context.Context, n *node.Node, target string, r 
 	}
 	t.Room = name
 	return n.Join(ctx, t.String(), o)
+}
+
+// shown is a target as it is told to people: of a link, where it leads.
+func shown(target string) string {
+	if t, err := node.ParseTarget(target); err == nil {
+		return t.String()
+	}
+	return target
 }
 
 // link is the link to a room that was heard: its address and its key.
@@ -113,42 +124,24 @@ func link(l room.Listing) string {
 
 // pick asks which room to join, listing what is heard, and returns a target.
 func (p *program) pick(ctx context.Context, n *node.Node) (string, error) {
-	found, err := p.hear(ctx, n)
+	l, err := p.lookAround(ctx, n)
 	if err != nil {
 		return "", err
 	}
-	question := "Number, or HOST[:PORT]"
-	if len(found) == 0 {
-		question = "Address of the host, HOST[:PORT]"
-	}
-	i, typed, err := p.choose(ctx, question, len(found))
+	defer l.stop()
+	i, typed, err := p.choose(ctx, func() choice {
+		if l.print() == 0 {
+			return choice{question: "Address of the host, HOST[:PORT]"}
+		}
+		return choice{"Number, or HOST[:PORT]", "1", l.printed}
+	})
 	if err != nil {
 		return "", err
 	}
 	if i >= 0 {
-		return link(found[i]), nil
+		return link(l.all()[i]), nil
 	}
 	return p.withPort(ctx, typed)
-}
-
-// hear lists the rooms of this network, numbered.
-func (p *program) hear(ctx context.Context, n *node.Node) ([]room.Listing, error) {
-	if n.NoDiscovery {
-		return nil, nil
-	}
-	p.say("Rooms on this network:")
-	var lock sync.Mutex
-	number := 0
-	found, err := p.list(ctx, n, firstLook, func(l room.Listing) {
-		lock.Lock()
-		defer lock.Unlock()
-		number++
-		p.say("  %d  %s", number, describe(l))
-	})
-	if err == nil && len(found) == 0 {
-		p.say("  none heard yet")
-	}
-	return found, err
 }
 
 // withPort asks for the port of an address that was typed without one.
@@ -169,53 +162,4 @@ func (p *program) withPort(ctx context.Context, typed string) (string, error) {
 		return "", usage{text: fmt.Sprintf("%q is not a port: want a number from 1 to 65535", port)}
 	}
 	return t.String(), nil
-}
-
-// Run is parley without a command: pick a room on this network, or host one.
-func (c *pickCmd) Run(ctx context.Context, p *program) error {
-	if !p.mayAsk() {
-		p.talk("parley host ROOM opens a room, parley join ROOM joins one, parley --help says more. On this network there are:")
-		return (&roomsCmd{Wait: 1500 * time.Millisecond}).Run(ctx, p)
-	}
-	n, err := p.node()
-	if err != nil {
-		return err
-	}
-	defer n.Close()
-	found, err := p.hear(ctx, n)
-	if err != nil {
-		return err
-	}
-	question := "Number or address to join, or a name to host a room"
-	if len(found) == 0 {
-		question = "Name of a room to host, or an address to join"
-	}
-	i, typed, err := p.choose(ctx, question, len(found))
-	if err != nil {
-		return err
-	}
-	if i >= 0 {
-		typed = link(found[i])
-	}
-	if t, err := node.ParseTarget(typed); err != nil {
-		return usage{text: err.Error()}
-	} else if t.Host == "" && !heard(found, t.Room) {
-		return (&hostCmd{Rooms: []string{t.Room}}).host(ctx, p, n)
-	}
-	nick := userName() // so that Enter is all it takes; a name that is taken is asked for
-	if p.flags.Nick != "" {
-		if nick, err = p.checkNick(p.flags.Nick); err != nil {
-			return err
-		}
-	}
-	return p.join(ctx, n, typed, nick, seat{})
-}
-
-func heard(found []room.Listing, name string) bool {
-	for _, l := range found {
-		if l.Room == name {
-			return true
-		}
-	}
-	return false
 }

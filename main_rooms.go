@@ -28,7 +28,7 @@ func (r *roomsCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	if len(found) == 0 {
+	if found == 0 {
 		return &node.Error{Code: node.CodeNotFound, Text: "no rooms heard on this network",
 			Hint: "open one with: parley host ROOM, or join by address: parley join HOST[:PORT]"}
 	}
@@ -36,34 +36,53 @@ func (r *roomsCmd) Run(ctx context.Context, p *program) error {
 }
 
 // list looks for rooms for a while, calls heard with each when it is first
-// heard, and returns them in that order.
-func (p *program) list(ctx context.Context, n *node.Node, wait time.Duration, heard func(room.Listing)) ([]room.Listing, error) {
+// heard, and returns how many there were.
+func (p *program) list(ctx context.Context, n *node.Node, wait time.Duration, heard func(room.Listing)) (int, error) {
 	look, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	var lock sync.Mutex
-	var found []room.Listing
-	known := make(map[transport.Key]bool)
-	err := n.Rooms(look, func(l room.Listing) {
-		lock.Lock()
-		defer lock.Unlock()
-		if known[l.Key] || l.Gone {
-			return
-		}
-		known[l.Key] = true
-		found = append(found, l)
+	count := 0
+	err := p.listen(look, n, func(l room.Listing) {
+		count++
 		heard(l)
 	})
 	if ctx.Err() != nil {
 		err = ctx.Err()
 	}
-	return found, err
+	return count, err
 }
 
-// watch prints rooms as they come, change and go, until ctx ends.
+// listen calls heard, never two at a time, with each room when it is first
+// heard, until ctx ends.
+func (p *program) listen(ctx context.Context, n *node.Node, heard func(room.Listing)) error {
+	var lock sync.Mutex
+	known := make(map[transport.Key]bool)
+	return n.Rooms(ctx, func(l room.Listing) {
+		lock.Lock()
+		defer lock.Unlock()
+		if !known[l.Key] && !l.Gone {
+			known[l.Key] = true
+			heard(l)
+		}
+	})
+}
+
+// watch prints rooms as they come, change and go, until ctx ends. What changes
+// without being seen, such as when a room was heard last, is not printed.
 func (p *program) watch(ctx context.Context, n *node.Node) error {
+	var lock sync.Mutex
+	last := make(map[transport.Key]room.Listing)
 	err := n.Rooms(ctx, func(l room.Listing) {
+		lock.Lock()
+		defer lock.Unlock()
+		l.Seen = time.Time{}
+		if before, known := last[l.Key]; known && before == l {
+			return
+		}
+		if last[l.Key] = l; l.Gone {
+			delete(last, l.Key)
+		}
 		if l.Gone && !p.flags.JSON {
-			fmt.Fprintf(p.out, "%s\n", clean(fmt.Sprintf("%-20s  %-24s  gone", l.Room, place(l))))
+			fmt.Fprintf(p.out, "%s\n", clean(pad(l.Room, 16)+"  "+pad(place(l), 20)+"  gone"))
 			return
 		}
 		p.printRoom(l)

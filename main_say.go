@@ -105,7 +105,11 @@ func (t *tailCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	m, err := p.sitDown(ctx, n, t.Target, p.joinOptions(nick, true))
+	o := p.joinOptions(nick, true)
+	if p.flags.Nick == "" { // who only listens does not mind under which name
+		o.Ask = func(_ context.Context, r room.Refused) (string, bool) { return r.Suggest, r.Suggest != "" }
+	}
+	m, err := p.sitDown(ctx, n, t.Target, o)
 	if err != nil {
 		return err
 	}

@@ -45,14 +45,14 @@ func (p *program) show(ctx context.Context, m *room.Member, n *node.Node, s seat
 		Dumb:  p.flags.Plain || os.Getenv("TERM") == "dumb",
 		Color: isTerminal(p.out) && line.WantColor(os.Getenv),
 		Quiet: p.flags.Quiet, Stay: s.stay, Headless: s.mute,
-		Timestamps: true,
+		Timestamps: isTerminal(p.out),
 		Join:       p.joinOptions(m.Ready().Nick, false),
 	}
 	if isTerminal(p.out) {
 		o.Width = func() int {
 			w, _, err := term.GetSize(int(p.out.(*os.File).Fd()))
-			if err != nil {
-				return 0
+			if err != nil || w == 0 {
+				return 80 // what a terminal has that does not say
 			}
 			return w
 		}
@@ -60,9 +60,9 @@ func (p *program) show(ctx context.Context, m *room.Member, n *node.Node, s seat
 	err := line.Run(ctx, o, m, n)
 	switch {
 	case errors.Is(err, line.ErrUndelivered):
-		return &node.Error{Code: node.CodeUnreachable, Text: err.Error()}
+		return errQuiet(exitUndelivered) // it has been said
 	case errors.Is(err, line.ErrNotSent):
-		return errQuiet(exitFailure) // it has been said which
+		return errQuiet(exitFailure) // and which, too
 	}
 	return err
 }

@@ -59,6 +59,7 @@ type links struct {
 	port    uint16
 	only    []string
 	warn    func(string)
+	debug   func(string)
 	count   *Counters
 	inbox   chan *datagram
 	done    chan struct{}
@@ -148,6 +149,9 @@ func (l *links) usable(all []Interface) (list []Interface) {
 		}
 		why := ""
 		switch {
+		case i.Flags&net.FlagUp == 0 && len(l.only) == 0:
+			l.debug(skipped(i.Name, "it is down")) // as many are that nobody uses
+			continue
 		case i.Flags&net.FlagUp == 0:
 			why = "it is down"
 		case i.Flags&net.FlagPointToPoint != 0:
@@ -169,8 +173,12 @@ func (l *links) usable(all []Interface) (list []Interface) {
 func (l *links) skip(name, why string) {
 	if !l.warned[name] {
 		l.warned[name] = true
-		l.warn(fmt.Sprintf("no discovery on interface %s: %s", name, why))
+		l.warn(skipped(name, why))
 	}
+}
+
+func skipped(name, why string) string {
+	return fmt.Sprintf("no discovery on interface %s: %s", name, why)
 }
 
 // endpoints lists the sockets for an interface.

@@ -29,6 +29,10 @@ type Service struct {
 	// must not block. Nothing of it is fatal, and all is tried again.
 	Warn func(string)
 
+	// Debug is told, once each, which interfaces are left alone for no reason
+	// to worry about: they are down. It must not block.
+	Debug func(string)
+
 	// Keep tells which rooms to list even if there are too many. It must
 	// not block.
 	Keep func(key [32]byte) bool
@@ -89,6 +93,7 @@ func (s *Service) run(ctx context.Context, start func(time.Time, *dice, func(str
 	}
 	warn := once(s.Warn)
 	l := newLinks(n, port, s.Ifaces, warn, count)
+	l.debug = once(s.Debug)
 	defer l.close()
 	l.refresh(ctx)
 	m := start(time.Now(), d, warn, count)

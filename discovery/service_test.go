@@ -246,19 +246,23 @@ func TestBadInterfaces(t *testing.T) {
 			bad("ib0", 5, net.FlagUp, "10.4.0.1/24"))
 		m.broken = syscall.EPERM
 		var mu sync.Mutex
-		warned := map[string]int{}
+		warned, down := map[string]int{}, []string(nil)
 		s := &Service{Net: m, Rand: chacha(1), Warn: func(w string) {
 			mu.Lock()
 			defer mu.Unlock()
 			warned[strings.TrimSuffix(strings.Fields(w)[4], ":")]++
+		}, Debug: func(w string) {
+			mu.Lock()
+			defer mu.Unlock()
+			down = append(down, w)
 		}}
 		start(t, func(ctx context.Context) error {
 			return s.Announce(ctx, func() []Room { return []Room{room("physics", 1)} })
 		})
 		time.Sleep(10 * time.Minute)
 		mu.Lock()
-		if got := fmt.Sprint(warned); got != "map[eth0:1 ib0:1 tun0:1 wlan0:1]" {
-			t.Errorf("warnings: %v", got)
+		if got := fmt.Sprint(warned); got != "map[eth0:1 ib0:1 tun0:1]" || len(down) != 1 || !strings.Contains(down[0], "wlan0: it is down") {
+			t.Errorf("warnings: %v; of those down: %q", got, down)
 		}
 		mu.Unlock()
 		m.change(func() { m.broken = nil })

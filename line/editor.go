@@ -3,6 +3,7 @@ package line
 import (
 	"bytes"
 	"slices"
+	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -275,18 +276,25 @@ func (e *editor) draw(width int) string {
 	for len(before) > 32*room {
 		before = before[fitting(before, 1):]
 	}
-	for text.Width(text.Clean(before)) > room { // scrolled to the cursor
-		cluster, _ := ansi.FirstGraphemeCluster(before, ansi.GraphemeWidth)
-		before = before[max(len(cluster), 1):]
+	var cuts []int // where clusters of before begin
+	for at := 0; at < len(before); {
+		cuts = append(cuts, at)
+		cluster, _ := ansi.FirstGraphemeCluster(before[at:], ansi.GraphemeWidth)
+		at += max(len(cluster), 1)
 	}
+	cuts = append(cuts, len(before))
+	// Scrolled to the cursor. Width is not additive, for text.Clean may add
+	// marks, but it grows with the text, so halving finds what fits.
+	before = before[cuts[sort.Search(len(cuts)-1, func(i int) bool { return text.Width(text.Clean(before[cuts[i]:])) <= room })]:]
 	column := len(prompt) + text.Width(text.Clean(before))
 	after = after[:fitting(after, room)]
-	shown := text.Clean(before + after)
-	for after != "" && text.Width(shown) > room {
-		_, n := utf8.DecodeLastRuneInString(after)
-		after = after[:len(after)-n]
-		shown = text.Clean(before + after)
+	cuts = cuts[:0]
+	for at := range after { // where its runes begin
+		cuts = append(cuts, at)
 	}
+	cuts = append(cuts, len(after))
+	over := sort.Search(len(cuts), func(i int) bool { return text.Width(text.Clean(before+after[:cuts[i]])) > room })
+	shown := text.Clean(before + after[:cuts[max(over-1, 0)]])
 	return "\r\x1b[K" + prompt + shown + "\r" + ansi.CursorForward(column)
 }
 

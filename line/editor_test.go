@@ -121,6 +121,15 @@ func TestEditorDraws(t *testing.T) {
 	}
 }
 
+// A long line is drawn at every key: that must not take a time that is felt.
+func BenchmarkEditorDraws(b *testing.B) {
+	e := editor{}
+	e.set(strings.Repeat("word 漢 ", text.MaxText/9))
+	for b.Loop() {
+		e.draw(80)
+	}
+}
+
 func FuzzEditor(f *testing.F) {
 	for _, s := range []string{"hello\x7f\r", "\x1b[A\x1b[B\x1b[200~a\r\nb\x1b[201~", "漢字\x1b[D\x1b[3~", "a\x17\x15\x0b\x01\x05\t", "שלום\x1b[D", "👨‍👩‍👧\x7f", "\xff\x9b\x00"} {
 		f.Add([]byte(s), uint8(20))

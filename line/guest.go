@@ -241,7 +241,7 @@ func (g *guest) loop(ctx context.Context, events <-chan happening, answers <-cha
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		if len(events) == 0 || g.out.Len() > 64<<10 {
+		if len(events) == 0 || g.out.Len() > maxUndrawn {
 			if err := g.flush(); err != nil {
 				return err
 			}

@@ -87,6 +87,9 @@ const (
 	late = 3 * time.Second
 	// listing is how long /list listens.
 	listing = 1500 * time.Millisecond
+	// maxUndrawn is how many bytes of lines are gathered for one write while
+	// more events wait: with a room that never rests there must be an end to it.
+	maxUndrawn = 64 << 10
 	// held is the number of events held for a slow terminal or pipe;
 	// when they are full, the Member waits, and then the host.
 	held = 256
@@ -120,7 +123,7 @@ func (s *session) loop(ctx context.Context) error {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		if len(s.events) == 0 {
+		if len(s.events) == 0 || s.screen.waiting() > maxUndrawn {
 			if err := s.screen.flush(); err != nil {
 				return s.end("", err)
 			}

@@ -8,7 +8,9 @@ import (
 )
 
 // Object writes v to w as one line of JSON, in one Write. Whatever strings v
-// has, the line holds no control character but the line break at its end.
+// has, the line holds no control character but the line break at its end, and
+// nothing that embeds or overrides the direction of writing: a terminal may be
+// all that reads it.
 func Object(w io.Writer, v any) error {
 	b, err := object(v)
 	if err != nil {
@@ -30,14 +32,11 @@ func object(v any) ([]byte, error) {
 
 const hex = "0123456789abcdef"
 
-// escape writes DEL and C1 as JSON escapes. They can stand in strings only,
-// which is where JSON has escapes.
+// escape writes DEL, C1 and what sets a direction as JSON escapes. They can stand
+// in strings only, which is where JSON has escapes.
 func escape(b []byte) []byte {
-	control := func(i int) bool {
-		return b[i] == 0x7f || b[i] == 0xc2 && i+1 < len(b) && b[i+1] < 0xa0
-	}
 	first := 0
-	for first < len(b) && !control(first) {
+	for first < len(b) && !escaped(b[first:]) {
 		first++
 	}
 	if first == len(b) {
@@ -46,12 +45,26 @@ func escape(b []byte) []byte {
 	out := append(make([]byte, 0, len(b)+64), b[:first]...)
 	for i := first; i < len(b); {
 		r, size := utf8.DecodeRune(b[i:])
-		if control(i) {
-			out = append(out, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
+		if escaped(b[i:]) {
+			out = append(out, '\\', 'u', hex[r>>12], hex[r>>8&15], hex[r>>4&15], hex[r&15])
 		} else {
 			out = append(out, b[i:i+size]...)
 		}
 		i += size
 	}
 	return out
+}
+
+// escaped tells whether b begins with what is to be escaped: U+007F to U+009F,
+// U+202A to U+202E, U+2066 to U+2069.
+func escaped(b []byte) bool {
+	switch {
+	case b[0] == 0x7f:
+		return true
+	case b[0] == 0xc2:
+		return len(b) > 1 && b[1] < 0xa0
+	case b[0] != 0xe2 || len(b) < 3:
+		return false
+	}
+	return b[1] == 0x80 && 0xaa <= b[2] && b[2] <= 0xae || b[1] == 0x81 && 0xa6 <= b[2] && b[2] <= 0xa9
 }

@@ -98,3 +98,22 @@ func replaced(s string) string {
 	}
 	return out.String()
 }
+
+// What others wrote may be printed on a terminal, as JSON too: nothing there
+// may be for the terminal to obey, and nothing may be lost.
+func TestObjectIsHarmless(t *testing.T) {
+	const text = "a\x1b[2J\u0085\u009b31m\x7f\u202eb\u202a\u2066c\u2069\u2065\u206a\u2028\u00a0\u00e9\u20ac"
+	var out strings.Builder
+	if err := Object(&out, room.Event{Type: room.Message, Text: text}); err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range strings.TrimSuffix(out.String(), "\n") {
+		if r < 0x20 || 0x7f <= r && r < 0xa0 || 0x202a <= r && r <= 0x202e || 0x2066 <= r && r <= 0x2069 {
+			t.Errorf("%U in %q", r, out.String())
+		}
+	}
+	var back struct{ Text string }
+	if err := json.Unmarshal([]byte(out.String()), &back); err != nil || back.Text != text {
+		t.Errorf("%q came back as %q, %v", text, back.Text, err)
+	}
+}

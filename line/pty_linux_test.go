@@ -135,13 +135,25 @@ func (g *glass) String() string {
 // sees waits until the last rows on the glass are want.
 func (g *glass) sees(t *testing.T, want ...string) {
 	t.Helper()
+	end := "\n" + strings.Join(want, "\n")
+	g.await(t, end, func(got string) bool { return strings.HasSuffix("\n"+got, end) })
+}
+
+// shows waits until the screen shows this and nothing else.
+func (g *glass) shows(t *testing.T, want string) {
+	t.Helper()
+	g.await(t, want, func(got string) bool { return got == want })
+}
+
+func (g *glass) await(t *testing.T, want string, ok func(string) bool) {
+	t.Helper()
 	for by := time.Now().Add(10 * time.Second); ; {
 		got := g.String()
-		if strings.HasSuffix("\n"+got, "\n"+strings.Join(want, "\n")) {
+		if ok(got) {
 			return
 		}
 		if time.Now().After(by) {
-			t.Fatalf("the screen shows\n%s\nwant at its end\n%s", got, strings.Join(want, "\n"))
+			t.Fatalf("the screen shows\n%s\nwant at its end\n%s", got, want)
 		}
 		select {
 		case <-t.Context().Done():
@@ -185,10 +197,7 @@ func TestTerminal(t *testing.T) {
 	keys("\x7f\x15be\t\x1b[A\x1b[A")
 	g.sees(t, "> hello world 漢")
 	keys("\x03/clear\r")
-	g.sees(t, ">")
-	if got := g.String(); got != ">" {
-		t.Errorf("after /clear the screen shows %q", got)
-	}
+	g.shows(t, ">")
 	keys("half a line")
 	g.sees(t, "> half a line")
 	m.mu.Lock()
@@ -244,5 +253,29 @@ func TestTerminalEnds(t *testing.T) {
 				t.Error("did not leave")
 			}
 		})
+	}
+}
+
+// What is being typed fits the terminal again after it has become narrower.
+func TestResizedTerminal(t *testing.T) {
+	master, slave := openPTY(t, 80)
+	var g glass
+	go g.watch(master)
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, Options{In: slave, Out: slave, Terminal: true}, newFake(), nil) }()
+	g.sees(t, ">")
+	typed := strings.Repeat("0123456789", 5)
+	master.WriteString(typed)
+	g.sees(t, "> "+typed)
+	if err := control(master, func(fd int) {
+		unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: 20})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	g.sees(t, "> "+typed[len(typed)-17:])
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
 }

@@ -134,7 +134,7 @@ func TestPeopleInARealRoom(t *testing.T) {
 		if want := fmt.Sprintf(seen, "[ana → you]") + "benno: in chem\n"; ben.out.String() != want {
 			t.Errorf("ben has\n%swant\n%s", ben.out, want)
 		}
-		for _, want := range []string{"* you are ana in physics", "Unknown command /foo", "! some lines were not sent"} {
+		for _, want := range []string{"* you are ana in physics", "there is no command /foo", "! some lines were not sent"} {
 			if !strings.Contains(ana.err.String(), want) {
 				t.Errorf("ana was told\n%swant %s", ana.err, want)
 			}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -13,6 +14,7 @@ import (
 
 	"parley/room"
 	"parley/text"
+	"parley/transport"
 )
 
 // bench is a Run in virtual time.
@@ -84,7 +86,7 @@ func TestPipeOfObjects(t *testing.T) {
 		synctest.Wait()
 		keys.Close()
 		b.wait(nil)
-		b.expect("Out", b.out, `{"type":"ready","v":1,"seq":41,"room":"physics","nick":"ana","role":"member","transport":"udp","secure":true,"guests":false}
+		b.expect("Out", b.out, `{"type":"ready","v":1,"seq":41,"nick":"ana","room":"physics","role":"member","transport":"udp","secure":true,"guests":false}
 {"type":"message","seq":42,"at":"2026-11-22T12:00:00.000Z","from":"ben","text":"a\u009bb\n","replay":false}
 {"type":"join","seq":43,"at":"2026-11-22T12:00:00.000Z","nick":"cyn"}
 {"type":"members","members":[]}
@@ -305,4 +307,93 @@ func TestScreenKeepsLinesApart(t *testing.T) {
 	if err := s.flush(); err != nil || out.String() != "a\n\a" || talk.String() != "b\n" {
 		t.Errorf("got %q and %q, %v", &out, &talk, err)
 	}
+}
+
+// crowdedNet is a network where rooms change while they are listed.
+type crowdedNet struct{ room.Network }
+
+func (crowdedNet) Rooms(_ context.Context, heard func(room.Listing)) error {
+	addr := netip.MustParseAddr("10.0.0.5")
+	for n := range 3 {
+		heard(room.Listing{Room: "physics", Key: transport.Key{1}, Addr: addr, UDP: 7667, Secure: true, Members: n})
+	}
+	heard(room.Listing{Room: "physics", Key: transport.Key{2}, Addr: addr, UDP: 7668, Secure: true})
+	heard(room.Listing{Room: "maths", Key: transport.Key{3}, Gone: true})
+	return nil
+}
+
+// /list shows a room once, whatever happens in it meanwhile.
+func TestListIsWithoutRepeats(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out buffer
+		if err := run(t.Context(), Options{In: strings.NewReader("/list\n"), Out: &out}, newFake(), crowdedNet{}); err != nil {
+			t.Fatal(err)
+		}
+		if got := out.String(); got != "physics  0 here  10.0.0.5:7667\nphysics  0 here  10.0.0.5:7668\n" {
+			t.Errorf("listed:\n%s", got)
+		}
+	})
+}
+
+func TestGreeting(t *testing.T) {
+	for _, c := range []struct {
+		ready room.Event
+		want  string
+	}{
+		{room.Event{Room: "physics", Nick: "ana", Role: "host", Transport: "pipe", Secure: true, Addr: "10.0.0.5:7667"}, "you are hosting physics as ana, encrypted"},
+		{room.Event{Room: "physics", Nick: "ben", Role: "member", Transport: "tcp", Secure: true, Guests: true, Text: "optics"},
+			"you are ben in physics over tcp, encrypted, but guests read this room in clear|the topic is: optics"},
+		{room.Event{Room: "physics", Nick: "ben", Role: "member", Transport: "udp"},
+			"you are ben in physics over udp, in plaintext: anyone on this network can read and forge what is said"},
+	} {
+		if got := strings.Join(greeting(c.ready), "|"); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
+// A room that never rests is shown all the same, and what waits to be shown is
+// bounded.
+func TestRestlessRoom(t *testing.T) {
+	m := newFake()
+	said := strings.Repeat("x", text.MaxText)
+	for range 2000 {
+		m.come(room.Event{Type: room.Message, From: "ben", Text: said, At: noon})
+	}
+	var out largest
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- run(ctx, Options{Out: &out}, m, nil) }()
+	m.events <- happening{err: io.EOF}
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if limit := maxUndrawn + 2*text.MaxText; out.write > limit || out.all < 2000*text.MaxText {
+		t.Errorf("%d bytes were shown at once, and %d in all; want at most %d at once", out.write, out.all, limit)
+	}
+}
+
+// largest notes the size of the largest Write.
+type largest struct{ write, all int }
+
+func (l *largest) Write(b []byte) (int, error) {
+	l.write, l.all = max(l.write, len(b)), l.all+len(b)
+	return len(b), nil
+}
+
+// Who asks for quiet gets what is said, and nothing about where one sits.
+func TestQuietPipe(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		in, keys := io.Pipe()
+		m := newFake()
+		m.people = []room.Person{{Nick: "ana"}}
+		b := start(t, Options{In: in, Quiet: true}, m)
+		m.come(said("ben", "hi"), room.Event{Type: room.Joined, Seq: 43, At: noon, Nick: "cyn"})
+		synctest.Wait()
+		keys.Close()
+		b.wait(nil)
+		b.expect("Out", b.out, "ben: hi\n")
+		b.expect("Err", b.err, "")
+	})
 }

@@ -21,6 +21,7 @@ type screen struct {
 
 	lines, talk bytes.Buffer // printed and not yet flushed
 	drawn       bool         // the editor's row shows what the editor holds
+	columns     int          // of the terminal when it was drawn
 	failed      error        // of out
 }
 
@@ -93,6 +94,9 @@ func (s *screen) print(talk bool, line string) {
 	to.WriteByte('\n')
 }
 
+// waiting is how many bytes were printed and not flushed.
+func (s *screen) waiting() int { return s.lines.Len() + s.talk.Len() }
+
 // ring rings the terminal's bell.
 func (s *screen) ring() { s.lines.WriteByte('\a') }
 
@@ -104,6 +108,13 @@ func (s *screen) clear() {
 	}
 }
 
+// resized has the editor drawn again if the terminal has another width now.
+func (s *screen) resized() {
+	if s.editor != nil && s.drawn && s.width() != s.columns {
+		s.drawn = false
+	}
+}
+
 // flush writes what was printed, and the editor below it. It returns the error
 // of the first write to out that failed.
 func (s *screen) flush() error {
@@ -112,7 +123,8 @@ func (s *screen) flush() error {
 		s.talk.Reset()
 	}
 	if s.editor != nil && (s.lines.Len() > 0 || !s.drawn) {
-		row := s.editor.draw(s.width())
+		s.columns = s.width()
+		row := s.editor.draw(s.columns)
 		if s.lines.Len() > 0 {
 			row = "\r\x1b[K" + s.lines.String() + row
 		}

@@ -76,6 +76,7 @@ func newSession(ctx context.Context, o Options, m seat, n room.Network) (*sessio
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.view = &view{print: s.screen.print, zone: o.Zone, width: s.screen.width, color: o.Color, stamps: o.Timestamps,
 		quiet: o.Quiet, echoed: o.Terminal && s.screen.editor == nil, bell: bellMention}
+	s.view.recall = s.screen.editor != nil
 	if o.Terminal {
 		s.view.ring = s.screen.ring
 	}
@@ -151,9 +152,11 @@ func (s *session) sit(m seat) {
 	s.seat = m
 	ready := m.Ready()
 	s.view.self = ready.Nick
-	if s.o.JSON {
+	switch {
+	case s.o.JSON:
 		s.object(ready)
-	} else {
+	case s.o.Quiet && !s.o.Terminal: // whoever reads this knows where it sits
+	default:
 		for _, line := range greeting(ready) {
 			s.view.say("", true, "* ", line)
 		}
@@ -252,7 +255,7 @@ func (s *session) untilWake(now time.Time) time.Duration {
 	earlier(s.view.wake())
 	earlier(s.by)
 	if s.o.Terminal && !s.o.JSON && s.seat != nil {
-		earlier(now.Add(time.Second)) // to see what is pending
+		earlier(now.Add(time.Second)) // to see what is pending, and how wide the terminal is
 	}
 	return max(at.Sub(now), 0)
 }
@@ -260,6 +263,7 @@ func (s *session) untilWake(now time.Time) time.Duration {
 // wake does what is due at now.
 func (s *session) wake(now time.Time) {
 	s.view.tick(now)
+	s.screen.resized()
 	if !s.o.Terminal || s.o.JSON || s.seat == nil {
 		return
 	}

@@ -10,6 +10,7 @@ import (
 
 	"parley/room"
 	"parley/text"
+	"parley/transport"
 )
 
 // typist does what lines say, one after the other. It is the only one that
@@ -63,9 +64,6 @@ func (t *typist) do(l typed) bool {
 	}
 	if l.long || tooLong(line) {
 		return t.tell(answer{do: "refused", err: errTooLong})
-	}
-	if strings.TrimSpace(line) == "/delivered" {
-		return t.tell(answer{do: "delivered"})
 	}
 	action, err := t.input(line)
 	if err != nil {
@@ -153,17 +151,19 @@ func (t *typist) list() bool {
 	}
 	ctx, cancel := context.WithTimeout(t.s.ctx, listing)
 	defer cancel()
-	n := 0
+	shown := make(map[transport.Key]bool) // once each: members come and go meanwhile
 	err := t.s.net.Rooms(ctx, func(l room.Listing) {
-		n++
-		t.tell(answer{do: "show", room: l})
+		if !l.Gone && !shown[l.Key] {
+			shown[l.Key] = true
+			t.tell(answer{do: "show", room: l})
+		}
 	})
 	switch {
 	case t.s.ctx.Err() != nil:
 		return false
 	case err != nil && ctx.Err() == nil:
 		return t.tell(answer{do: "refused", err: err})
-	case n == 0:
+	case len(shown) == 0:
 		return t.tell(answer{do: "note", arg: "no rooms were heard on this network: if you know where one is, /join HOST[:PORT]"})
 	}
 	return true

@@ -36,6 +36,7 @@ type view struct {
 	quiet    bool // no joins and leaves
 	echoed   bool // what we said is on the screen before it comes back
 	receipts bool // tell who received what we said
+	recall   bool // what was typed can be called back
 	bell     string
 
 	day     string       // the last that was shown

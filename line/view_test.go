@@ -49,13 +49,14 @@ func TestViewOfEvents(t *testing.T) {
 		{room.Event{Type: room.Accepted, Text: "hi"}, ""},
 		{room.Event{Type: room.Delivered, Count: 1, Of: 2}, ""},
 		{room.Event{Type: room.Failed, Text: "hi", Code: "muted", Reason: "you are muted"}, "err 13:30 ! not sent: hi (you are muted)"},
-		{room.Event{Type: room.Gap, Count: 2, FromSeq: 50}, "err 13:30 ! 2 from the room never arrived"},
+		{room.Event{Type: room.Gap, Count: 2, FromSeq: 50}, "err 13:30 ! 2 messages were lost on the way"},
+		{room.Event{Type: room.Gap, Count: 1, FromSeq: 50}, "err 13:30 ! a message was lost on the way"},
 		{room.Event{Type: room.Failure, Code: "nick_taken", Text: "the name is taken", Suggest: "ana2"}, "err 13:30 ! the name is taken: try /nick ana2"},
 		{room.Event{Type: room.Failure, Code: "unknown", Text: "Unknown command /foo", Suggest: "/me"}, "err 13:30 ! Unknown command /foo: did you mean /me?"},
 		{room.Event{Type: room.Failure, Text: "try /me", Suggest: "/me"}, "err 13:30 ! try /me"},
 		{room.Event{Type: room.Link, State: "lost", Why: "no answer for 3 s"}, "err 13:30 ! connection lost (no answer for 3 s): trying again, what you type is kept"},
-		{room.Event{Type: room.Link, State: "resumed", Transport: "udp"}, "err 13:30 ! connected again over udp"},
-		{room.Event{Type: room.Link, State: "switched", Transport: "tcp", Why: "udp silent for 3 s"}, "err 13:30 ! connected over tcp now (udp silent for 3 s)"},
+		{room.Event{Type: room.Link, State: "resumed", Transport: "udp"}, "err 13:30 * connected again over udp"},
+		{room.Event{Type: room.Link, State: "switched", Transport: "tcp", Why: "udp silent for 3 s"}, "err 13:30 * connected over tcp now (udp silent for 3 s)"},
 		{room.Event{Type: room.Members, Members: []room.Person{{Nick: "ana", Role: "host"}, {Nick: "ben", Role: "member", Away: "tea"}}}, "13:30 * 2 here: ana (host), ben (away: tea)"},
 	} {
 		var out []string

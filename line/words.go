@@ -47,14 +47,14 @@ func (v *view) words(e room.Event) (head string, body []string, talk bool) {
 		}
 		return "* ", text.Lines(statistics(e.Stats)), false
 	}
-	if head, body, ok := trouble(e); ok {
+	if head, body, ok := v.trouble(e); ok {
 		return head, body, true
 	}
 	return v.deed(e), nil, false
 }
 
 // trouble puts in words what is about the connection or our own messages.
-func trouble(e room.Event) (head string, body []string, ok bool) {
+func (v *view) trouble(e room.Event) (head string, body []string, ok bool) {
 	switch e.Type {
 	case room.Accepted: // it is on the screen then
 		return "", nil, true
@@ -64,10 +64,15 @@ func trouble(e room.Event) (head string, body []string, ok bool) {
 		line := text.Truncate(text.Clean(e.Text), quoted) + because(cmp.Or(e.Reason, e.Code))
 		if _, ok := room.Find("resend"); ok {
 			line += ": /resend tries again"
+		} else if v.recall {
+			line += ": the arrow up brings it back"
 		}
 		return "! not sent: ", []string{line}, true
 	case room.Gap:
-		return fmt.Sprintf("! %d from the room never arrived", e.Count), nil, true
+		if e.Count == 1 {
+			return "! a message was lost on the way", nil, true
+		}
+		return fmt.Sprintf("! %d messages were lost on the way", e.Count), nil, true
 	case room.Failure:
 		said := e.Text
 		switch {
@@ -81,7 +86,10 @@ func trouble(e room.Event) (head string, body []string, ok bool) {
 		}
 		return "! ", text.Lines(said), true
 	case room.Link:
-		return "! ", []string{link(e)}, true
+		if e.State == "lost" {
+			return "! ", []string{link(e)}, true
+		}
+		return "* ", []string{link(e)}, true
 	}
 	return "", nil, false
 }
@@ -185,6 +193,9 @@ func statistics(c *room.Counters) string {
 // greeting tells where we sit.
 func greeting(e room.Event) []string {
 	first := fmt.Sprintf("you are %s in %s%s", text.Clean(e.Nick), text.Clean(e.Room), over(e.Transport))
+	if e.Role == "host" {
+		first = fmt.Sprintf("you are hosting %s as %s", text.Clean(e.Room), text.Clean(e.Nick))
+	}
 	switch {
 	case !e.Secure:
 		first += ", in plaintext: anyone on this network can read and forge what is said"
@@ -194,10 +205,6 @@ func greeting(e room.Event) []string {
 		first += ", encrypted"
 	}
 	lines := []string{first}
-	if e.Role == "host" && e.Addr != "" {
-		line := "others join with: parley join " + text.Clean(e.Room) + "  or  parley join " + text.Clean(e.Addr) + "/" + text.Clean(e.Room)
-		lines = append(lines, line)
-	}
 	if e.Text != "" {
 		lines = append(lines, "the topic is: "+text.Clean(e.Text))
 	}

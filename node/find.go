@@ -35,7 +35,66 @@ var errNoNames = errors.New("this network has no names")
 // again when it changes or vanishes.
 func (n *Node) Rooms(ctx context.Context, heard func(room.Listing)) error {
 	n.start()
-	return n.browse(ctx, func(s discovery.Sighting) { heard(listing(s)) })
+	if err := n.checkBind(); err != nil {
+		return err
+	}
+	h := holder{heard: heard, held: make(map[transport.Key]*time.Timer)}
+	defer h.close()
+	return n.browse(ctx, h.hear)
+}
+
+// holder passes sightings on, but those known by IPv6 or loopback alone a little
+// later: the same answer is often on its way by an address that people can type,
+// and on other computers too.
+type holder struct {
+	heard func(room.Listing)
+
+	mu     sync.Mutex
+	held   map[transport.Key]*time.Timer // nil: passed on before
+	closed bool
+}
+
+func (h *holder) hear(s discovery.Sighting) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	timer, known := h.held[s.Key]
+	if timer != nil {
+		timer.Stop()
+	}
+	poor := len(s.Addrs) > 0 && (s.Addrs[0].Is6() || s.Addrs[0].IsLoopback())
+	if poor && !s.Gone && (!known || timer != nil) {
+		h.held[s.Key] = time.AfterFunc(sameNameWait, func() { h.pass(s) })
+		return
+	}
+	if h.held[s.Key] = nil; s.Gone {
+		delete(h.held, s.Key)
+		if timer != nil {
+			return // it came and went
+		}
+	}
+	h.heard(listing(s))
+}
+
+// pass passes on what was held for long enough.
+func (h *holder) pass(s discovery.Sighting) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.closed && h.held[s.Key] != nil {
+		h.held[s.Key] = nil
+		h.heard(listing(s))
+	}
+}
+
+// close ends what is held.
+func (h *holder) close() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	for _, t := range h.held {
+		if t != nil {
+			t.Stop()
+		}
+	}
 }
 
 // browse looks for rooms until ctx ends.
@@ -48,7 +107,7 @@ func (n *Node) browse(ctx context.Context, heard func(discovery.Sighting)) error
 }
 
 func (n *Node) discovery() *discovery.Service {
-	s := &discovery.Service{Net: n.net.Discovery(), Port: n.discoveryPort(), Warn: n.aside}
+	s := &discovery.Service{Net: n.net.Discovery(), Port: n.discoveryPort(), Warn: n.aside, Debug: func(text string) { n.log.Debug(text) }}
 	if n.Iface != "" {
 		s.Ifaces = []string{n.Iface}
 	}

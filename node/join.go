@@ -24,6 +24,9 @@ func (n *Node) Join(ctx context.Context, target string, o room.JoinOptions) (*ro
 	if t.Key != (transport.Key{}) && n.Plaintext {
 		return nil, &Error{Code: CodeMode, Text: "the link asks for a room that proves its key, and plaintext proves nothing", Hint: "leave out --plaintext"}
 	}
+	if err := n.checkBind(); err != nil {
+		return nil, err
+	}
 	p, err := n.find(ctx, t)
 	if err != nil {
 		return nil, err
@@ -34,6 +37,9 @@ func (n *Node) Join(ctx context.Context, target string, o room.JoinOptions) (*ro
 	o.Fill = func(e *room.Event) {
 		if at, err := netip.ParseAddrPort(e.Addr); err == nil {
 			e.Invite = Link(at, e.Room, e.Key)
+			if e.Transport == "tcp" {
+				e.TCPAddr = e.Addr
+			}
 		}
 	}
 	if o.Logger == nil {

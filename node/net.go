@@ -111,11 +111,10 @@ func (p loggedPackets) ReadFrom(b []byte) (int, net.Addr, error) {
 }
 
 func (p loggedPackets) WriteTo(b []byte, to net.Addr) (int, error) {
+	p.log.Debug("send", "network", "udp", "bytes", len(b), "to", to.String()) // before the answer can be logged
 	n, err := p.PacketConn.WriteTo(b, to)
 	if err != nil {
-		p.log.Debug("send", "network", "udp", "bytes", len(b), "to", to.String(), "error", err)
-	} else {
-		p.log.Debug("send", "network", "udp", "bytes", n, "to", to.String())
+		p.log.Debug("send", "network", "udp", "bytes", n, "to", to.String(), "error", err)
 	}
 	return n, err
 }
@@ -151,9 +150,10 @@ func (s loggedStream) Read(b []byte) (int, error) {
 }
 
 func (s loggedStream) Write(b []byte) (int, error) {
+	s.log.Debug("send", "network", "tcp", "bytes", len(b), "to", s.RemoteAddr().String())
 	n, err := s.Conn.Write(b)
-	if n > 0 {
-		s.log.Debug("send", "network", "tcp", "bytes", n, "to", s.RemoteAddr().String())
+	if err != nil {
+		s.log.Debug("send", "network", "tcp", "bytes", n, "to", s.RemoteAddr().String(), "error", err)
 	}
 	return n, err
 }

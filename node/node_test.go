@@ -1,13 +1,17 @@
 package node
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"parley/discovery"
 	"parley/room"
 	"parley/transport"
 	"parley/transport/transporttest"
@@ -237,6 +241,68 @@ func TestNextFreePort(t *testing.T) {
 	})
 }
 
+// A room is listed once, by the address that people can type, whichever
+// family's answer came first; when it has gone, that is told.
+func TestRoomsAreListed(t *testing.T) {
+	for seed := range uint64(20) {
+		inBubble(t, func(w *world) {
+			w.lan = transporttest.NewLAN(seed, transporttest.Link{Delay: time.Millisecond, Jitter: 3 * time.Millisecond})
+			h := w.open(w.node("10.0.0.1"), "physics")
+			ctx, cancel := context.WithCancel(w.Context())
+			defer cancel()
+			var heard []room.Listing
+			gone := make(chan struct{})
+			go func() {
+				defer close(gone)
+				w.node("10.0.0.2").Rooms(ctx, func(l room.Listing) {
+					heard = append(heard, l)
+					if l.Gone {
+						cancel()
+					}
+				})
+			}()
+			time.Sleep(300 * time.Millisecond) // of virtual time: a room on an idle LAN is listed by then
+			synctest.Wait()
+			if len(heard) == 0 || heard[0].Addr.String() != "10.0.0.1" || heard[0].UDP != Port || heard[0].TCP != Port || heard[0].Room != "physics" {
+				t.Errorf("seed %d: heard %+v", seed, heard)
+			}
+			start := time.Now()
+			h.Close()
+			<-gone
+			if took := time.Since(start); took > 1500*time.Millisecond {
+				t.Errorf("seed %d: gone after %v", seed, took)
+			}
+		})
+	}
+}
+
+func TestHolder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var got []string
+		h := holder{heard: func(l room.Listing) { got = append(got, fmt.Sprintf("%s %s %v", l.Room, l.Addr, l.Gone)) }, held: make(map[transport.Key]*time.Timer)}
+		see := func(name, addr string, gone bool) {
+			h.hear(discovery.Sighting{Name: name, Key: transport.Key{name[0]}, Addrs: []netip.Addr{netip.MustParseAddr(addr)}, Gone: gone})
+		}
+		see("a", "fe80::1", false)
+		see("b", "fe80::2", false)
+		see("c", "10.0.0.3", false)
+		see("d", "fe80::4", false)
+		time.Sleep(sameNameWait / 2)
+		see("a", "10.0.0.1", false)
+		see("d", "fe80::4", true) // nobody had heard of it
+		time.Sleep(sameNameWait)
+		see("b", "fe80::22", false) // known by now
+		see("b", "fe80::22", true)
+		see("e", "fe80::5", false)
+		h.close()
+		time.Sleep(sameNameWait)
+		want := []string{"c 10.0.0.3 false", "a 10.0.0.1 false", "b fe80::2 false", "b fe80::22 false", "b fe80::22 true"}
+		if !slices.Equal(got, want) {
+			t.Errorf("heard %v, want %v", got, want)
+		}
+	})
+}
+
 func TestRoomsToHostAreChecked(t *testing.T) {
 	inBubble(t, func(w *world) {
 		n := w.node("10.0.0.1")
@@ -297,4 +363,26 @@ func wantCode(t *testing.T, err error, code, what string) *Error {
 		return nil
 	}
 	return e
+}
+
+// An address that is not this machine's is said to be none, rather than that
+// nobody answers.
+func TestBindElsewhere(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.open(w.node("10.0.0.1"), "physics")
+		n := w.node("10.0.0.2", func(n *Node) { n.Bind = netip.MustParseAddr("10.9.9.9") })
+		_, err := n.Join(w.Context(), "10.0.0.1", room.JoinOptions{Nick: "ben"})
+		for _, err := range []error{err, n.Rooms(w.Context(), func(room.Listing) {})} {
+			var e *Error
+			if !errors.As(err, &e) || e.Code != CodeSocket || !strings.Contains(e.Text, "10.9.9.9") {
+				w.Errorf("%v", err)
+			}
+		}
+		n = w.node("10.0.0.3", func(n *Node) { n.Bind = netip.MustParseAddr("10.0.0.3") })
+		if m, err := n.Join(w.Context(), "10.0.0.1", room.JoinOptions{Nick: "cyn"}); err != nil {
+			w.Error(err)
+		} else {
+			m.Leave(w.Context(), "")
+		}
+	})
 }

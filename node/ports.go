@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
-	"syscall"
 
 	"parley/discovery"
 )
@@ -41,19 +40,19 @@ func (n *Node) listen(ctx context.Context) (*sockets, error) {
 		first = Port
 	}
 	s, err := n.listenOn(ctx, first)
-	if err == nil || n.PortExplicit || !errors.Is(err, syscall.EADDRINUSE) {
+	if err == nil || n.PortExplicit || !errors.Is(err, errInUse) {
 		return s, n.explain(err, first)
 	}
 	for port := first + 1; port > first && port <= first+portAttempts; port++ {
 		if port == n.discoveryPort() {
 			continue
 		}
-		if s, err = n.listenOn(ctx, port); err == nil || !errors.Is(err, syscall.EADDRINUSE) {
+		if s, err = n.listenOn(ctx, port); err == nil || !errors.Is(err, errInUse) {
 			return s, n.explain(err, port)
 		}
 	}
 	for range portAttempts { // a port that the system thinks free has a good chance with the other carrier
-		if s, err = n.listenOn(ctx, 0); err == nil || !errors.Is(err, syscall.EADDRINUSE) {
+		if s, err = n.listenOn(ctx, 0); err == nil || !errors.Is(err, errInUse) {
 			break
 		}
 	}
@@ -94,7 +93,7 @@ func (n *Node) explain(err error, port uint16) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, syscall.EADDRINUSE):
+	case errors.Is(err, errInUse):
 		by := portOwner("udp", port)
 		if by == "" || !n.carries(UDP) {
 			by = portOwner("tcp", port)
@@ -104,14 +103,39 @@ func (n *Node) explain(err error, port uint16) error {
 		}
 		return &Error{Code: CodePort, Text: fmt.Sprintf("port %d is taken by %s", port, by),
 			Hint: "leave out --port to use the next free one, or choose another", Err: err}
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return &Error{Code: CodeSocket, Text: fmt.Sprintf("this computer does not have the address %s", n.Bind),
-			Hint: "leave out --bind to use every address", Err: err}
-	case errors.Is(err, syscall.EACCES):
+	case errors.Is(err, errNotOurs):
+		return n.notOurs(err)
+	case errors.Is(err, errForbidden):
 		return &Error{Code: CodeSocket, Text: fmt.Sprintf("you may not use port %d", port),
 			Hint: "choose a --port above 1023", Err: err}
 	}
 	return &Error{Code: CodeSocket, Text: err.Error(), Err: err}
+}
+
+// notOurs is the error for a Bind that this machine does not have.
+func (n *Node) notOurs(err error) error {
+	return &Error{Code: CodeSocket, Text: fmt.Sprintf("this computer does not have the address %s", n.Bind),
+		Hint: "leave out --bind to use every address", Err: err}
+}
+
+// checkBind finds a Bind that nothing could be sent from before it looks as if
+// nobody answered.
+func (n *Node) checkBind() error {
+	if !n.Bind.IsValid() || n.Bind.IsUnspecified() || n.Bind.IsLoopback() {
+		return nil
+	}
+	interfaces, err := n.net.Discovery().Interfaces()
+	if err != nil {
+		return nil // who cannot look cannot tell
+	}
+	for _, i := range interfaces {
+		for _, p := range i.Prefixes {
+			if p.Addr().Unmap().WithZone("") == n.Bind.Unmap().WithZone("") {
+				return nil
+			}
+		}
+	}
+	return n.notOurs(nil)
 }
 
 // discoveryPort is the one that rooms are announced on.

@@ -17,9 +17,7 @@ func (h *Hosting) ReadyOf(name string) room.Event {
 	e := room.Event{Type: room.Ready, V: room.Version, Room: name, Role: "host", Transport: "pipe", Secure: !h.node.Plaintext,
 		Guests: h.guests(), Delivery: h.options.Delivery.String()}
 	at := h.Addrs()[0]
-	if h.udpPort != 0 {
-		e.Addr = at.String()
-	}
+	e.Addr = at.String()
 	if h.tcpPort != 0 {
 		e.TCPAddr = at.String()
 	}

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
@@ -72,6 +73,9 @@ func parseLink(s string) (Target, error) {
 	if u.Fragment != "" {
 		if t.Key, err = transport.ParseKey(u.Fragment); err != nil {
 			return Target{}, fmt.Errorf("the part of the link after '#' is %w", err)
+		}
+		if t.Key == (transport.Key{}) { // which would ask for no proof at all
+			return Target{}, errors.New("the part of the link after '#' is nobody's key")
 		}
 	}
 	return t, nil

@@ -42,7 +42,7 @@ func TestParseTarget(t *testing.T) {
 	}
 	for _, in := range []string{
 		"", "  ", ":7667", "/x", "box:", "box:0", "box:65536", "box:x", "a/b/c", "[::1", "[::1]x:1", "1:2:3:x/y",
-		"parley://", "parley:///x", "parley://box/a/b", "parley://box/x#short", "parley://u@box/x", "parley://box:99999/x", "parley://box/x?y",
+		"parley://", "parley:///x", "parley://box/a/b", "parley://box/x#short", "parley://box/x#AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", "parley://u@box/x", "parley://box:99999/x", "parley://box/x?y",
 	} {
 		if got, err := ParseTarget(in); err == nil {
 			t.Errorf("ParseTarget(%q) = %+v, want an error", in, got)

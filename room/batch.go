@@ -118,8 +118,16 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 		c.fail(it, codeProtocol, "a message needs an id of 32 hex digits")
 		return true
 	}
-	if seq, ok := c.state.stored(it.seat.key, id); ok { // before anything could refuse what was accepted
-		c.accept(it, seq)
+	words := it.cmd.Text
+	if !Kind(it.cmd.Type).said() {
+		words = ""
+	}
+	if seq, same, ok := c.state.stored(it.seat.key, id, words); ok { // before anything could refuse what was accepted
+		if same {
+			c.accept(it, seq)
+		} else {
+			c.fail(it, codeIDUsed, idUsed)
+		}
 		return true
 	}
 	if _, ok := c.flying[entryID{it.seat.key, id}]; ok {
@@ -138,7 +146,7 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 		return true
 	}
 	if err := text.Valid(it.cmd.Text); err != nil {
-		c.fail(it, textCode(it.cmd.Text), err.Error()+"; your text is kept")
+		c.fail(it, textCode(it.cmd.Text), err.Error())
 		return true
 	}
 	r := report{Type: it.cmd.Type, From: s.nick, Text: it.cmd.Text}
@@ -147,7 +155,7 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 		to, key, away := c.find(it.cmd.To)
 		switch {
 		case to == "":
-			c.fail(it, codeNoNick, fmt.Sprintf("nobody here is called %.64q; your text is kept", text.Clean(it.cmd.To)))
+			c.fail(it, codeNoNick, fmt.Sprintf("nobody here is called %.64q", text.Clean(it.cmd.To)))
 			return true
 		case key == s.key && text.Key(to) == text.Key(s.nick):
 			c.fail(it, codeSelf, "that is you")
@@ -160,13 +168,15 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 	}
 	if c.host.Delivery == transport.Bare {
 		if over := len(encode(r)) + wireFront - transport.MaxBare; over > 0 {
-			c.fail(it, codeTooLong, fmt.Sprintf("this room sends bare datagrams and the message is %d bytes longer than one holds; your text is kept", over))
+			c.fail(it, codeTooLong, fmt.Sprintf("this room sends bare datagrams and the message is %d bytes longer than one holds", over))
 			return true
 		}
 	}
 	c.put(now, it, id, audience, it.cmd.Text, r)
 	return true
 }
+
+const idUsed = "the id was used for another message"
 
 // wireFront is the most that wireForm puts in front of a body.
 const wireFront = 112
@@ -294,19 +304,28 @@ func (c *core) checkAway(it *item) {
 		return
 	}
 	it.seat.away = it.cmd.Text
+	c.people = nil
 	c.accept(it, 0)
 }
 
 // tellNames answers who is here.
 func (c *core) tellNames(it *item) {
-	chunks := c.roster(it.cmd.ID)
+	chunks := c.tellPeople(it.cmd.ID)
 	for i, b := range chunks {
 		it.link.out.control(b, i == len(chunks)-1)
 	}
 }
 
 // roster returns the messages that tell who is here, by nick.
-func (c *core) roster(id string) (chunks [][]byte) {
+func (c *core) roster() [][]byte {
+	if c.peopleAt != c.state.seq || c.people == nil {
+		c.people, c.peopleAt = c.tellPeople(""), c.state.seq
+	}
+	return c.people
+}
+
+// tellPeople is roster, as the answer to the command id.
+func (c *core) tellPeople(id string) (chunks [][]byte) {
 	all := make([]occupant, 0, len(c.state.people))
 	for _, p := range c.state.people {
 		o := occupant{Person: Person{Nick: p.nick, Transport: p.via, Role: p.role, Key: p.key, Since: p.since}, Seat: p.seat.String()}
@@ -360,9 +379,9 @@ func (c *core) committed(now time.Time, outcomes []outcome) {
 		case o.holder != "":
 			c.refuseNick(it, it.cmd.Nick, string(Failed))
 		case o.err != nil:
-			c.fail(it, codeNotStored, "the host could not store it: "+text.Clean(o.err.Error())+"; your text is kept")
+			c.fail(it, codeNotStored, "the host could not store it: "+text.Clean(o.err.Error()))
 		case o.reused:
-			c.fail(it, codeIDUsed, "the id was used for another message; your text is kept")
+			c.fail(it, codeIDUsed, idUsed)
 		default:
 			if it.entry == nil && Kind(it.cmd.Type) == Renamed {
 				c.unname(it.seat)

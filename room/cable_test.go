@@ -107,6 +107,16 @@ func (l lanes) SendVia(ctx context.Context, d transport.Delivery, msg []byte) er
 	return l.send(ctx, d, msg)
 }
 
+// SendBatch is Send for each, as carriers that can do better offer.
+func (l lanes) SendBatch(ctx context.Context, msgs [][]byte) error {
+	for _, msg := range msgs {
+		if err := l.send(ctx, transport.Ordered, msg); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func (p *plug) send(ctx context.Context, d transport.Delivery, msg []byte) error {
 	c := p.cable
 	c.mu.Lock()

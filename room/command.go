@@ -4,7 +4,7 @@ import "strings"
 
 // An Action is what a typed line asks of the front end itself.
 type Action struct {
-	Do  string // "", quit, clear, timestamp, bell, list, join, part or quiet
+	Do  string // "" or the Front of a Command
 	Arg string
 }
 
@@ -16,33 +16,36 @@ type Command struct {
 	Help    string // one line
 	Front   string // not empty: the front end does it, as Action.Do
 	needs   bool   // nothing is done without Args
+	rare    bool   // /help only names it, so that all fits on a small screen
+	seated  bool   // not for guests: their screen and their connection are their own
 }
 
 // Commands are all there are; /help is made of them.
 var Commands = []Command{
 	{Name: "help", Args: "[COMMAND]", Help: "list the commands, or explain one"},
-	{Name: "me", Args: "ACTION", Help: "say what you do", needs: true},
+	{Name: "names", Aliases: []string{"who", "users", "clients"}, Help: "who is here"},
 	{Name: "msg", Aliases: []string{"w", "whisper"}, Args: "NICK TEXT", Help: "whisper: only NICK sees it", needs: true},
 	{Name: "reply", Aliases: []string{"r"}, Args: "TEXT", Help: "whisper to whom whispered to you last", needs: true},
-	{Name: "query", Args: "[NICK]", Help: "whisper every line to NICK; without a name, to the room again"},
+	{Name: "me", Args: "ACTION", Help: "say what you do", needs: true},
 	{Name: "nick", Args: "NAME", Help: "take another name", needs: true},
-	{Name: "names", Aliases: []string{"who", "users", "clients"}, Help: "who is here"},
-	{Name: "whois", Args: "NICK", Help: "more about one person", needs: true},
 	{Name: "topic", Args: "[TEXT]", Help: "show or change the topic"},
-	{Name: "motd", Help: "what the room told you when you came"},
 	{Name: "away", Args: "[REASON]", Help: "tell those who whisper to you that you are away"},
-	{Name: "back", Help: "be here again"},
-	{Name: "ignore", Args: "[NICK]", Help: "hide what NICK says; without a name, list whom you ignore"},
-	{Name: "unignore", Args: "NICK", Help: "show what NICK says again", needs: true},
-	{Name: "stats", Help: "what the connection counts"},
-	{Name: "list", Aliases: []string{"rooms"}, Help: "rooms on this network", Front: "list"},
-	{Name: "join", Args: "ROOM", Help: "go to another room", Front: "join"},
+	{Name: "list", Aliases: []string{"rooms"}, Help: "rooms on this network", Front: "list", seated: true},
+	{Name: "join", Args: "ROOM", Help: "go to another room", Front: "join", seated: true},
 	{Name: "part", Aliases: []string{"leave"}, Args: "[TEXT]", Help: "leave this room", Front: "part"},
-	{Name: "quiet", Help: "hide or show joins and leaves", Front: "quiet"},
-	{Name: "clear", Help: "clear the screen", Front: "clear"},
-	{Name: "timestamp", Help: "show or hide times", Front: "timestamp"},
-	{Name: "bell", Args: "[off|dm|mention|all]", Help: "when to ring", Front: "bell"},
 	{Name: "quit", Aliases: []string{"exit"}, Args: "[TEXT]", Help: "leave and end the program", Front: "quit"},
+	{Name: "back", Help: "be here again", rare: true},
+	{Name: "whois", Args: "NICK", Help: "more about one person", needs: true, rare: true},
+	{Name: "query", Args: "[NICK]", Help: "whisper every line to NICK; without a name, to the room again", rare: true},
+	{Name: "ignore", Args: "[NICK]", Help: "hide what NICK says; without a name, list whom you ignore", rare: true},
+	{Name: "unignore", Args: "NICK", Help: "show what NICK says again", needs: true, rare: true},
+	{Name: "motd", Help: "what the room told you when you came", rare: true},
+	{Name: "stats", Help: "what the connection counts", rare: true},
+	{Name: "delivered", Help: "show or hide who has received what you say", Front: "delivered", rare: true, seated: true},
+	{Name: "quiet", Help: "hide or show joins and leaves", Front: "quiet", rare: true},
+	{Name: "timestamp", Help: "show or hide times", Front: "timestamp", rare: true},
+	{Name: "bell", Args: "[off|dm|mention|all]", Help: "when to ring", Front: "bell", rare: true, seated: true},
+	{Name: "clear", Help: "clear the screen", Front: "clear", rare: true, seated: true},
 }
 
 // Find returns the command called name, or by one of its aliases.
@@ -62,17 +65,22 @@ func Find(name string) (Command, bool) {
 }
 
 // Suggest returns the name of the command that was most likely meant by
-// name, or nothing when none is near.
+// name, or nothing when none is really near: one that name begins, or one that is
+// a slip away, or two where the name is long enough that this is no accident.
 func Suggest(name string) string {
 	name = strings.ToLower(name)
-	best, least := "", 3
+	best, least := "", len(name)
 	for _, c := range Commands {
 		for _, known := range append([]string{c.Name}, c.Aliases...) {
 			d := distance(name, known)
-			if strings.HasPrefix(known, name) && len(name) > 1 {
-				d = 1
+			switch {
+			case len(name) > 1 && strings.HasPrefix(known, name):
+				d = 0
+			case len(known) >= 3 && d == 1, len(known) >= 5 && d == 2:
+			default:
+				continue
 			}
-			if d < least && d < len(known) {
+			if d < least {
 				best, least = known, d
 			}
 		}

@@ -34,6 +34,13 @@ const (
 	// maxTries bounds the names that one connection asks for.
 	maxTries = 50
 
+	// doubted is how long a join waits to learn whether its key's other seat,
+	// which has the name, is still there; its connection is not if it has owed
+	// an answer for noReply. A LAN answers in milliseconds, and
+	// a person waits a second without a thought.
+	doubted = 800 * time.Millisecond
+	noReply = 500 * time.Millisecond
+
 	// maxBatch bounds the entries appended at once, so that a commit is short.
 	maxBatch = 256
 	// maxReplay bounds what a join replays: it is read into memory at once.
@@ -65,6 +72,7 @@ type core struct {
 	links    map[*link]struct{}
 	lost     []loss  // in the order they were lost
 	newLinks []*link // without a seat, oldest first
+	doubts   []doubt // in the order they began
 	waiting  []*item
 	batch    []*item           // under way
 	flying   map[entryID]*item // of batch, what is to be stored
@@ -73,6 +81,8 @@ type core struct {
 	receipts receipts
 	closing  bool
 	vouch    *vouch
+	people   [][]byte // the roster in wire form, as of peopleAt; many ask at once when all come back
+	peopleAt uint64
 }
 
 // seat is a seat whose holder is, or was until lately, connected here.
@@ -108,6 +118,9 @@ type link struct {
 	tries int
 	slow  bool // it has been told that it is read slowly
 	ended bool
+
+	// silent is how long the peer has owed an answer; nil: nobody knows.
+	silent func() time.Duration
 }
 
 // item is a command on its way, or something the host itself says.
@@ -119,6 +132,14 @@ type item struct {
 	claim   string // the name to claim before, and for whom
 	release string // and the name to give back after
 	owner   string
+	doubted bool // its key's other seat has been asked
+}
+
+// doubt is a join that waits to learn whether seats are still held.
+type doubt struct {
+	join  *item
+	seats []*seat
+	until time.Time
 }
 
 // outcome is what became of an item.
@@ -257,6 +278,10 @@ func (c *core) tick(now time.Time) {
 		}
 		c.lost = c.lost[1:]
 	}
+	for len(c.doubts) > 0 && !now.Before(c.doubts[0].until) {
+		c.resolve(now, c.doubts[0])
+		c.doubts = c.doubts[1:]
+	}
 	c.speak(now)
 }
 
@@ -281,6 +306,9 @@ func (c *core) wake() (at time.Time) {
 	}
 	if len(c.lost) > 0 {
 		sooner(c.lost[0].at.Add(lingering))
+	}
+	if len(c.doubts) > 0 {
+		sooner(c.doubts[0].until)
 	}
 	if t := c.receipts.wake(); !t.IsZero() {
 		sooner(t)

@@ -1,7 +1,6 @@
 package room
 
 import (
-	"encoding/json"
 	"time"
 
 	"parley/transport"
@@ -124,10 +123,11 @@ type Person struct {
 func (e Event) MarshalJSON() ([]byte, error) {
 	type fields Event
 	out := struct {
-		Type Kind   `json:"type"`
-		V    int    `json:"v,omitempty"`
-		Seq  uint64 `json:"seq,omitempty"`
-		At   string `json:"at,omitempty"`
+		Type Kind    `json:"type"`
+		V    int     `json:"v,omitempty"`
+		Seq  *uint64 `json:"seq,omitempty"`
+		At   string  `json:"at,omitempty"`
+		Nick *string `json:"nick,omitempty"`
 		fields
 		Text    *string   `json:"text,omitempty"`
 		Replay  *bool     `json:"replay,omitempty"`
@@ -136,7 +136,13 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		Count   *int      `json:"count,omitempty"`
 		Of      *int      `json:"of,omitempty"`
 		Members *[]Person `json:"members,omitempty"`
-	}{Type: e.Type, V: e.V, Seq: e.Seq, fields: fields(e)}
+	}{Type: e.Type, V: e.V, fields: fields(e)}
+	if e.Seq != 0 || e.Type == Ready {
+		out.Seq = &e.Seq
+	}
+	if e.Nick != "" || e.Type == Ready {
+		out.Nick = &e.Nick // empty where the host has no seat
+	}
 	if !e.At.IsZero() {
 		out.At = stamp(e.At)
 	}
@@ -162,7 +168,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	if e.Type != Delivered && e.Count != 0 {
 		out.Count = &e.Count
 	}
-	return json.Marshal(out)
+	return encode(out), nil
 }
 
 // stamp writes a time as the wire and the output schema do.

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"hash/maphash"
 	"slices"
 	"time"
 
@@ -37,10 +38,15 @@ type person struct {
 
 // recent is a ring of the last ids of one sender.
 type recent struct {
-	seqs map[[16]byte]uint64
-	ring [][16]byte
-	next int
+	known map[[16]byte]said
+	ring  [][16]byte
+	next  int
 }
+
+// said is what is remembered of an entry: its seq and a hash of its words.
+type said struct{ seq, sum uint64 }
+
+var seed = maphash.MakeSeed()
 
 func newState() *state {
 	return &state{people: map[seatID]*person{}, names: map[string][]*person{}, recent: map[transport.Key]*recent{}}
@@ -100,25 +106,25 @@ func (s *state) drop(p *person) {
 func (s *state) remember(e Entry) {
 	r := s.recent[e.Key]
 	if r == nil {
-		r = &recent{seqs: map[[16]byte]uint64{}}
+		r = &recent{known: map[[16]byte]said{}}
 		s.recent[e.Key] = r
 	}
 	if len(r.ring) < recentIDs {
 		r.ring = append(r.ring, e.ID)
 	} else {
-		delete(r.seqs, r.ring[r.next])
+		delete(r.known, r.ring[r.next])
 		r.ring[r.next] = e.ID
 		r.next = (r.next + 1) % recentIDs
 	}
-	r.seqs[e.ID] = e.Seq
+	r.known[e.ID] = said{e.Seq, maphash.String(seed, e.Words)}
 }
 
 // stored returns the seq under which an entry is stored, if it is one of the
-// sender's last.
-func (s *state) stored(key transport.Key, id [16]byte) (uint64, bool) {
+// sender's last, and whether it has these words.
+func (s *state) stored(key transport.Key, id [16]byte, words string) (seq uint64, same, ok bool) {
 	if r := s.recent[key]; r != nil {
-		seq, ok := r.seqs[id]
-		return seq, ok
+		was, ok := r.known[id]
+		return was.seq, was.sum == maphash.String(seed, words), ok
 	}
-	return 0, false
+	return 0, false, false
 }

@@ -170,7 +170,12 @@ func (m *Member) describe(nick string) Event {
 		if e.Text != "" {
 			e.Text += "\n"
 		}
-		e.Text += fmt.Sprintf("%s: %s, by %s", p.Nick, p.Role, cmp.Or(p.Transport, "?"))
+		e.Text += fmt.Sprintf("%s: %s, ", p.Nick, p.Role)
+		if p.Transport == "pipe" {
+			e.Text += "at the host's computer"
+		} else {
+			e.Text += "over " + cmp.Or(p.Transport, "?")
+		}
 		if !p.Since.IsZero() {
 			e.Text += ", here since " + p.Since.Local().Format("15:04")
 		}
@@ -216,7 +221,7 @@ func (m *Member) accepted(r *report) {
 	case s.cmd.Type == typeAway:
 		m.push(Event{Type: Notice, Text: "you are away: " + s.cmd.Text})
 	case kind == Renamed && m.o.Quiet: // nobody is told by an event
-		m.nick = s.cmd.Nick
+		m.nick, _ = text.Nick(s.cmd.Nick)
 	}
 }
 

@@ -89,11 +89,9 @@ func usage(c Command) error {
 func (m *Member) command(ctx context.Context, name, arg string) (Action, error) {
 	c, ok := Find(name)
 	if !ok {
-		r := &Refused{Code: codeUnknown, Text: fmt.Sprintf("Unknown command /%.32s.", text.Clean(name)), Suggest: Suggest(name)}
-		if r.Suggest != "" {
-			r.Text += " Did you mean /" + r.Suggest + "?"
-		} else {
-			r.Text += " /help lists all; //" + text.Clean(name) + " says it."
+		r := &Refused{Code: codeUnknown, Text: fmt.Sprintf("there is no command /%.32s", text.Clean(name)), Suggest: Suggest(name)}
+		if r.Suggest == "" {
+			r.Text += fmt.Sprintf(": /help lists the commands, //%.32s says it", text.Clean(name))
 		}
 		return Action{}, r
 	}
@@ -169,25 +167,46 @@ func orWord(s, otherwise string) string {
 // help lists the commands, or explains one.
 func (m *Member) help(name string) error {
 	c, ok := Find(name)
-	var b strings.Builder
+	var said string
 	switch {
 	case name != "" && !ok:
-		return &Refused{Code: codeUnknown, Text: fmt.Sprintf("there is no command /%.32s", text.Clean(name)), Suggest: Suggest(name)}
+		r := &Refused{Code: codeUnknown, Text: fmt.Sprintf("there is no command /%.32s", text.Clean(name)), Suggest: Suggest(name)}
+		if r.Suggest == "" {
+			r.Text += ": /help lists them"
+		}
+		return r
 	case ok:
-		fmt.Fprintf(&b, "/%s  %s", strings.TrimSpace(c.Name+" "+c.Args), c.Help)
+		said = "/" + strings.TrimSpace(c.Name+" "+c.Args) + "  " + c.Help
 		if len(c.Aliases) > 0 {
-			fmt.Fprintf(&b, "\nalso: /%s", strings.Join(c.Aliases, ", /"))
+			said += "\nalso: /" + strings.Join(c.Aliases, ", /")
 		}
 	default:
-		for _, c := range Commands {
-			fmt.Fprintf(&b, "/%-22s %s\n", strings.TrimSpace(c.Name+" "+c.Args), c.Help)
-		}
-		fmt.Fprintf(&b, "%-23s %s\n%-23s %s", "@nick text", "whisper to nick", "//text", "say something that begins with a slash")
+		said = helpText(m.o.Guest)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.push(Event{Type: Notice, Code: "help", Text: b.String()})
+	m.push(Event{Type: Notice, Code: "help", Text: said})
 	return nil
+}
+
+// helpText lists the commands: what each is for, but of the rarer ones just
+// the names. It fits on a terminal of 24 lines.
+func helpText(guest bool) string {
+	b := new(strings.Builder)
+	fmt.Fprintf(b, "what you type is said to all, but for this:\n")
+	var rare []string
+	for _, c := range Commands {
+		switch {
+		case guest && c.seated:
+		case c.rare:
+			rare = append(rare, "/"+c.Name)
+		default:
+			fmt.Fprintf(b, "/%-16s %s\n", strings.TrimSpace(c.Name+" "+c.Args), c.Help)
+		}
+	}
+	fmt.Fprintf(b, "%-17s %s\n%-17s %s\n", "@NICK TEXT", "whisper to NICK, if NICK is here", "//TEXT", "say something that begins with a slash")
+	fmt.Fprintf(b, "more: %s; /help COMMAND explains", strings.Join(rare, " "))
+	return b.String()
 }
 
 // answer does what needs no host.

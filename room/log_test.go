@@ -226,6 +226,7 @@ func TestRestart(t *testing.T) {
 		if e := kind(t, ana, Left); e.Nick != "ben" || e.Reason != "lost" {
 			t.Errorf("%+v", e)
 		}
+		synctest.Wait()
 		if n := h.host.Members(); n != 1 {
 			t.Errorf("%d members", n)
 		}

@@ -41,8 +41,8 @@ type JoinOptions struct {
 	Guest    bool               // a bare text client's seat: no replay, no rights, counts for no delivery
 	Logger   *slog.Logger       // nil: none
 
-	// Ask is called when the nick is refused, and the Conn kept. It returns
-	// the next to try. Nil: Join returns the Refused.
+	// Ask is called by Join when the nick is refused, and the Conn kept. It
+	// returns the next to try. Nil: Join returns the Refused.
 	Ask func(ctx context.Context, r Refused) (nick string, ok bool)
 
 	// Fill completes the ready event with what only the node knows: its
@@ -217,7 +217,7 @@ func (m *Member) Say(ctx context.Context, text string) (id string, err error) {
 // say checks and queues something said.
 func (m *Member) say(ctx context.Context, cmd command) (id string, err error) {
 	if err := text.Valid(cmd.Text); err != nil {
-		return "", &Refused{Code: textCode(cmd.Text), Text: err.Error() + "; your text is kept"}
+		return "", &Refused{Code: textCode(cmd.Text), Text: err.Error()}
 	}
 	return m.send(ctx, &saying{cmd: cmd})
 }

@@ -62,6 +62,9 @@ func (c *core) checkNewcomer(now time.Time, it *item, held *holds, s *seat) bool
 	}
 	share := it.cmd.Share || it.cmd.Quiet
 	if !c.free(nick, s.key, s.id, share) {
+		if c.doubt(now, it, name, s.key) {
+			return true
+		}
 		c.refuseNick(it, nick, string(Failure))
 		return true
 	}
@@ -84,6 +87,44 @@ func (c *core) checkNewcomer(now time.Time, it *item, held *holds, s *seat) bool
 	c.put(now, it, c.newID(), nil, "", report{Type: typeJoin, Nick: nick, Seat: s.id.String(), Host: c.host.id(),
 		Transport: s.via, Role: s.role, Key: s.key})
 	return true
+}
+
+// doubt has a join wait where its own key has the name, in other seats alone:
+// a program that was killed is still seated and cannot say goodbye, and its
+// user should not be kept out by his own ghost. The seats are written to; who
+// does not acknowledge that is gone.
+func (c *core) doubt(now time.Time, it *item, name string, key transport.Key) bool {
+	if it.doubted || len(c.quiet[name]) > 0 {
+		return false
+	}
+	d := doubt{join: it, until: now.Add(doubted)}
+	for _, p := range c.state.names[name] {
+		s := c.seats[p.seat]
+		if p.key != key || s == nil || s.link != nil && s.link.silent == nil {
+			return false
+		}
+		if s.link != nil {
+			d.seats = append(d.seats, s)
+		}
+	}
+	for _, s := range d.seats {
+		s.link.out.control(encode(report{Type: typePing}), false)
+	}
+	it.doubted = true
+	c.doubts = append(c.doubts, d)
+	return true
+}
+
+// resolve takes the seats from those who were not there and checks the join
+// again.
+func (c *core) resolve(now time.Time, d doubt) {
+	for _, s := range d.seats {
+		if l := s.link; l != nil && l.silent() >= noReply {
+			c.detach(now, l, "")
+			l.out.finish(encode(report{Type: typeBye, Code: codeReplaced, Text: "the name is used from elsewhere"}))
+		}
+	}
+	c.waiting = append(c.waiting, d.join)
 }
 
 // turnAway refuses a join for good.
@@ -158,7 +199,11 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 		old.ended = true
 		old.out.finish(encode(report{Type: typeBye, Code: codeReplaced, Text: "the seat has another connection now"}))
 	}
-	l.seat, s.link, s.via = s, l, viaOf(l, cmd)
+	via := viaOf(l, cmd)
+	if via != s.via {
+		c.people = nil
+	}
+	l.seat, s.link, s.via = s, l, via
 	c.newLinks = slices.DeleteFunc(c.newLinks, func(o *link) bool { return o == l })
 	h := c.host
 	w := report{Type: typeWelcome, V: Version, Room: h.Name, Nick: s.nick, Role: s.role, Log: hexID(c.logID), Session: hexID(s.session),
@@ -167,7 +212,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 	if k, ok := h.Log.(Keeper); ok {
 		w.Kept = k.Kept()
 	}
-	st := &start{welcome: w, roster: c.roster(""), viewer: s.key, head: c.state.seq, deaf: s.deaf, after: c.state.seq}
+	st := &start{welcome: w, roster: c.roster(), viewer: s.key, head: c.state.seq, deaf: s.deaf, after: c.state.seq}
 	switch {
 	case s.deaf:
 	case cmd.Log == w.Log && cmd.Seq <= c.state.seq:

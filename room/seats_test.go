@@ -315,7 +315,7 @@ func TestPlaintext(t *testing.T) {
 		if r := ana.Ready(); r.Secure || r.Key != (transport.Key{}) {
 			t.Errorf("%+v", r)
 		}
-		typed(t, ana, "@ben psst")
+		typed(t, ana, "/msg ben psst")
 		if e := heard(t, ben, "psst"); e.Type != Whisper || e.From != "ana" || e.To != "ben" {
 			t.Errorf("%+v", e)
 		}

@@ -21,6 +21,9 @@ func (h *Host) Serve(ctx context.Context, c transport.Conn, first []byte) error 
 	_, lanes := c.(transport.LaneSender)
 	out := newOutbox(lanes)
 	l := &link{out: out, peer: c.Peer()}
+	if s, ok := c.(transport.Statser); ok {
+		l.silent = func() time.Duration { return s.Stats().Silent }
+	}
 	if err := h.do(func(now time.Time, core *core) { core.attach(now, l) }); err != nil {
 		return err
 	}

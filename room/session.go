@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net"
 	"sync"
 	"time"
@@ -15,10 +14,6 @@ import (
 )
 
 const (
-	firstBackoff = 500 * time.Millisecond
-	lastBackoff  = 30 * time.Second
-	// attemptTime bounds one try to come back: dialling and joining.
-	attemptTime = 10 * time.Second
 	// silence is how long a host may owe an answer before another connection
 	// is tried beside the one that is silent, and silenceEvery how often we look.
 	silence      = 3 * time.Second
@@ -33,7 +28,7 @@ type attempt struct {
 	welcome report
 	roster  []occupant
 	early   []report // events that overtook the welcome on another lane
-	asked   uint64 // the events we said we have
+	asked   uint64   // the events we said we have
 	roomKey transport.Key
 	err     error
 }
@@ -60,6 +55,10 @@ func (m *Member) join(ctx context.Context, c transport.Conn) (a attempt, err err
 	m.mu.Lock()
 	cmd := command{Type: typeJoin, V: Version, Room: m.room, Nick: m.nick, Session: m.session, Log: m.log, Seq: m.inbox.done,
 		History: max(0, m.o.History), Quiet: m.o.Quiet, Deaf: m.o.Deaf, Share: m.o.Share, Guest: m.o.Guest, Transport: m.o.Via}
+	ask := m.o.Ask
+	if m.session != "" { // nobody waits for a question now
+		ask = nil
+	}
 	m.mu.Unlock()
 	for {
 		if err := c.Send(ctx, encode(cmd)); err != nil {
@@ -68,10 +67,10 @@ func (m *Member) join(ctx context.Context, c transport.Conn) (a attempt, err err
 		a, err = m.welcomed(ctx, c)
 		a.asked = cmd.Seq
 		var r *Refused
-		if !errors.As(err, &r) || r.Code != codeTaken && r.Code != codeNick || m.o.Ask == nil {
+		if !errors.As(err, &r) || r.Code != codeTaken && r.Code != codeNick || ask == nil {
 			return a, err
 		}
-		nick, ok := m.o.Ask(ctx, *r)
+		nick, ok := ask(ctx, *r)
 		if !ok {
 			return a, err
 		}
@@ -145,7 +144,7 @@ func (m *Member) adopt(a attempt) error {
 	w := a.welcome
 	known := m.session != "" && m.log == w.Log && a.asked == w.After
 	if m.session != "" && !known {
-		m.push(Event{Type: Notice, Code: codeNewLog, Text: "the room's record is another one: what follows does not go on from what is above"})
+		m.push(Event{Type: Notice, Code: codeNewLog, Text: "the room has been opened anew: its host does not have what is above"})
 	}
 	if !known {
 		m.replay = w.Seq
@@ -320,65 +319,6 @@ func (m *Member) resumedLink(c transport.Conn, why string) {
 	m.lost = false
 	m.resumes++
 	m.push(Event{Type: Link, State: "resumed", Transport: cmp.Or(m.o.Via, c.Peer().Via), Why: why})
-}
-
-// redial tries to come back beside whatever else is going on.
-type redial struct {
-	cancel context.CancelFunc
-	result chan attempt // gets one, with a connection or the error that ends all trying
-}
-
-func (r *redial) start(ctx context.Context, m *Member, wait time.Duration) {
-	ctx, r.cancel = context.WithCancel(ctx)
-	result := make(chan attempt, 1)
-	r.result = result
-	go func() { result <- m.comeBack(ctx, wait) }()
-}
-
-// stop ends the trying, and lets go of what it came to in the last moment.
-func (r *redial) stop(closing *sync.WaitGroup) {
-	if r.result == nil {
-		return
-	}
-	r.cancel()
-	if a := <-r.result; a.err == nil {
-		closing.Go(func() { a.conn.Close() })
-	}
-	r.result = nil
-}
-
-// comeBack dials until the host has welcomed us, or will not.
-func (m *Member) comeBack(ctx context.Context, wait time.Duration) attempt {
-	for backoff := firstBackoff; ; backoff = min(2*backoff, lastBackoff) {
-		if wait > 0 {
-			if err := sleep(ctx, wait/2+rand.N(wait)); err != nil {
-				return attempt{err: err}
-			}
-		}
-		once, cancel := context.WithTimeout(ctx, attemptTime)
-		a, err := m.attempt(once)
-		cancel()
-		var refused *Refused
-		switch {
-		case err == nil:
-			return a
-		case ctx.Err() != nil:
-			return attempt{err: ctx.Err()}
-		case errors.As(err, &refused) && !passing(refused.Code):
-			return attempt{err: refused}
-		}
-		m.o.Logger.Debug("could not come back", "room", m.room, "err", err)
-		wait = backoff
-	}
-}
-
-// passing tells whether a refusal may be over when we ask again.
-func passing(code string) bool {
-	switch code {
-	case codeFull, codeNoRoom, codeWhich, codeNotStored, codeIdle, codeClosing, codeReplaced, codeTooSlow:
-		return true
-	}
-	return false
 }
 
 // receive takes in what the host sends, while Next keeps up.

@@ -42,6 +42,7 @@ const (
 	typeSkip    = "skip"
 	typeUpto    = "upto"
 	typeBye     = "bye"
+	typePing    = "ping"
 )
 
 // Reasons why a host refuses or ends something.

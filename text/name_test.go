@@ -155,6 +155,17 @@ func TestWrap(t *testing.T) {
 	}
 }
 
+// Of long lines each row is looked at once: in the time that was needed for
+// one row after the other to be measured to the end, this test would not end.
+func TestWrapLong(t *testing.T) {
+	for _, in := range []string{strings.Repeat("a", 1<<20), strings.Repeat("a ", 1<<19)} {
+		rows := Wrap(in, 1, 80)
+		if got := strings.Join(rows, ""); strings.ReplaceAll(got, " ", "") != strings.ReplaceAll(in, " ", "") {
+			t.Error("something was lost")
+		}
+	}
+}
+
 func FuzzNick(f *testing.F) {
 	for _, s := range []string{"ana", "Ana2", "аna", "a：b", "桜", "🦊", "İ", "ﬀ", "محمد٣", "admin", "a\u0301", "\u1e9b\u0323"} {
 		f.Add(s)

@@ -58,9 +58,10 @@ func Wrap(s string, first, rest int) []string {
 }
 
 // breakAt returns where a row of w cells of s ends, and where the next begins.
-// A row that must have something gets it even if it is too wide.
+// A row that must have something gets it even if it is too wide. It looks at no
+// more of s than the row takes, so that a long line costs no more than its length.
 func breakAt(s string, w int, must bool) (end, next int) {
-	if w < 1 || Width(s) <= w {
+	if w < 1 {
 		return len(s), len(s)
 	}
 	used, space := 0, -1

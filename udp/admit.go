@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"hash"
+	"hash/maphash"
 	"io"
 	"net/netip"
 	"time"
@@ -105,6 +106,49 @@ func (g *gate) renew(now time.Time) {
 	var secret [32]byte
 	g.random(secret[:])
 	g.previous, g.current, g.renewed = g.current, hmac.New(sha256.New, secret[:]), now
+}
+
+// Limits on answers to strangers. Whoever writes addresses of this LAN on his
+// HELLOs that are nobody's has each answer wait three seconds for a machine
+// that is not there, in the socket's send buffer, where members' packets would
+// have no room left.
+const (
+	strangerBurst = 8
+	strangerEvery = 250 * time.Millisecond // then one
+	strangerSlots = 4096
+)
+
+// strangers limits how many HELLOs of one source are answered. It is of fixed
+// size and keeps no addresses: a source is two slots, found by a secret hash,
+// and is answered if either allows it. Its zero value is ready; one goroutine
+// may use it.
+type strangers struct {
+	seed  maphash.Seed
+	spent [strangerSlots]uint8 // answers not yet paid back
+	paid  time.Time            // when everybody was last paid back one
+}
+
+// allow tells whether to answer from now.
+func (s *strangers) allow(now time.Time, from netip.Addr) bool {
+	if from.IsLoopback() {
+		return true
+	}
+	if s.paid.IsZero() {
+		s.seed, s.paid = maphash.MakeSeed(), now
+	}
+	if n := now.Sub(s.paid) / strangerEvery; n > 0 {
+		s.paid = s.paid.Add(n * strangerEvery)
+		for i := range s.spent {
+			s.spent[i] -= uint8(min(int64(n), int64(s.spent[i])))
+		}
+	}
+	h := maphash.Comparable(s.seed, sourceOf(from))
+	a, b := &s.spent[h%strangerSlots], &s.spent[h>>32%strangerSlots]
+	if *a >= strangerBurst && *b >= strangerBurst {
+		return false
+	}
+	*a, *b = min(*a+1, strangerBurst), min(*b+1, strangerBurst)
+	return true
 }
 
 // random fills b. A source of randomness that fails leaves nothing to do that
@@ -249,10 +293,11 @@ func (l *limiter) leave(from netip.Addr) {
 	l.total--
 }
 
-// sourceOf returns the address that stands for all of a source.
+// sourceOf returns the address that stands for all of a source. Link-local
+// addresses stand for themselves: a whole LAN has one prefix.
 func sourceOf(a netip.Addr) netip.Addr {
 	a = a.Unmap().WithZone("")
-	if a.Is4() {
+	if a.Is4() || a.IsLinkLocalUnicast() {
 		return a
 	}
 	p, _ := a.Prefix(64)

@@ -61,7 +61,8 @@ type Endpoint struct {
 	stopped  chan struct{}
 	stopOnce sync.Once
 
-	gate gate // the reader's alone
+	gate      gate // the reader's alone, like strangers
+	strangers strangers
 }
 
 func (e *Endpoint) now() instant { return instant(time.Since(e.zero)) }

@@ -373,6 +373,7 @@ func (e *Endpoint) onHello(b []byte, from netip.AddrPort) {
 	}
 	var room [retrySize]byte
 	switch {
+	case h.token == token{} && (!e.strangers.allow(e.time(), from.Addr()) || e.fast.crowded()):
 	case h.version != protocolVersion:
 		e.send(appendRefuse(room[:0], h.id, transport.ReasonVersion), from)
 	case h.mode != e.mode():

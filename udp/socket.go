@@ -58,6 +58,7 @@ func (o *output) flush(pc net.PacketConn, fast *fastSocket) {
 // that. The zero value does as any PacketConn does.
 type fastSocket struct {
 	udp           *net.UDPConn // nil: not the system's
+	raw           *rawSocket   // nil: writes may wait
 	split, joined bool         // the system cuts what is sent, joins what is received
 }
 
@@ -100,10 +101,15 @@ func (s *fastSocket) read(pc net.PacketConn, b []byte) (n, size int, from netip.
 	return n, size, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
 }
 
+// write sends b, or loses it where the system has no room for it now: one who
+// waited would hold up everybody else.
 func (s *fastSocket) write(pc net.PacketConn, b []byte, to netip.AddrPort) (err error) {
-	if s.udp != nil {
+	switch {
+	case s.raw != nil:
+		err = s.writeNow(b, nil, to)
+	case s.udp != nil:
 		_, err = s.udp.WriteToUDPAddrPort(b, to)
-	} else {
+	default:
 		_, err = pc.WriteTo(b, net.UDPAddrFromAddrPort(to))
 	}
 	return err

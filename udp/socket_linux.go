@@ -3,7 +3,12 @@ package udp
 import (
 	"encoding/binary"
 	"errors"
+	"net"
 	"net/netip"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -15,6 +20,8 @@ func (s *fastSocket) tune() {
 	if err != nil {
 		return
 	}
+	s.raw = &rawSocket{conn: raw, six: s.udp.LocalAddr().(*net.UDPAddr).IP.To4() == nil}
+	s.raw.writers.New = func() any { return newRawWriter(s.raw) }
 	raw.Control(func(fd uintptr) {
 		s.joined = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil
 		_, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT)
@@ -58,10 +65,107 @@ func (s *fastSocket) writeSegments(b []byte, size int, to netip.AddrPort) bool {
 	binary.NativeEndian.PutUint32(h[at:], unix.IPPROTO_UDP)
 	binary.NativeEndian.PutUint32(h[at+4:], unix.UDP_SEGMENT)
 	binary.NativeEndian.PutUint16(h[unix.CmsgLen(0):], uint16(size))
-	_, _, err := s.udp.WriteMsgUDPAddrPort(b, h, to)
+	err := s.writeNow(b, h, to)
 	if errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EMSGSIZE) {
 		s.split = false // this interface, or this system, does not
 		return false
 	}
 	return true
+}
+
+// rawSocket writes past package net, which waits where the system's buffer is
+// full. That happens: packets to an address at which nobody answers stay in it
+// for seconds.
+type rawSocket struct {
+	conn    syscall.RawConn
+	six     bool // an IPv6 socket; IPv4 addresses are mapped
+	writers sync.Pool
+}
+
+// rawWriter is what a write needs besides the datagram. It is kept, since as
+// local variables all of it would be allocated each time.
+type rawWriter struct {
+	to4   unix.SockaddrInet4
+	to6   unix.SockaddrInet6
+	to    unix.Sockaddr
+	b, h  []byte
+	err   error
+	write func(fd uintptr) bool
+}
+
+func newRawWriter(s *rawSocket) *rawWriter {
+	w := &rawWriter{}
+	if w.to = &w.to4; s.six {
+		w.to = &w.to6
+	}
+	w.write = func(fd uintptr) bool {
+		_, w.err = unix.SendmsgN(int(fd), w.b, w.h, w.to, unix.MSG_DONTWAIT)
+		return true
+	}
+	return w
+}
+
+// writeNow sends b with the control message h.
+func (s *fastSocket) writeNow(b, h []byte, to netip.AddrPort) error {
+	w := s.raw.writers.Get().(*rawWriter)
+	defer s.raw.writers.Put(w)
+	switch addr := to.Addr().Unmap(); {
+	case s.raw.six:
+		w.to6.Port, w.to6.Addr, w.to6.ZoneId = int(to.Port()), addr.As16(), zoneIndex(addr.Zone())
+	case addr.Is4():
+		w.to4.Port, w.to4.Addr = int(to.Port()), addr.As4()
+	default:
+		return unix.EAFNOSUPPORT
+	}
+	w.b, w.h = b, h
+	err := s.raw.conn.Write(w.write)
+	if err == nil {
+		err = w.err
+	}
+	w.b, w.h = nil, nil
+	return err
+}
+
+// zoneIndex is the number of an interface.
+func zoneIndex(zone string) uint32 {
+	if zone == "" {
+		return 0
+	}
+	if n, err := strconv.ParseUint(zone, 10, 32); err == nil {
+		return uint32(n)
+	}
+	if i, ok := zones.Load(zone); ok && time.Since(i.(zoneEntry).at) < zoneLife {
+		return i.(zoneEntry).index
+	}
+	i, err := net.InterfaceByName(zone)
+	if err != nil {
+		return 0
+	}
+	zones.Store(zone, zoneEntry{uint32(i.Index), time.Now()})
+	return uint32(i.Index)
+}
+
+// zoneLife is how long an interface's number is remembered: asking takes the
+// system longer than sending.
+const zoneLife = 2 * time.Second
+
+type zoneEntry struct {
+	index uint32
+	at    time.Time
+}
+
+var zones sync.Map // of zoneEntry by name
+
+// crowded tells whether packets that cannot leave fill half the send buffer:
+// the other half is for those we know.
+func (s *fastSocket) crowded() (full bool) {
+	if s.raw == nil {
+		return false
+	}
+	s.raw.conn.Control(func(fd uintptr) {
+		size, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_SNDBUF)
+		waiting, err2 := unix.IoctlGetInt(int(fd), unix.SIOCOUTQ)
+		full = err == nil && err2 == nil && waiting > size/2
+	})
+	return full
 }

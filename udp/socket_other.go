@@ -7,7 +7,13 @@ import (
 	"net/netip"
 )
 
+type rawSocket struct{}
+
 func (s *fastSocket) tune() {}
+
+func (s *fastSocket) crowded() bool { return false }
+
+func (s *fastSocket) writeNow([]byte, []byte, netip.AddrPort) error { return errors.ErrUnsupported }
 
 func (s *fastSocket) readJoined([]byte) (n, size int, from netip.AddrPort, err error) {
 	return 0, 0, from, errors.ErrUnsupported

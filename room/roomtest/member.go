@@ -33,7 +33,7 @@ func (c *checker) checkMember(who string) {
 			v.dead = r.Dead
 		}
 	}
-	if v.lane != "" {
+	if v.lane != "" && !v.dead { // who died had not been shown what was still under way
 		if row, n := v.unseen(v.first, v.last); n > 0 {
 			c.bad(GapDisplay, v.about(row), "%d rows never shown though later ones were", n)
 		}

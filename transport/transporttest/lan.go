@@ -38,6 +38,7 @@ type Counts struct {
 	TooBig     int // by MTU
 	Duplicated int // by Dup
 	Reordered  int // by Reorder
+	Overtaken  int // arrived after one of the same way that was sent later
 	Corrupted  int // by Corrupt
 	Overflowed int // the inbox was full
 	Nowhere    int // nobody has the address or the port; broadcasts apart
@@ -79,6 +80,7 @@ type pair struct {
 	own    bool // link was set for this pair
 	rng    *rand.Rand
 	counts Counts
+	newest int // the datagram sent last of those that have arrived, counted from 1
 }
 
 // SetAll gives every pair of machines the same Link, now and later.

@@ -183,7 +183,14 @@ func (m *Machine) carry(other *Machine, from, to netip.AddrPort, data []byte, to
 		wait += time.Millisecond + 2*(link.Delay+link.Jitter)
 		l.count(p, func(c *Counts) *int { return &c.Reordered }, 1)
 	}
-	arrive := func() { other.deliver(p, from, to, data, toAll) }
+	number := p.counts.Sent
+	arrive := func() {
+		if number < p.newest {
+			l.count(p, func(c *Counts) *int { return &c.Overtaken }, 1)
+		}
+		p.newest = max(p.newest, number)
+		other.deliver(p, from, to, data, toAll)
+	}
 	l.after(wait, arrive)
 	if draw[5] < link.Dup {
 		l.count(p, func(c *Counts) *int { return &c.Duplicated }, 1)

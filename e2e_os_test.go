@@ -1,5 +1,0 @@
-package main_test
-
-import "runtime"
-
-const windows = runtime.GOOS == "windows"

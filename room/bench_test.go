@@ -1,0 +1,69 @@
+package room
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+)
+
+// BenchmarkFanOut has one of 16 members say things as fast as the room takes
+// them, until all have heard all.
+func BenchmarkFanOut(b *testing.B) {
+	const people = 16
+	h := open(b, pipes, func(h *Host) { h.Burst = 1 << 30 })
+	defer h.close()
+	var members []*Member
+	var reading sync.WaitGroup
+	for i := range people {
+		m := h.join(fmt.Sprintf("m%dx", i), nil)
+		members = append(members, m)
+		reading.Go(func() {
+			for n := 0; n < b.N; {
+				e, err := m.Next(context.Background())
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				if e.Type == Message {
+					n++
+				}
+			}
+			go keep(m)
+		})
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	for range b.N {
+		if _, err := members[0].Say(context.Background(), "the quick brown fox jumps over the lazy dog"); err != nil {
+			b.Fatal(err)
+		}
+	}
+	reading.Wait()
+	b.StopTimer()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "messages/s")
+	for _, m := range members {
+		m.Leave(context.Background(), "")
+	}
+}
+
+// BenchmarkFold measures what the core does for a message, apart from its log.
+func BenchmarkFold(b *testing.B) {
+	p := newPlay(&Host{Burst: 1 << 30})
+	ana := p.join("ana")
+	for i := range 100 {
+		p.join(fmt.Sprintf("m%dx", i))
+	}
+	b.ReportAllocs()
+	for range b.N {
+		p.say(ana, "the quick brown fox jumps over the lazy dog")
+		p.settle()
+		for l := range p.core.links {
+			for range len(l.out.credits) {
+				l.out.answered()
+			}
+			l.out.take(0, work{})
+			l.out.behind = false
+		}
+	}
+}

@@ -1,0 +1,189 @@
+// Package room is the chat: people who sit in a room, say things, and all see
+// the same in the same order, whatever carries their words.
+//
+// # The parts
+//
+// A [Host] is one room. It takes commands from its members, has a [Log] store
+// what they come to, and shows everybody what the log says. A [Member] is a
+// seat in a room, with a connection that may fail and be replaced at any time.
+// Between the two are whole messages over a [transport.Conn]; what carries
+// them, neither knows. Front ends see a Member: they say and type, and read
+// one stream of [Event]s.
+//
+// Commands flow down to the host, events flow up from it. What you type
+// reaches your own screen the way it reaches everyone's: by the log.
+//
+// # The log
+//
+// The Log numbers every event: its seq, from 1, without gaps, the same for
+// every member, on every carrier, across restarts. Who is here, what they are
+// called and what the topic is, is what the log's entries add up to (fold.go),
+// and nothing else; other hosts may append to the same log, and their people
+// are in our roster like ours.
+//
+//	member ── command ─▶ waiting ─▶ checked ─▶ batch ─▶ Log.Append ─▶ accepted
+//	                        ▲                               │
+//	                        └── what comes meanwhile        ▼
+//	members ◀── events ── queues ◀────── fold ◀───────── Log.Tail
+//
+// Commands that arrive while a batch is stored wait, and are checked against
+// the state that was committed, as the next batch. So nothing that was checked
+// has to be taken back, and many commands share one commit when there are
+// many. Accepted means stored; what is shown has come back from the log.
+//
+// The id of a message is the sender's, random, and unique with the sender's
+// key for ever. So whoever does not know what became of a message sends it
+// again. A log that fails without saying what it stored gets the same batch
+// again.
+//
+// # Seats
+//
+// A seat is a key and a random 128-bit secret, its session. Its public name is
+//
+//	seat = first 16 bytes of SHA-256("parley seat 1\n" + session)
+//
+// and stands in the join event. Who connects with the session, and the same
+// proved key, gets the seat back: with its nick, and with every event after
+// the last one it has. It works at a restarted host, too. A seat whose
+// connection is lost lingers for 30 s before its leave is said. A nick belongs
+// to one key at a time; two nicks with the same [parley/text.Key] are one.
+// Quiet seats (send, tail) have a nick and no join and leave.
+//
+// In a plaintext room no key is proved. There the key of a seat, under which
+// its messages are stored and whispers are kept, is SHA-256("parley seat key
+// 1\n" + session).
+//
+// # Machines
+//
+// The host is a machine (core, in core.go, batch.go and seating.go): time and
+// an input in, words for outboxes, a batch and the next wake-up out. One
+// goroutine owns it (Host.own). Each connection has a reader, which hands over
+// commands no faster than they are answered, and a writer, which empties the
+// outbox. Append and Tail have one goroutine each. On the other side, the
+// inbox of a Member is a machine: it knows which events are there.
+//
+// # Limits
+//
+// Everything that waits is bounded. A member has at most 32 commands
+// unanswered at the host, and 256 pending on its own side; then Say waits.
+// More than 500 messages at once and 100 a second (Burst, Rate) are read more
+// slowly, and the sender is told; none is refused. 256 events or 256 KiB wait
+// for a slow reader; then its writer reads the log instead, up to where the
+// room is. Who takes nothing for 30 s is cut off, and may come back and go on
+// where it was. A room has 1,000 seats.
+//
+// # The protocol
+//
+// A message is one JSON object in UTF-8, at most 16 KiB, in one message of the
+// Conn. Fields a reader does not know are passed over; so are messages of a
+// type that a member does not know. Every message has "type". Absent numbers
+// are 0, absent strings empty, absent booleans false. Ids, sessions and logs
+// are 32 lower-case hex digits. A key is 43 characters of URL-safe base64.
+//
+// The member speaks first:
+//
+//	{"type":"join","v":1,"nick":"ana"}
+//	    v        the version of this protocol: 1
+//	    nick     the name asked for
+//	    room     its name; absent: the only public room there
+//	    session  the seat's secret, when coming back
+//	    log, seq which log, and the last event of it that one has, when coming back
+//	    history  at the first time: how many events from before to send
+//	    quiet    no join and leave lines; may share a nick of the same key
+//	    deaf     wants no events at all, only answers
+//	    share    may share a nick of the same key
+//	    guest    a bare text client behind the host: no history
+//	    transport  the carrier to show; believed from inside the host's program only
+//
+// The host answers with an error, and keeps the connection for another join
+// where the name was the reason (nick_taken, nick_invalid; "suggest" is a free
+// one), or with a welcome:
+//
+//	{"type":"welcome","v":1,"room":"physics","nick":"ana","role":"member","seat":"…","session":"…","log":"…","seq":41,"after":20,…}
+//	    nick     as everybody sees it
+//	    role     host, member or guest
+//	    session  to be kept secret, and shown when coming back
+//	    log      the log's id; when it is not the one that was sent, old seqs mean nothing
+//	    seq      the last event there is
+//	    after    the events that follow are those after this one
+//	    resumed  the seat was there still
+//	    delivery, lane   how the room sends what is said, and how this connection does: ordered, unordered, bare
+//	    secure   false in a plaintext room
+//	    guests   guests read in clear
+//	    kept     the log outlives the host
+//	    topic
+//	    why      why the last connection was ended by the host
+//	    vouch    {"key":K,"until":U,"sig":S}: the room's key, seconds since 1970, and in base64 its Ed25519
+//	             signature over "parley vouch 1\n" + the host's key (32 bytes) + "\n" + U in decimal. A member of a secure
+//	             room checks that it names the key which the connection has proved.
+//
+// and then, in one or more messages of at most 20 people, who is here as of
+// the event seq:
+//
+//	{"type":"members","seq":41,"members":[{"nick":"ben","transport":"udp","role":"member","key":"…","away":"…","since":"…","seat":"…"}],"more":true}
+//
+// "more" is absent in the last. Now the member may send, in any number without
+// waiting:
+//
+//	{"type":"message","id":"…","text":"hi"}             to all
+//	{"type":"action","id":"…","text":"waves"}           to all
+//	{"type":"whisper","id":"…","to":"ben","text":"…"}   to one
+//	{"type":"nick","id":"…","nick":"anna"}              another name
+//	{"type":"topic","id":"…","text":"light"}
+//	{"type":"away","id":"…","text":"lunch"}             with an empty text: back
+//	{"type":"names","id":"…"}                           answered by members, with the id
+//	{"type":"got","got":57}                             what has come (below)
+//	{"type":"leave","text":"bye"}                       answered by bye, code left
+//
+// Text of what is said is 1 to 4,096 bytes without control characters but
+// newline and tab; topic, reasons and last words are one line of at most 400
+// bytes. Every command with an id is answered once, names aside, by
+//
+//	{"type":"accepted","id":"…","seq":58}               stored, as this event (of away: 0)
+//	{"type":"failed","id":"…","code":"…","text":"why"}  surely not stored
+//
+// and when the connection ends first, it is sent again, with the same id and
+// in the same order, after the next welcome.
+//
+// Events, in the order of seq. Those that are said have an id and may go by
+// another lane:
+//
+//	{"seq":58,"at":"2026-01-02T15:04:05.000Z","id":"…","type":"message","from":"ana","text":"hi"}     also action
+//	{…,"type":"whisper","from":"ana","to":"ben","text":"…"}
+//	{…,"type":"join","nick":"cyn","seat":"…","host":"…","transport":"udp","role":"member","key":"…"}
+//	{…,"type":"leave","nick":"cyn","seat":"…","reason":"quit","text":"…"}       quit, lost, kicked, banned
+//	{…,"type":"nick","from":"cyn","nick":"cy","seat":"…"}
+//	{…,"type":"topic","from":"ana","text":"…"}
+//	{"type":"skip","from_seq":59,"count":2}      so many events are not for this member
+//
+// Every seq after "after" comes once, as an event or in a skip. Besides:
+//
+//	{"type":"delivered","delivered":[[58,7,9]]}  the event 58, ours, was received by 7 of 9
+//	{"type":"notice","code":"…","text":"…"}      without seq: from the host to us; slow: we are read slowly
+//	{"type":"error","code":"…","text":"…"}       what was sent last makes no sense
+//	{"type":"ping"}                              nothing; the carrier acknowledges it, or the seat is empty
+//	{"type":"bye","code":"…","text":"…"}         the host hangs up. closing, replaced and too_slow may
+//	                                             be over; with kicked and banned one stays away
+//
+// To be counted as having received, a member says so: "got" is a seq up to
+// which it has everything. It is a field of any command, or a message of its
+// own, at most 200 ms after something said has come.
+//
+// # Lanes
+//
+// In an unordered room what is said is shown when it comes, exactly once; a
+// member has received up to the last seq before the first that is missing.
+// Events may overtake the welcome.
+//
+// In a bare room what is said is sent once and never again, at most 1,100
+// bytes long. The host says in order, at most 100 ms later, up to where
+// everything was sent:
+//
+//	{"type":"upto","seq":60}
+//
+// Any event that is not said, and any skip, says the same about the events
+// before it. What is missing 300 ms after that is a gap, is shown as one, and
+// counts as dealt with: "got" goes on, and the gaps are listed once, as
+// [first, count], in "missed":[[58,2]] of the same command. After a new
+// welcome what is missing comes from the log, in order, as everywhere.
+package room

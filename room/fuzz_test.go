@@ -1,0 +1,99 @@
+package room
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"testing"
+	"time"
+
+	"parley/transport"
+)
+
+// FuzzMessages (Z5) reads bytes as a message of either direction. What is read
+// must be written and read again as the same; the machines on both sides must
+// take it, at any moment, without harm.
+func FuzzMessages(f *testing.F) {
+	for _, v := range []any{
+		command{Type: "join", V: 1, Room: "physics", Nick: "ana", Session: hexID([16]byte{1}), Log: hexID([16]byte{2}), Seq: 4, History: 200, Quiet: true},
+		command{Type: "message", ID: hexID([16]byte{3}), Text: "hi", Got: 3, Missed: [][2]uint64{{1, 1}}},
+		command{Type: "whisper", ID: hexID([16]byte{4}), To: "ana", Text: "hi"},
+		command{Type: "nick", ID: hexID([16]byte{5}), Nick: "ben"},
+		command{Type: "topic", ID: hexID([16]byte{6}), Text: "light"},
+		command{Type: "away", ID: hexID([16]byte{7}), Text: "lunch"},
+		command{Type: "names", ID: hexID([16]byte{8})}, command{Type: "got", Got: 7}, command{Type: "leave", Text: "bye"},
+		report{Type: "welcome", V: 1, Room: "physics", Nick: "ana", Session: hexID([16]byte{1}), Log: hexID([16]byte{2}), Seq: 9, After: 3,
+			Lane: "bare", Secure: true, Vouch: &vouch{Key: transport.Key{1}, Until: 9, Sig: []byte{1}}},
+		report{Type: "members", Members: []occupant{{Person: Person{Nick: "ana", Key: transport.Key{1}, Since: time.Unix(1, 0).UTC()}, Seat: "x"}}, More: true},
+		report{Type: "message", Seq: 4, At: time.Unix(1, 0).UTC(), From: "ben", Text: "hi", ID: hexID([16]byte{3})},
+		report{Type: "join", Seq: 5, Nick: "cyn", Seat: hexID([16]byte{9}), Role: "member", Transport: "udp", Key: transport.Key{1}},
+		report{Type: "leave", Seq: 6, Nick: "cyn", Seat: hexID([16]byte{9}), Reason: "lost"},
+		report{Type: "skip", FromSeq: 4, Count: 1 << 63}, report{Type: "upto", Seq: 1 << 63}, report{Type: "accepted", ID: hexID([16]byte{3}), Seq: 1},
+		report{Type: "failed", ID: hexID([16]byte{3}), Code: "x"}, report{Type: "delivered", Delivered: [][3]uint64{{1, 2, 3}}},
+		report{Type: "bye", Code: "closing"}, report{Type: "error", Code: "nick_taken", Suggest: "ana2", Rooms: []string{"a"}},
+		report{Type: "notice", Code: "slow", Text: "sending slowly"},
+	} {
+		f.Add(encode(v))
+	}
+	f.Add([]byte(`{"type":"message","text":{"deep":[[[[[[[]]]]]]]}}`))
+	f.Add([]byte(`{"TYPE":"got","got":18446744073709551615,"missed":[[0,18446744073709551615]]}`))
+	f.Fuzz(func(t *testing.T, msg []byte) {
+		if c, err := parseCommand(msg); err == nil {
+			if again, err := parseCommand(encode(c)); err != nil && len(encode(c)) <= maxWire || err == nil && !reflect.DeepEqual(norm(c), norm(again)) {
+				t.Fatalf("%+v\n%+v\n%v", c, again, err)
+			}
+			toHost(c)
+		}
+		if r, err := parseReport(msg); err == nil {
+			out := encode(r)
+			if again, err := parseReport(out); err != nil && len(out) <= maxWire || err == nil && !bytes.Equal(out, encode(again)) {
+				t.Fatalf("%+v\n%+v\n%v", r, again, err)
+			}
+			e := r.event()
+			if b, err := json.Marshal(e); err != nil || !json.Valid(b) {
+				t.Fatalf("%s %v", b, err)
+			}
+			for _, lane := range []transport.Delivery{transport.Ordered, transport.Unordered, transport.Bare} {
+				toMember(&r, lane)
+			}
+		}
+		wireForm(Entry{Body: msg})
+		newState().fold(Entry{Seq: 1, Body: msg}, msg)
+		ParseJoin(msg)
+	})
+}
+
+// norm makes an empty list no list.
+func norm(c command) command {
+	if len(c.Missed) == 0 {
+		c.Missed = nil
+	}
+	return c
+}
+
+// toHost gives a command to a room with two people, from one of them and from
+// one who has not joined.
+func toHost(c command) {
+	p := newPlay(&Host{Name: "physics"})
+	ana, new := p.join("ana"), p.link()
+	p.join("ben")
+	p.core.command(p.now, ana, c)
+	p.core.command(p.now, new, c)
+	p.settle()
+	p.now = p.now.Add(time.Hour)
+	p.core.tick(p.now)
+	p.settle()
+}
+
+// toMember gives a report to a member.
+func toMember(r *report, lane transport.Delivery) {
+	m := &Member{changed: make(chan struct{}), people: map[string]Person{}, ignored: map[string]string{}}
+	m.inbox.begin(3, lane, true)
+	m.pending = []*saying{{cmd: command{Type: "message", ID: hexID([16]byte{3})}}}
+	now := time.Unix(0, 0)
+	for range 2 {
+		m.take(now, r)
+		m.showGaps(now.Add(time.Minute))
+		m.outgoing(now.Add(time.Minute))
+	}
+}

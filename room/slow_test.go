@@ -1,0 +1,216 @@
+package room
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestSlowReader stops reading for 20 s while much is said: the host keeps
+// little for it, and it gets everything.
+func TestSlowReader(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := open(t, cables(3, func(c *cable) {}), func(h *Host) { h.Burst = 5000 })
+		defer h.close()
+		ana, ben := h.join("ana", nil), h.join("ben", nil)
+		var got, own *record
+		var reading sync.WaitGroup
+		reading.Go(func() { own = keep(ana) })
+		text := strings.Repeat("y", 1000)
+		for i := range 3000 {
+			say(t, ana, fmt.Sprintf("%d %s", i, text))
+		}
+		if err := ana.Flush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		time.Sleep(20 * time.Second)
+		reading.Go(func() { got = keep(ben) })
+		time.Sleep(5 * time.Second)
+		leave(t, ana, ben)
+		reading.Wait()
+		if len(got.seqs) != 3000 || len(own.seqs) != 3000 || got.kinds[Link] != 0 {
+			t.Errorf("%d and %d heard, %d link events", len(got.seqs), len(own.seqs), got.kinds[Link])
+		}
+	})
+}
+
+// TestStalled takes nothing for more than 30 s: it is cut off, learns why, and
+// has everything in the end.
+func TestStalled(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := open(t, cables(3, func(c *cable) {}), func(h *Host) { h.Burst = 5000 })
+		defer h.close()
+		ana, ben := h.join("ana", nil), h.join("ben", nil)
+		var got *record
+		var reading sync.WaitGroup
+		reading.Go(func() { keep(ana) })
+		for i := range 2000 {
+			say(t, ana, fmt.Sprint(i))
+		}
+		time.Sleep(stalled + 5*time.Second)
+		var why string
+		reading.Go(func() {
+			got = &record{}
+			for {
+				e, err := ben.Next(context.Background())
+				if err != nil {
+					return
+				}
+				if e.Type == Message {
+					got.seqs = append(got.seqs, e.Seq)
+				}
+				if e.Type == Link && e.State == "resumed" {
+					why = e.Why
+				}
+			}
+		})
+		time.Sleep(time.Minute)
+		leave(t, ana, ben)
+		reading.Wait()
+		if len(got.seqs) != 2000 || !strings.Contains(why, "30 s") {
+			t.Errorf("%d heard, why %q", len(got.seqs), why)
+		}
+	})
+}
+
+// TestOutboxIsBounded offers much to an outbox that nobody empties.
+func TestOutboxIsBounded(t *testing.T) {
+	o := newOutbox(false)
+	o.start(&start{})
+	o.behind = false
+	for i := range uint64(10000) {
+		o.offer(&frame{seq: i + 1, data: make([]byte, 2000)}, i%2 == 0)
+		if o.bytes > maxQueueBytes || len(o.live) > maxQueue {
+			t.Fatalf("%d messages, %d bytes", len(o.live), o.bytes)
+		}
+	}
+	if !o.behind || o.head != 10000 {
+		t.Errorf("behind %v, head %d", o.behind, o.head)
+	}
+}
+
+// TestPacing says more than the room takes at once: it takes longer, is told so
+// once, and loses nothing.
+func TestPacing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := open(t, pipes, func(h *Host) { h.Burst, h.Rate = 50, 10 })
+		defer h.close()
+		ana, ben := h.join("ana", nil), h.join("ben", nil)
+		var got *record
+		slow := 0
+		var reading sync.WaitGroup
+		reading.Go(func() { got = keep(ben) })
+		reading.Go(func() {
+			for {
+				e, err := ana.Next(context.Background())
+				if err != nil {
+					return
+				}
+				if e.Type == Notice && e.Code == "slow" {
+					slow++
+				}
+			}
+		})
+		began := time.Now()
+		for i := range 250 {
+			say(t, ana, fmt.Sprint(i))
+		}
+		if err := ana.Flush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		took := time.Since(began)
+		say(t, ben, "not slowed")
+		heardBy := time.Since(began)
+		synctest.Wait()
+		leave(t, ana, ben)
+		reading.Wait()
+		if took < 16*time.Second || took > 21*time.Second || heardBy-took > time.Second {
+			t.Errorf("200 messages over the burst took %v", took)
+		}
+		if len(got.seqs) != 251 || slow != 1 {
+			t.Errorf("%d heard, told %d times", len(got.seqs), slow)
+		}
+	})
+}
+
+// TestSilence has a connection fall silent without ending: another takes its
+// place, or, if it speaks again first, none does.
+func TestSilence(t *testing.T) {
+	for _, long := range []bool{true, false} {
+		bubble(t, func(t *testing.T) {
+			var all []*cable
+			var mu sync.Mutex
+			h := open(t, cables(5, func(c *cable) {
+				mu.Lock()
+				defer mu.Unlock()
+				if len(all) >= 2 && !long {
+					c.silent = true
+				}
+				all = append(all, c)
+			}), nil)
+			defer h.close()
+			ana, ben := h.join("ana", nil), h.join("ben", nil)
+			defer func() {
+				for _, c := range all {
+					c.cut()
+				}
+			}()
+			mu.Lock()
+			second := all[1]
+			mu.Unlock()
+			second.hush(true)
+			began := time.Now()
+			say(t, ben, "into the dark")
+			if e := kind(t, ben, Link); e.State != "lost" || time.Since(began) < silence || time.Since(began) > silence+time.Second {
+				t.Errorf("after %v: %+v", time.Since(began), e)
+			}
+			if !long {
+				time.Sleep(2 * time.Second)
+				second.hush(false)
+			}
+			if e := kind(t, ben, Link); e.State != "resumed" {
+				t.Errorf("%+v", e)
+			}
+			if e := heard(t, ana, "into the dark"); e.Seq != 3 || time.Since(began) > 7*time.Second {
+				t.Errorf("after %v: %+v", time.Since(began), e)
+			}
+			leave(t, ana)
+			leave(t, ben)
+		})
+	}
+}
+
+// TestPutOut is put out by the host, and stays out.
+func TestPutOut(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		h := open(t, pipes, nil)
+		defer h.close()
+		ana := h.join("ana", nil)
+		h.host.do(func(now time.Time, c *core) {
+			for l := range c.links {
+				l.out.finish(encode(report{Type: typeBye, Code: "kicked", Text: "out with you"}))
+			}
+		})
+		var r *Refused
+		for {
+			if _, err := ana.Next(t.Context()); err != nil {
+				if !errors.As(err, &r) || r.Code != "kicked" {
+					t.Errorf("%v", err)
+				}
+				break
+			}
+		}
+		if _, err := ana.Say(t.Context(), "but"); !errors.As(err, &r) {
+			t.Errorf("%v", err)
+		}
+		ana.Leave(t.Context(), "")
+		if len(h.conns) != 1 {
+			t.Error("it came back")
+		}
+	})
+}

@@ -1,0 +1,54 @@
+package udp
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+)
+
+// One source gets a burst of answers and then four a second; another is not
+// affected, and neither is this machine.
+func TestStrangers(t *testing.T) {
+	var s strangers
+	now := time.Unix(1000, 0)
+	flood, good := netip.MustParseAddr("10.0.0.66"), netip.MustParseAddr("10.0.0.7")
+	answered := func(from netip.Addr, n int) (got int) {
+		for range n {
+			if s.allow(now, from) {
+				got++
+			}
+		}
+		return got
+	}
+	if got := answered(flood, 1000); got != strangerBurst {
+		t.Errorf("%d of 1,000 at once were answered, want %d", got, strangerBurst)
+	}
+	if got := answered(good, 3); got != 3 {
+		t.Errorf("%d of another source's 3 were answered", got)
+	}
+	if got := answered(netip.MustParseAddr("127.0.0.1"), 1000); got != 1000 {
+		t.Errorf("%d of 1,000 from this machine were answered", got)
+	}
+	now = now.Add(time.Second)
+	if got := answered(flood, 1000); got != 4 {
+		t.Errorf("a second later %d were answered, want 4", got)
+	}
+	now = now.Add(time.Hour)
+	if got := answered(flood, 1000); got != strangerBurst {
+		t.Errorf("an hour later %d were answered, want %d", got, strangerBurst)
+	}
+	if n := testing.AllocsPerRun(100, func() { s.allow(now, good) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
+// Every machine of a LAN is a source of its own, over IPv6 too.
+func TestSources(t *testing.T) {
+	a, b := netip.MustParseAddr("fe80::1%eth0"), netip.MustParseAddr("fe80::2%eth0")
+	if sourceOf(a) == sourceOf(b) {
+		t.Error("two link-local addresses are one source")
+	}
+	if a, b := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::2"); sourceOf(a) != sourceOf(b) {
+		t.Error("one machine's /64 is two sources")
+	}
+}
