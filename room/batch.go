@@ -1,7 +1,10 @@
 package room
 
 import (
+	"bytes"
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -310,6 +313,10 @@ func (c *core) checkAway(it *item) {
 
 // tellNames answers who is here.
 func (c *core) tellNames(it *item) {
+	if _, ok := parseID(it.cmd.ID); !ok && it.cmd.ID != "" { // it comes back with every part of the list
+		c.fail(it, codeProtocol, "an id is 32 hex digits")
+		return
+	}
 	chunks := c.tellPeople(it.cmd.ID)
 	for i, b := range chunks {
 		it.link.out.control(b, i == len(chunks)-1)
@@ -326,8 +333,11 @@ func (c *core) roster() [][]byte {
 
 // tellPeople is roster, as the answer to the command id.
 func (c *core) tellPeople(id string) (chunks [][]byte) {
-	all := make([]occupant, 0, len(c.state.people))
-	for _, p := range c.state.people {
+	people := slices.SortedFunc(maps.Values(c.state.people), func(a, b *person) int {
+		return cmp.Or(strings.Compare(a.name, b.name), bytes.Compare(a.seat[:], b.seat[:]))
+	})
+	all := make([]occupant, 0, len(people))
+	for _, p := range people {
 		o := occupant{Person: Person{Nick: p.nick, Transport: p.via, Role: p.role, Key: p.key, Since: p.since}, Seat: p.seat.String()}
 		if s := c.seats[p.seat]; s != nil {
 			o.Away, o.Transport = s.away, s.via
@@ -337,12 +347,6 @@ func (c *core) tellPeople(id string) (chunks [][]byte) {
 		}
 		all = append(all, o)
 	}
-	slices.SortFunc(all, func(a, b occupant) int {
-		if d := strings.Compare(text.Key(a.Nick), text.Key(b.Nick)); d != 0 {
-			return d
-		}
-		return strings.Compare(a.Seat, b.Seat)
-	})
 	for {
 		n := min(len(all), maxPeople)
 		chunks = append(chunks, encode(report{Type: string(Members), ID: id, Seq: c.state.seq, Members: all[:n], More: n < len(all)}))

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -31,6 +32,14 @@ const (
 	// maxUndecided bounds such connections in a room: as many as can be
 	// waiting when everybody comes back at once.
 	maxUndecided = 1024
+	// maxUndecidedFrom bounds those from one address other than our own.
+	maxUndecidedFrom = 64
+	// seatsShare is the part of the seats, one in so many, that one address
+	// other than our own may have: a class behind one, but not the whole room.
+	seatsShare = 4
+	// peopleCost is how many people a list of who is here names for the price of a
+	// message: in a large room it is long.
+	peopleCost = 20
 	// maxTries bounds the names that one connection asks for.
 	maxTries = 50
 
@@ -99,9 +108,10 @@ type seat struct {
 	deaf    bool
 	guest   bool
 	since   time.Time
-	born    uint64 // the log's end when it sat down
-	got     uint64 // what it has reported
-	link    *link  // nil: lost
+	born    uint64     // the log's end when it sat down
+	got     uint64     // what it has reported
+	link    *link      // nil: lost
+	from    netip.Addr // of its last connection
 	lostAt  time.Time
 	gone    bool
 	bucket  bucket
@@ -161,16 +171,47 @@ func (c *core) open(upto uint64) {
 	c.waiting = append(c.waiting, &item{cmd: command{Type: string(Topic), Text: c.host.Topic}})
 }
 
-// attach takes in a new connection.
+// attach takes in a new connection. When too many have no seat, the one that
+// has been without the longest makes room: who means well is soon seated.
 func (c *core) attach(now time.Time, l *link) {
 	l.since = now
-	if c.closing || len(c.newLinks) >= maxUndecided {
+	if c.closing {
 		l.ended = true
 		l.out.finish(refusal(codeFull, "the room has no seat left"))
 		return
 	}
+	from := func(o *link) bool { return o.from() == l.from() }
+	if i := slices.IndexFunc(c.newLinks, from); i >= 0 && remote(l.from()) && count(c.newLinks, from) >= maxUndecidedFrom {
+		c.hurry(i)
+	} else if len(c.newLinks) >= maxUndecided {
+		c.hurry(0)
+	}
 	c.links[l] = struct{}{}
 	c.newLinks = append(c.newLinks, l)
+}
+
+// hurry ends one of the connections without a seat.
+func (c *core) hurry(i int) {
+	if l := c.newLinks[i]; !l.ended {
+		l.ended = true
+		l.out.finish(refusal(codeIdle, "no name was chosen in time"))
+	}
+	c.newLinks = slices.Delete(c.newLinks, i, i+1)
+}
+
+// from is where a connection comes from.
+func (l *link) from() netip.Addr { return l.peer.Addr.Addr().Unmap() }
+
+// remote tells whether an address is another computer's.
+func remote(a netip.Addr) bool { return a.IsValid() && !a.IsLoopback() }
+
+func count[T any](all []T, is func(T) bool) (n int) {
+	for _, v := range all {
+		if is(v) {
+			n++
+		}
+	}
+	return n
 }
 
 // detach takes in that a connection has ended, and why where the host ended it.
@@ -208,20 +249,17 @@ func (c *core) command(now time.Time, l *link, cmd command) {
 		c.receipts.report(now, l.seat, min(cmd.Got, c.state.seq), cmd.Missed)
 		c.speak(now)
 	}
+	if l.seat != nil {
+		c.pace(now, l, cmd.Type)
+	} else if l.tries++; l.tries > maxTries { // nothing else is of use yet
+		l.ended = true
+		l.out.finish(refusal(codeProtocol, "too many tries"))
+		return
+	}
 	switch cmd.Type {
 	case typeGot:
 		return
-	case string(Message), string(Act), string(Whisper):
-		if l.seat != nil {
-			c.pace(now, l)
-		}
-	case typeJoin:
-		if l.tries++; l.tries > maxTries {
-			l.ended = true
-			l.out.finish(refusal(codeProtocol, "too many tries"))
-			return
-		}
-	case typeLeave, string(Renamed), string(Topic), typeNames, typeAway:
+	case string(Message), string(Act), string(Whisper), string(Renamed), string(Topic), typeJoin, typeLeave, typeNames, typeAway:
 	default:
 		l.out.control(encode(report{Type: string(Failed), ID: cmd.ID, Code: codeUnknown, Text: fmt.Sprintf("this host does not know %.32q", cmd.Type)}), true)
 		return
@@ -229,9 +267,15 @@ func (c *core) command(now time.Time, l *link, cmd command) {
 	c.waiting = append(c.waiting, &item{link: l, cmd: cmd})
 }
 
-// pace has the link's reader wait when its member says more than it may.
-func (c *core) pace(now time.Time, l *link) {
-	wait := l.seat.bucket.take(now, c.host.burst(), c.host.rate())
+// pace has the link's reader wait when its member sends more than it may.
+// Whatever it sends counts, as all of it is work for the host, and much of it
+// for everybody.
+func (c *core) pace(now time.Time, l *link, kind string) {
+	cost := 1
+	if kind == typeNames {
+		cost += len(c.state.people) / peopleCost
+	}
+	wait := l.seat.bucket.take(now, cost, c.host.burst(), c.host.rate())
 	l.out.pause(now.Add(wait))
 	switch {
 	case wait > 0 && !l.slow:
@@ -249,15 +293,15 @@ type bucket struct {
 	at     time.Time
 }
 
-// take takes a token and returns how long to wait before the next.
-func (b *bucket) take(now time.Time, burst, rate int) time.Duration {
+// take takes tokens and returns how long to wait before the next.
+func (b *bucket) take(now time.Time, cost, burst, rate int) time.Duration {
 	if b.at.IsZero() {
 		b.tokens = float64(burst)
 	} else {
 		b.tokens = min(float64(burst), b.tokens+now.Sub(b.at).Seconds()*float64(rate))
 	}
 	b.at = now
-	if b.tokens--; b.tokens >= 0 {
+	if b.tokens -= float64(cost); b.tokens >= 0 {
 		return 0
 	}
 	return time.Duration(-b.tokens / float64(rate) * float64(time.Second))
@@ -266,11 +310,7 @@ func (b *bucket) take(now time.Time, burst, rate int) time.Duration {
 // tick does what is due by the clock.
 func (c *core) tick(now time.Time) {
 	for len(c.newLinks) > 0 && now.Sub(c.newLinks[0].since) >= undecided {
-		if l := c.newLinks[0]; !l.ended {
-			l.ended = true
-			l.out.finish(refusal(codeIdle, "no name was chosen in time"))
-		}
-		c.newLinks = c.newLinks[1:]
+		c.hurry(0)
 	}
 	for len(c.lost) > 0 && (!c.lost[0].holds() || now.Sub(c.lost[0].at) >= lingering) {
 		if c.lost[0].holds() {

@@ -66,11 +66,13 @@
 //
 // Everything that waits is bounded. A member has at most 32 commands
 // unanswered at the host, and 256 pending on its own side; then Say waits.
-// More than 500 messages at once and 100 a second (Burst, Rate) are read more
+// More than 500 messages or commands at once and 100 a second (Burst, Rate) are read more
 // slowly, and the sender is told; none is refused. 256 events or 256 KiB wait
 // for a slow reader; then its writer reads the log instead, up to where the
 // room is. Who takes nothing for 30 s is cut off, and may come back and go on
-// where it was. A room has 1,000 seats.
+// where it was. A room has 1,000 seats, of which one address other than
+// the host's own may have a quarter. Connections without a seat have to go when newer ones need the place. What is
+// said is kept in memory up to 64 MiB; older events are forgotten, and skipped.
 //
 // # The protocol
 //

@@ -15,20 +15,26 @@ import (
 // the Log does it.
 const recentIDs = 2 * maxPending
 
+// maxSenders bounds the senders whose ids are remembered, but for those who are
+// here: who comes back for an answer does it soon.
+const maxSenders = 4096
+
 // state is what the entries of the log add up to. It holds for every host of a
 // room: it knows nothing of connections.
 type state struct {
-	seq    uint64 // of the last entry folded
-	people map[seatID]*person
-	names  map[string][]*person // by text.Key of the nick
-	topic  string
-	recent map[transport.Key]*recent
+	seq     uint64 // of the last entry folded
+	people  map[seatID]*person
+	names   map[string][]*person // by text.Key of the nick
+	topic   string
+	recent  map[transport.Key]*recent
+	senders []transport.Key // of recent, in the order in which they first said something
 }
 
 // person is a seat that has joined, by the log.
 type person struct {
 	seat  seatID
 	nick  string
+	name  string // text.Key of nick
 	key   transport.Key
 	via   string
 	role  string
@@ -87,19 +93,34 @@ func (s *state) fold(e Entry, data []byte) (r report, ok bool) {
 
 func (s *state) add(p *person) {
 	s.people[p.seat] = p
-	name := text.Key(p.nick)
-	s.names[name] = append(s.names[name], p)
+	p.name = text.Key(p.nick)
+	s.names[p.name] = append(s.names[p.name], p)
 }
 
 func (s *state) drop(p *person) {
 	delete(s.people, p.seat)
-	name := text.Key(p.nick)
-	left := slices.DeleteFunc(s.names[name], func(q *person) bool { return q == p })
+	left := slices.DeleteFunc(s.names[p.name], func(q *person) bool { return q == p })
 	if len(left) == 0 {
-		delete(s.names, name)
+		delete(s.names, p.name)
 	} else {
-		s.names[name] = left
+		s.names[p.name] = left
 	}
+}
+
+// forget forgets the oldest of the senders who are not here, an eighth of all, so
+// that it is seldom to be done.
+func (s *state) forget() {
+	here := make(map[transport.Key]bool, len(s.people))
+	for _, p := range s.people {
+		here[p.key] = true
+	}
+	s.senders = slices.DeleteFunc(s.senders, func(key transport.Key) bool {
+		old := len(s.recent) > maxSenders-maxSenders/8 && !here[key]
+		if old {
+			delete(s.recent, key)
+		}
+		return old
+	})
 }
 
 // remember keeps the id of what somebody said.
@@ -108,6 +129,9 @@ func (s *state) remember(e Entry) {
 	if r == nil {
 		r = &recent{known: map[[16]byte]said{}}
 		s.recent[e.Key] = r
+		if s.senders = append(s.senders, e.Key); len(s.senders) > maxSenders {
+			s.forget()
+		}
 	}
 	if len(r.ring) < recentIDs {
 		r.ring = append(r.ring, e.ID)

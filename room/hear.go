@@ -108,7 +108,8 @@ func (m *Member) event(now time.Time, r *report) error {
 
 // moved keeps the list of who is here.
 func (m *Member) moved(r *report) {
-	if r.Seq <= m.peopleSeq {
+	_, known := m.people[r.Seat]
+	if r.Seq <= m.peopleSeq || !known && len(m.people) >= maxCrowd {
 		return
 	}
 	switch Kind(r.Type) {
@@ -142,7 +143,7 @@ func (m *Member) seated(all []occupant, seq uint64) {
 
 // roster takes in a part of the answer to names.
 func (m *Member) roster(r *report) {
-	if len(m.chunk) <= defaultSeats*maxPeople {
+	if len(m.chunk) <= maxCrowd {
 		m.chunk = append(m.chunk, r.Members...)
 	}
 	if r.More {

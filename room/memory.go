@@ -3,7 +3,6 @@ package room
 import (
 	"context"
 	"crypto/rand"
-	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -12,20 +11,26 @@ import (
 )
 
 const (
-	// maxMemory is the size of all bodies a Memory keeps: some days of a busy
-	// room. It cannot forget old ones, for resuming rests on them.
-	maxMemory = 256 << 20
+	// maxMemory is the size of what a Memory keeps: days of a busy room, and
+	// not so much that a flood is felt by the host's computer.
+	maxMemory = 64 << 20
+	// entryCost is what an entry takes beside its body and words.
+	entryCost = 384
 	// memoryRun is how many entries a Memory gives Tail's each at once.
 	memoryRun = 256
 )
 
-// Memory is a Log that lives as long as the program.
+// Memory is a Log that lives as long as the program. When it is full it forgets
+// the oldest entries, and their ids: of these Tail gives numbers alone, and
+// whoever comes back for them gets a skip.
 type Memory struct {
 	id [16]byte
 
 	mu      sync.Mutex
-	entries []Entry
+	base    uint64  // so many are forgotten
+	entries []Entry // and these follow
 	bytes   int
+	limit   int
 	known   map[entryID]uint64
 	grown   chan struct{} // closed when entries has grown
 }
@@ -37,7 +42,7 @@ type entryID struct {
 
 // NewMemory returns an empty Memory.
 func NewMemory() *Memory {
-	m := &Memory{known: map[entryID]uint64{}, grown: make(chan struct{})}
+	m := &Memory{limit: maxMemory, known: map[entryID]uint64{}, grown: make(chan struct{})}
 	rand.Read(m.id[:])
 	return m
 }
@@ -45,17 +50,10 @@ func NewMemory() *Memory {
 // ID returns what was drawn when the Memory was made.
 func (m *Memory) ID() [16]byte { return m.id }
 
-// Append stores a batch. It fails, storing nothing, when memory is full.
+// Append stores a batch.
 func (m *Memory) Append(ctx context.Context, batch []Entry) ([]Result, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	size := 0
-	for _, e := range batch {
-		size += len(e.Body)
-	}
-	if m.bytes+size > maxMemory {
-		return nil, fmt.Errorf("%w: the room's record is full", ErrNotStored)
-	}
 	results := make([]Result, len(batch))
 	for i, e := range batch {
 		name := entryID{e.Key, e.ID}
@@ -63,30 +61,48 @@ func (m *Memory) Append(ctx context.Context, batch []Entry) ([]Result, error) {
 			results[i] = Result{Seq: seq, Duplicate: true}
 			continue
 		}
-		e.Seq = uint64(len(m.entries)) + 1
+		e.Seq = m.end() + 1
 		e.Body, e.Audience = slices.Clone(e.Body), slices.Clone(e.Audience)
 		m.entries = append(m.entries, e)
 		m.known[name] = e.Seq
-		m.bytes += len(e.Body)
+		m.bytes += sizeOf(e)
 		results[i] = Result{Seq: e.Seq}
+	}
+	if m.bytes > m.limit {
+		m.forget()
 	}
 	close(m.grown)
 	m.grown = make(chan struct{})
 	return results, nil
 }
 
+// end is the last seq. The caller holds mu.
+func (m *Memory) end() uint64 { return m.base + uint64(len(m.entries)) }
+
+func sizeOf(e Entry) int { return entryCost + len(e.Body) + len(e.Words) }
+
+// forget drops the oldest entries, an eighth of all, so that it is seldom to be
+// done. What others hold of them stays as it is. The caller holds mu.
+func (m *Memory) forget() {
+	n := 0
+	for ; n < len(m.entries) && m.bytes > m.limit-m.limit/8; n++ {
+		e := m.entries[n]
+		m.bytes -= sizeOf(e)
+		delete(m.known, entryID{e.Key, e.ID})
+	}
+	m.base += uint64(n)
+	m.entries = slices.Clone(m.entries[n:])
+}
+
 // Tail follows the log.
 func (m *Memory) Tail(ctx context.Context, after uint64, each func([]Entry) error) error {
 	for {
-		m.mu.Lock()
-		from := min(after, uint64(len(m.entries)))
-		some, grown := m.entries[from:min(from+memoryRun, uint64(len(m.entries)))], m.grown
-		m.mu.Unlock()
+		some, grown := m.from(after)
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if len(some) > 0 {
-			if err := each(some[:len(some):len(some)]); err != nil {
+			if err := each(some); err != nil {
 				return err
 			}
 			after += uint64(len(some))
@@ -98,6 +114,22 @@ func (m *Memory) Tail(ctx context.Context, after uint64, each func([]Entry) erro
 			return ctx.Err()
 		}
 	}
+}
+
+// from returns some entries after a seq, and what is closed when there are more.
+func (m *Memory) from(after uint64) ([]Entry, <-chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if after < m.base {
+		blank := make([]Entry, min(memoryRun, m.base-after))
+		for i := range blank {
+			blank[i].Seq = after + uint64(i) + 1
+		}
+		return blank, m.grown
+	}
+	first := min(after-m.base, uint64(len(m.entries)))
+	last := min(first+memoryRun, uint64(len(m.entries)))
+	return m.entries[first:last:last], m.grown
 }
 
 // Page returns the last entries before a seq.
@@ -122,8 +154,8 @@ func (m *Memory) Search(ctx context.Context, viewer transport.Key, words string,
 func (m *Memory) last(before uint64, n int, wanted func(Entry) bool) (found []Entry) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for i := min(max(before, 1)-1, uint64(len(m.entries))); i > 0 && len(found) < n; i-- {
-		if e := m.entries[i-1]; wanted(e) {
+	for seq := min(max(before, 1)-1, m.end()); seq > m.base && len(found) < n; seq-- {
+		if e := m.entries[seq-m.base-1]; wanted(e) {
 			found = append(found, e)
 		}
 	}

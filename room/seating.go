@@ -2,6 +2,7 @@ package room
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -43,6 +44,8 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 		return true
 	case len(c.seats) >= c.host.maxSeats():
 		return c.turnAway(l, codeFull, "the room has no seat left")
+	case c.crowded(l.from()):
+		return c.turnAway(l, codeFull, "your address has as many seats in the room as one may")
 	}
 	return c.checkNewcomer(now, it, held, &seat{id: id, session: session, key: key, quiet: cmd.Quiet, deaf: cmd.Deaf,
 		guest: cmd.Guest, via: viaOf(l, cmd), role: c.roleOf(l, cmd), since: now.UTC().Truncate(time.Millisecond)})
@@ -127,6 +130,20 @@ func (c *core) resolve(now time.Time, d doubt) {
 	c.waiting = append(c.waiting, d.join)
 }
 
+// crowded tells whether an address has its share of the seats.
+func (c *core) crowded(from netip.Addr) bool {
+	if !remote(from) {
+		return false
+	}
+	n := 0
+	for _, s := range c.seats {
+		if s.from == from {
+			n++
+		}
+	}
+	return n >= max(1, c.host.maxSeats()/seatsShare)
+}
+
 // turnAway refuses a join for good.
 func (c *core) turnAway(l *link, code, words string) bool {
 	l.ended = true
@@ -200,6 +217,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 		old.out.finish(encode(report{Type: typeBye, Code: codeReplaced, Text: "the seat has another connection now"}))
 	}
 	via := viaOf(l, cmd)
+	s.from = l.from()
 	if via != s.via {
 		c.people = nil
 	}

@@ -18,6 +18,11 @@ const (
 	// is tried beside the one that is silent, and silenceEvery how often we look.
 	silence      = 3 * time.Second
 	silenceEvery = 250 * time.Millisecond
+	// answerTime is how long a host may take to answer a join.
+	answerTime = 10 * time.Second
+	// maxEarly bounds the bytes of events that overtake the welcome: more
+	// than a connection has under way.
+	maxEarly = 4 << 20
 	// gotEvery is how often the host learns what we have received.
 	gotEvery = 200 * time.Millisecond
 )
@@ -78,22 +83,20 @@ func (m *Member) join(ctx context.Context, c transport.Conn) (a attempt, err err
 	}
 }
 
-// welcomed waits for the answer to a join.
+// welcomed waits for the answer to a join, but not for ever, and takes no more
+// than an answer may be.
 func (m *Member) welcomed(ctx context.Context, c transport.Conn) (a attempt, err error) {
+	soon, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
 	a.conn = c
+	early := 0 // bytes
 	for {
-		msg, err := c.Receive(ctx)
-		if errors.Is(err, io.EOF) {
-			err = fmt.Errorf("the host hung up: %w", io.ErrUnexpectedEOF)
-		}
-		if err != nil {
-			return a, err
-		}
-		r, err := parseReport(msg)
-		if err != nil {
-			return a, err
-		}
+		r, size, err := reply(soon, c)
 		switch {
+		case err != nil && ctx.Err() == nil && soon.Err() != nil:
+			return a, fmt.Errorf("the host did not answer for %v: %w", answerTime, transport.ErrLost)
+		case err != nil:
+			return a, err
 		case r.Type == typeWelcome:
 			if a.roomKey, err = m.vet(r, c.Peer()); err != nil {
 				return a, err
@@ -103,13 +106,37 @@ func (m *Member) welcomed(ctx context.Context, c transport.Conn) (a attempt, err
 			if a.roster = append(a.roster, r.Members...); !r.More {
 				return a, nil
 			}
-		case Kind(r.Type).said() && r.Seq > 0 && len(a.early) < maxAhead:
+			if len(a.roster) > maxCrowd {
+				return a, notOurs("the host names more people than a room has")
+			}
+		case Kind(r.Type).said() && r.Seq > 0:
 			a.early = append(a.early, r)
+			if early += size; early > maxEarly || len(a.early) > maxAhead {
+				return a, notOurs("the host says too much before its welcome")
+			}
 		case r.Type == string(Failure) || r.Type == typeBye:
 			return a, &Refused{Code: r.Code, Text: r.Text, Suggest: r.Suggest, Rooms: r.Rooms}
 		}
 	}
 }
+
+// reply receives one message of those that answer a join, and tells its size.
+func reply(ctx context.Context, c transport.Conn) (r report, size int, err error) {
+	msg, err := c.Receive(ctx)
+	switch {
+	case errors.Is(err, io.EOF):
+		return r, 0, fmt.Errorf("the host hung up: %w", io.ErrUnexpectedEOF)
+	case err != nil:
+		return r, 0, err
+	}
+	if r, err = parseReport(msg); err != nil {
+		return r, 0, notOurs("the host does not speak the room protocol: " + err.Error())
+	}
+	return r, len(msg), nil
+}
+
+// notOurs refuses a host that answers a join as none of ours would.
+func notOurs(words string) error { return &Refused{Code: codeProtocol, Text: words} }
 
 // vet checks a welcome, and returns the key that the room goes by.
 func (m *Member) vet(w report, peer transport.Peer) (transport.Key, error) {

@@ -22,7 +22,12 @@ const (
 	maxLine  = 400      // bytes of a topic, a reason, a last word: what fits a line or four of a terminal
 	maxRooms = 64       // names in an answer to which_room
 
-	// maxRunes bounds the ranges of missed events in one report.
+	// maxName bounds what names people and things in a host's messages: more
+	// than the longest nick or room of any version has.
+	maxName = 256
+	// maxCrowd bounds the people whom a member knows: ten rooms full.
+	maxCrowd = 10 * defaultSeats
+	// maxRuns bounds the ranges of missed events in one report.
 	maxRuns = 64
 	// maxTriples bounds the counts in one delivered message.
 	maxTriples = 100
@@ -208,10 +213,24 @@ func parseReport(msg []byte) (r report, err error) {
 	if err := decode(msg, &r); err != nil {
 		return report{}, err
 	}
-	if r.Type == "" || len(r.Delivered) > maxTriples || len(r.Members) > maxPeople || len(r.Rooms) > maxRooms {
+	if r.Type == "" || len(r.Delivered) > maxTriples || len(r.Members) > maxPeople || len(r.Rooms) > maxRooms || !r.short() {
 		return report{}, errWire
 	}
 	return r, nil
+}
+
+// short tells whether what is kept of a message, such as names, is no longer
+// than any name is. Texts are for showing, and bounded by the message itself.
+func (r *report) short() bool {
+	long := func(s string) bool { return len(s) > maxName }
+	for i := range r.Members {
+		o := &r.Members[i]
+		if long(o.Nick) || long(o.Transport) || long(o.Role) || long(o.Seat) || len(o.Away) > 4*maxLine {
+			return false
+		}
+	}
+	return !slices.ContainsFunc([]string{r.From, r.To, r.Nick, r.By, r.Seat, r.Host, r.Transport, r.Role, r.Code, r.Suggest,
+		r.Room, r.Log, r.Session, r.Delivery, r.Lane}, long) && len(r.Topic) <= 4*maxLine
 }
 
 // ParseJoin returns the room that a connection's first message asks for:
