@@ -3,12 +3,18 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
+	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/alecthomas/kong"
+
+	"parley/room"
+	"parley/text"
 )
 
 // typed runs the program with args in this process, without a terminal and
@@ -85,6 +91,7 @@ func TestMisuse(t *testing.T) {
 		{[]string{"join"}, []string{"which room", "parley join"}},
 		{[]string{"send"}, []string{"room"}},
 		{[]string{"send", "x"}, []string{"nothing to say"}},
+		{[]string{"join", "x", "--port", "99999"}, []string{"--port", "65535"}},
 		{[]string{"rooms", "--no-discovery"}, []string{"--no-discovery"}},
 		{[]string{"host", "a/b", "--data-dir", t.TempDir()}, []string{"a/b"}},
 		{[]string{"join", "a/b/c", "--data-dir", t.TempDir()}, []string{"HOST[:PORT]/ROOM"}},
@@ -177,4 +184,60 @@ func TestREADMEIsComplete(t *testing.T) {
 		}
 	}
 	visit(parser.Model.Node)
+}
+
+// The README's table of objects has every field that is written.
+func TestREADMEHasEveryField(t *testing.T) {
+	b, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(string(b), "\n## JSON\n")
+	table, _, _ = strings.Cut(table, "\n## ")
+	words := strings.FieldsFunc(table, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r == '_') })
+	for _, kind := range []room.Kind{room.Message, room.Act, room.Whisper, room.Joined, room.Left, room.Renamed, room.Topic, room.Kick, room.Ban,
+		room.Mute, room.Op, room.Notice, room.Ready, room.Accepted, room.Delivered, room.Failed, room.Link, room.Gap, room.Members, room.Failure, room.Stats} {
+		if !slices.Contains(words, string(kind)) {
+			t.Errorf("README.md does not have the type %s", kind)
+		}
+	}
+	listing, err := json.Marshal(room.Listing{Gone: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fields map[string]any
+	if err := json.Unmarshal(listing, &fields); err != nil {
+		t.Fatal(err)
+	}
+	names := slices.Collect(maps.Keys(fields))
+	for _, of := range []reflect.Type{reflect.TypeFor[room.Event](), reflect.TypeFor[room.Person](), reflect.TypeFor[room.Counters]()} {
+		for i := range of.NumField() {
+			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+			names = append(names, name)
+		}
+	}
+	for _, name := range names {
+		if name != "-" && !slices.Contains(words, name) {
+			t.Errorf("README.md does not have the field %s", name)
+		}
+	}
+}
+
+// Whoever typed what is not there is told what is.
+func TestUnknownRoomOfAHost(t *testing.T) {
+	f := explain(&room.Refused{Code: "no_room", Text: "there is no room \"x\" here", Rooms: []string{"maths", "physics"}})
+	if f.exit != exitNotFound || strings.Join(f.more, "|") != "these are:|maths|physics" {
+		t.Errorf("%+v", f)
+	}
+}
+
+// Columns stay columns whatever a room is called.
+func TestDescribe(t *testing.T) {
+	l := room.Listing{Room: "physics", Addr: netip.MustParseAddr("10.0.0.5"), UDP: 7667, TCP: 7667, Secure: true, Members: 1}
+	wide := l
+	wide.Room = "漢字"
+	a, b := describe(l), describe(wide)
+	if text.Width(a) != text.Width(b) || text.Width(a) > 60 || !strings.Contains(a, "10.0.0.5:7667") || !strings.Contains(a, "1 person ") {
+		t.Errorf("%q\n%q", a, b)
+	}
 }

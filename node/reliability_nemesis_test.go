@@ -123,6 +123,7 @@ func (n *nemesis) act() {
 		one.machine().Move(fmt.Sprintf("10.0.0.%d/24", 100+n.moved))
 	case k < 15:
 		n.did["kill member"]++
+		n.heal(time.Now().Add(time.Hour)) // to come back it needs a network
 		n.restart(one)
 	default:
 		n.did["kill host"]++

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"parley/room"
@@ -47,6 +48,7 @@ func (tr *trial) follow(ctx context.Context) {
 
 // settled tells whether nobody waits for anything any more.
 func (tr *trial) settled() bool {
+	synctest.Wait() // what is known is in rows, and shown
 	for _, p := range tr.people {
 		if p.isDead() {
 			continue
@@ -145,11 +147,13 @@ func keep(t *testing.T, seed uint64, history []roomtest.Record) string {
 
 // whispered makes a whisper that says in its every part whose it is.
 func whispered(id, from, to string, size int) string {
-	mark := fmt.Sprintf(" psst:%s:%s:", from, to)
+	mark := fmt.Sprintf(" psst:%s:%s:%s:%s:", from, to, to, from)
 	return id + strings.Repeat(mark, 1+size/len(mark))
 }
 
-var whisperMark = regexp.MustCompile(`psst:(\w+):(\w+):`)
+// whisperMark finds them; names that stand there only once are no mark: one
+// datagram may hold the end of a fragment and the beginning of another.
+var whisperMark = regexp.MustCompile(`psst:(\w+):(\w+):(\w+):(\w+):`)
 
 // leaks counts whispers in the bytes that machines received.
 type leaks struct {
@@ -181,6 +185,9 @@ func (t *tap) look(b []byte) {
 		return
 	}
 	for _, m := range whisperMark.FindAllSubmatch(b, -1) {
+		if string(m[1]) != string(m[4]) || string(m[2]) != string(m[3]) {
+			continue
+		}
 		t.leaks.mu.Lock()
 		if string(m[1]) == t.nick || string(m[2]) == t.nick {
 			t.leaks.found++
@@ -228,7 +235,7 @@ func (t *tappedStream) Read(b []byte) (int, error) {
 	n, err := t.Conn.Read(b)
 	t.tail = append(t.tail, b[:n]...)
 	t.tap.look(t.tail)
-	if keep := 20; len(t.tail) > keep {
+	if keep := 40; len(t.tail) > keep {
 		t.tail = append(t.tail[:0], t.tail[len(t.tail)-keep:]...)
 	}
 	return n, err

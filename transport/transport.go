@@ -138,8 +138,8 @@ type Stats struct {
 	Repeated uint64        // packets received a second time and dropped
 	BytesOut uint64        // payload bytes of datagrams, or of the stream, sent
 	BytesIn  uint64        // and received
-	// Silent is how long the peer has owed an answer: the time since it was
-	// last heard while something waits for its acknowledgement, else zero.
+	// Silent is how long the peer has owed an answer: the time since it last
+	// acknowledged something new, while something waits for that; else zero.
 	Silent time.Duration
 }
 

@@ -220,7 +220,7 @@ func (c *Conn) Close() error {
 	c.tell()
 	c.signal()
 	c.e.kick(c)
-	for c.link.stage == closing || c.link.bye.due {
+	for c.link.stage == closing || c.link.stage == lingering && c.link.bye.due {
 		c.wait(context.Background()) // the link's own limits end it
 	}
 	if undone && c.link.err != nil && errors.Is(c.link.err, transport.ErrLost) {

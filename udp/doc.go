@@ -99,7 +99,7 @@
 //
 // ACK acknowledges packets: those from largest-first to largest, and then, going
 // down, after gap+1 that are missing, length+1 more, count times; at most 32
-// times. delay is the time in microseconds between the arrival of the largest
+// times. A packet holds at most one. delay is the time in microseconds between the arrival of the largest
 // and this ACK. Every second packet that holds more than ACK and PADDING is
 // acknowledged at once, as is one that comes out of order; any other within
 // 2 ms.
@@ -113,8 +113,10 @@
 // never sent again. Parts of a message may overlap and come in any order.
 //
 // A message of n bytes costs n+32. The sender may begin messages, of both lanes
-// together, up to the cost that the peer's last CREDIT names, 262,144 at first.
-// The receiver sends a larger limit as its messages are taken.
+// together, up to the cost that the peer's last CREDIT names, 262,144 at first;
+// one byte more breaks the protocol. The receiver sends a larger limit as its
+// messages are taken. No message may be numbered more than 7,943 after the
+// oldest of its lane that is not acknowledged.
 //
 // # Loss
 //
@@ -136,13 +138,17 @@
 //
 // # Staying and going
 //
-// After 15 s without a word from the peer, PING. After 30 s without a word
-// the Conn is lost. A peer whose packets come from another address is sent a
+// After 15 s without a word from the peer, PING. After 30 s without a word, or
+// without an acknowledgement while something waits for one, the Conn is lost. A
+// datagram is at most 1200 bytes until a padded PING of 1452 has been
+// acknowledged, which is tried when there is much to send; when large ones
+// only vanish, or the peer moves, it is 1200 again. A peer whose packets come from another address is sent a
 // CHALLENGE there; it has moved when the RESPONSE comes from there, and not
 // before, since anybody may copy a packet and send it from elsewhere.
 //
 // Close waits until everything accepted is acknowledged, then sends CLOSE with
-// code 0 until that is acknowledged. Other codes: 1 the peer broke the
+// code 0 until that is acknowledged; the other end answers repeats of it for
+// 200 ms at most. Other codes: 1 the peer broke the
 // protocol, 2 not everything could be delivered, 16 and more: refused, with the
 // reason of REFUSE more.
 //

@@ -465,14 +465,14 @@ func (e *Endpoint) candidate(id uint64, t token, datagram []byte, from netip.Add
 	f := newFlow(func(b []byte) error {
 		return e.send(appendShake(nil, id, token{}, b), from)
 	}, e.Socket.LocalAddr(), net.UDPAddrFromAddrPort(from))
-	c.shake = &shake{flow: f}
+	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
+	c.shake = &shake{flow: f, cancel: cancel}
 	if !e.add(c) {
+		cancel()
 		e.leave(from.Addr())
 		e.send(appendRefuse(nil, id, transport.ReasonFull), from)
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
-	c.shake.cancel = cancel
 	f.assume(false)
 	f.deliver(datagram)
 	e.work.Go(func() {

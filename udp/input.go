@@ -159,7 +159,9 @@ func (l *link) onClose(code byte, now instant) {
 	if l.err == nil && l.stage == open {
 		l.err = errBye
 	}
-	l.stage, l.ends = lingering, now+min(lingerAfter, lingerProbes*l.patience())
+	if l.stage != lingering || l.ends == never {
+		l.stage, l.ends = lingering, now+min(lingerAfter, lingerProbes*l.patience())
+	}
 	l.bye.due = false
 	l.dropOutput()
 }

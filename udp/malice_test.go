@@ -253,3 +253,18 @@ func TestNarrowerPath(t *testing.T) {
 		}
 	}
 }
+
+// TestGoodbyeForEver: a peer that repeats its goodbye does not keep us.
+func TestGoodbyeForEver(t *testing.T) {
+	l := frameLink(false)
+	now := second
+	for n := uint64(0); l.stage != gone && now < 10*second; n++ {
+		feed(l, n, now, []byte{frameClose, closeBye})
+		drain(l, now)
+		now += 10 * millisecond
+		l.tick(now)
+	}
+	if now > second+2*lingerAfter {
+		t.Errorf("it took %v", duration(now-second))
+	}
+}
