@@ -97,13 +97,18 @@ func (h *holder) close() {
 	}
 }
 
-// browse looks for rooms until ctx ends.
+// browse looks for rooms until ctx ends. What no room can be called is not
+// shown to anybody: it could only be there to pass for another.
 func (n *Node) browse(ctx context.Context, heard func(discovery.Sighting)) error {
 	if n.NoDiscovery {
 		<-ctx.Done()
 		return nil
 	}
-	return n.discovery().Browse(ctx, heard)
+	return n.discovery().Browse(ctx, func(s discovery.Sighting) {
+		if name, err := text.RoomName(s.Name); err == nil && name == s.Name {
+			heard(s)
+		}
+	})
 }
 
 func (n *Node) discovery() *discovery.Service {

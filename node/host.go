@@ -45,8 +45,7 @@ type Hosting struct {
 	err      error // why it ended by itself
 
 	mu      sync.Mutex
-	waiting map[netip.Addr]int // connections that have not said which room
-	total   int
+	waiting []transport.Conn // that have not said which room, the oldest first
 }
 
 // hosted is one of the rooms.
@@ -68,7 +67,7 @@ func (n *Node) Open(ctx context.Context, o room.HostOptions) (*Hosting, error) {
 	if err := checkRooms(&o); err != nil {
 		return nil, err
 	}
-	h := &Hosting{node: n, options: o, waiting: make(map[netip.Addr]int), changed: make(chan struct{}, 1), done: make(chan struct{})}
+	h := &Hosting{node: n, options: o, changed: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := h.makeRooms(); err != nil {
 		h.release()
 		return nil, err
@@ -295,8 +294,6 @@ func (h *Hosting) begin(f func(), c transport.Conn) bool {
 		c.Close()
 		return false
 	}
-	h.total++
-	h.waiting[netip.Addr{}]++
 	h.work.Go(f)
 	return true
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -276,6 +277,27 @@ func TestRoomsAreListed(t *testing.T) {
 	}
 }
 
+// A name that no room can have is somebody's attempt to pass for another.
+func TestRoomsThatCannotBe(t *testing.T) {
+	inBubble(t, func(w *world) {
+		ctx, cancel := context.WithTimeout(w.Context(), 2*time.Second)
+		defer cancel()
+		n := w.node("10.0.0.1")
+		n.start()
+		var rooms []discovery.Room
+		for _, name := range []string{"ph\u200bysics", "physics", "\ufeffphysics", "a\u202eb"} {
+			_, key, _ := ed25519.GenerateKey(nil)
+			rooms = append(rooms, discovery.Room{Name: name, UDP: Port, TCP: Port, Secure: true, Signer: key})
+		}
+		n.later(func() { n.discovery().Announce(ctx, func() []discovery.Room { return rooms }) })
+		var heard []string
+		w.node("10.0.0.2").Rooms(ctx, func(l room.Listing) { heard = append(heard, l.Room) })
+		if slices.Sort(heard); !slices.Equal(slices.Compact(heard), []string{"physics"}) {
+			t.Errorf("heard %q", heard)
+		}
+	})
+}
+
 func TestHolder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var got []string
@@ -337,6 +359,43 @@ func TestSilentConnections(t *testing.T) {
 		}
 		if took := time.Since(start); took > joinLimit+time.Second {
 			t.Errorf("shown out after %v", took)
+		}
+	})
+}
+
+// When those who are silent are as many as there may be, the newcomer is let in
+// and the oldest of them has to go: of the same computer, or of all.
+func TestSilentCrowd(t *testing.T) {
+	inBubble(t, func(w *world) {
+		h := w.open(w.node("10.0.0.1"), "physics")
+		var silent []transport.Conn
+		call := func(n *Node) {
+			c, err := n.reach(w.Context(), []target{{h.Addrs()[0].Addr(), Port, Port}})
+			if err != nil {
+				w.Fatal(err)
+			}
+			silent = append(silent, c)
+		}
+		n := w.node("10.0.0.2")
+		n.start()
+		for range 2 * maxWaitingFrom {
+			call(n)
+		}
+		w.join(n, "10.0.0.1", "ben")
+		for i := range maxWaiting / maxWaitingFrom {
+			n := w.node(fmt.Sprint("10.0.0.", 100+i))
+			n.start()
+			for range maxWaitingFrom {
+				call(n)
+			}
+		}
+		start := time.Now()
+		w.join(w.node("10.0.0.3"), "10.0.0.1", "cyn")
+		if took := time.Since(start); took > joinLimit/2 {
+			t.Errorf("it took %v to join", took)
+		}
+		for _, c := range silent {
+			c.Close()
 		}
 	})
 }

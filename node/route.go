@@ -16,8 +16,8 @@ const (
 	// wants. Programs say it at once.
 	joinLimit = 5 * time.Second
 	// maxWaiting is how many connections may be at that, and maxWaitingFrom
-	// how many of one address other than our own: a class behind one
-	// address still gets in, 16 at a time.
+	// how many of one address other than our own. When there are more, the one
+	// that has been at it the longest has to go, not the newcomer.
 	maxWaiting     = 128
 	maxWaitingFrom = 16
 )
@@ -30,49 +30,59 @@ func (h *Hosting) accept() {
 			h.fail(err)
 			return
 		}
-		peer := c.Peer()
-		if !h.enter(peer.Addr.Addr()) {
-			h.node.log.Info("too many connections wait for a room", "addr", peer.Addr.String())
-			h.work.Go(func() { c.Close() })
-			continue
+		if old := h.enter(c); old != nil {
+			h.node.log.Info("too many connections wait for a room", "addr", old.Peer().Addr.String())
+			h.work.Go(func() { old.Close() })
 		}
 		h.work.Go(func() { h.route(c) })
 	}
 }
 
-// enter counts a connection that has not said which room it wants.
-func (h *Hosting) enter(from netip.Addr) bool {
-	from = from.Unmap()
+// enter notes a connection that has not said which room it wants, and returns
+// the one that has to go for it, if one has.
+func (h *Hosting) enter(c transport.Conn) (old transport.Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.total == maxWaiting || h.waiting[from] >= maxWaitingFrom && !from.IsLoopback() {
-		return false
+	from, same, first := origin(c), 0, -1
+	for i, o := range h.waiting {
+		if origin(o) == from {
+			if same++; first < 0 {
+				first = i
+			}
+		}
 	}
-	h.total++
-	h.waiting[from]++
-	return true
+	goes := -1
+	switch {
+	case same >= maxWaitingFrom && !from.IsLoopback():
+		goes = first
+	case len(h.waiting) >= maxWaiting:
+		goes = 0
+	}
+	if goes >= 0 {
+		old = h.waiting[goes]
+		h.waiting = slices.Delete(h.waiting, goes, goes+1)
+	}
+	h.waiting = append(h.waiting, c)
+	return old
 }
 
 // leave undoes enter.
-func (h *Hosting) leave(from netip.Addr) {
-	from = from.Unmap()
+func (h *Hosting) leave(c transport.Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.total--
-	if h.waiting[from]--; h.waiting[from] == 0 {
-		delete(h.waiting, from)
-	}
+	h.waiting = slices.DeleteFunc(h.waiting, func(o transport.Conn) bool { return o == c })
 }
+
+func origin(c transport.Conn) netip.Addr { return c.Peer().Addr.Addr().Unmap() }
 
 // route reads which room a connection wants and gives it to that room, whose it
 // is from then on.
 func (h *Hosting) route(c transport.Conn) {
-	from := c.Peer().Addr.Addr()
 	ctx, cancel := context.WithTimeout(h.ctx, joinLimit)
 	msg, err := c.Receive(ctx)
 	first := slices.Clone(msg)
 	cancel()
-	h.leave(from)
+	h.leave(c)
 	if err != nil {
 		c.Close()
 		return

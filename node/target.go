@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"parley/transport"
 )
@@ -148,11 +149,23 @@ func (t Target) String() string {
 }
 
 // JoinLine is the command that joins a room at an address. Without a room it
-// joins the only one there.
+// joins the only one there. It is fit to be copied into a shell, whatever
+// somebody has called the room.
 func JoinLine(at netip.AddrPort, room string) string {
 	t := Target{Host: at.Addr().String(), Port: at.Port(), Room: room}
 	if t.Port == Port {
 		t.Port = 0
 	}
-	return "parley join " + t.String()
+	return "parley join " + quoted(t.String())
+}
+
+// quoted puts s in quotes if a shell might see more in it than a word.
+func quoted(s string) string {
+	plain := func(r rune) bool {
+		return unicode.In(r, unicode.L, unicode.M, unicode.N) || strings.ContainsRune("-_.:/[]@%+=,", r)
+	}
+	if !strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

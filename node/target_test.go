@@ -94,6 +94,9 @@ func TestJoinLine(t *testing.T) {
 		{"10.0.0.5:7700", "lab", "parley join 10.0.0.5:7700/lab"},
 		{"[::1]:7667", "", "parley join ::1"},
 		{"[::1]:7667", "lab", "parley join [::1]/lab"},
+		{"10.0.0.5:7667", "köln_2", "parley join 10.0.0.5/köln_2"},
+		{"10.0.0.5:7667", "$(reboot)", "parley join '10.0.0.5/$(reboot)'"},
+		{"10.0.0.5:7667", "x;'reboot'&", `parley join '10.0.0.5/x;'\''reboot'\''&'`},
 		{"[::1]:7700", "", "parley join [::1]:7700"},
 	} {
 		if got := JoinLine(netip.MustParseAddrPort(c[0]), c[1]); got != c[2] {

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -95,7 +94,7 @@ func (tr *trial) openRoom() *speaker {
 	tr.host, tr.nodes = n, append(tr.nodes, n)
 	n.start()
 	h := &Hosting{node: n, options: room.HostOptions{Rooms: []string{"physics"}, Delivery: tr.lane},
-		waiting: map[netip.Addr]int{}, changed: make(chan struct{}, 1), done: make(chan struct{})}
+		changed: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := h.makeRooms(); err != nil {
 		tr.Fatal(err)
 	}
