@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"parley/room"
@@ -47,6 +48,7 @@ func (tr *trial) follow(ctx context.Context) {
 
 // settled tells whether nobody waits for anything any more.
 func (tr *trial) settled() bool {
+	synctest.Wait() // what is known is in rows, and shown
 	for _, p := range tr.people {
 		if p.isDead() {
 			continue
@@ -86,6 +88,23 @@ func (tr *trial) settle() time.Duration {
 	return time.Since(start)
 }
 
+// within demands that everybody knew everything soon.
+func (tr *trial) within(limit time.Duration) {
+	tr.Helper()
+	tr.settle()
+	if tr.drained <= limit {
+		return
+	}
+	tr.Errorf("it took %v until everybody knew everything", tr.drained)
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	for _, p := range tr.people {
+		for _, e := range p.links {
+			tr.Logf("%s at %v: %s %s, %s", p.who, e.At.Sub(tr.start), e.State, e.Transport, e.Why)
+		}
+	}
+}
+
 // judge waits for the end, and has the checker decide.
 func (tr *trial) judge() {
 	tr.Helper()
@@ -117,11 +136,13 @@ func (tr *trial) judge() {
 		tr.seed, tr.name, rows, time.Since(tr.start).Seconds(), tr.drained.Seconds(), c.Sent, c.Lost, c.Duplicated, c.Overtaken, c.Cut, float64(c.Stream)/1000, sum.Sent, sum.Resent)
 }
 
-// disturbed adds to the history how often each part of the link did something.
-func (tr *trial) disturbed() {
+// disturbed adds to the history how often some disturbances took effect.
+func (tr *trial) disturbed(by ...string) {
 	c := tr.lan.Counts()
-	for name, n := range map[string]int{"loss": c.Lost, "duplication": c.Duplicated, "reordering": c.Overtaken} {
-		tr.rec.Add(roomtest.Record{Op: roomtest.Nemesis, Who: name, Count: uint64(n)})
+	counts := map[string]int{"loss": c.Lost, "duplication": c.Duplicated, "reordering": c.Overtaken,
+		"fault": c.Cut + c.Nowhere} // sent into a cut, or to where nobody is any more
+	for _, name := range by {
+		tr.rec.Add(roomtest.Record{Op: roomtest.Nemesis, Who: name, Count: uint64(counts[name])})
 	}
 }
 
@@ -145,11 +166,13 @@ func keep(t *testing.T, seed uint64, history []roomtest.Record) string {
 
 // whispered makes a whisper that says in its every part whose it is.
 func whispered(id, from, to string, size int) string {
-	mark := fmt.Sprintf(" psst:%s:%s:", from, to)
+	mark := fmt.Sprintf(" psst:%s:%s:%s:%s:", from, to, to, from)
 	return id + strings.Repeat(mark, 1+size/len(mark))
 }
 
-var whisperMark = regexp.MustCompile(`psst:(\w+):(\w+):`)
+// whisperMark finds them; names that stand there only once are no mark: one
+// datagram may hold the end of a fragment and the beginning of another.
+var whisperMark = regexp.MustCompile(`psst:(\w+):(\w+):(\w+):(\w+):`)
 
 // leaks counts whispers in the bytes that machines received.
 type leaks struct {
@@ -181,6 +204,9 @@ func (t *tap) look(b []byte) {
 		return
 	}
 	for _, m := range whisperMark.FindAllSubmatch(b, -1) {
+		if string(m[1]) != string(m[4]) || string(m[2]) != string(m[3]) {
+			continue
+		}
 		t.leaks.mu.Lock()
 		if string(m[1]) == t.nick || string(m[2]) == t.nick {
 			t.leaks.found++
@@ -228,7 +254,7 @@ func (t *tappedStream) Read(b []byte) (int, error) {
 	n, err := t.Conn.Read(b)
 	t.tail = append(t.tail, b[:n]...)
 	t.tap.look(t.tail)
-	if keep := 20; len(t.tail) > keep {
+	if keep := 40; len(t.tail) > keep {
 		t.tail = append(t.tail[:0], t.tail[len(t.tail)-keep:]...)
 	}
 	return n, err
