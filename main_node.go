@@ -51,7 +51,7 @@ func (p *program) identify(n *node.Node) error {
 			return nil
 		}
 	}
-	keys := node.Keys{Dir: dir}
+	keys := node.Keys{Dir: dir, Warn: func(text string) { p.talk("%s", text) }}
 	id, err := keys.Identity()
 	var unsaved *node.UnsavedError
 	if errors.As(err, &unsaved) {

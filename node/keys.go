@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -43,7 +44,12 @@ func DataDir() (string, error) {
 // lines are for people. Files are readable by their owner alone, never
 // overwritten, and appear whole: of two programs that start at once, both get
 // the key of the first.
-type Keys struct{ Dir string }
+type Keys struct {
+	Dir string
+
+	// Warn is told, in words for people, of a file that others can read. Nil: nobody.
+	Warn func(text string)
+}
 
 // An UnsavedError says that a new key could not be saved. The key is good for
 // as long as the program runs.
@@ -62,7 +68,7 @@ func (e *UnsavedError) Unwrap() error { return e.Err }
 // Identity returns the user's identity, making it at the first call ever. With
 // an *UnsavedError it returns one that will not last.
 func (k Keys) Identity() (transport.Identity, error) {
-	return loadKey(filepath.Join(k.Dir, "identity"), "This is who you are in parley. Keep it to yourself.")
+	return k.load(filepath.Join(k.Dir, "identity"), "This is who you are in parley. Keep it to yourself.")
 }
 
 // Room returns the key of a room and holds it, so that no second program hosts
@@ -71,7 +77,7 @@ func (k Keys) Identity() (transport.Identity, error) {
 func (k Keys) Room(name string) (id transport.Identity, release func(), err error) {
 	sum := sha256.Sum256([]byte(name))
 	path := filepath.Join(k.Dir, "rooms", hex.EncodeToString(sum[:16]))
-	id, err = loadKey(path, fmt.Sprintf("The key of the room %q. Who has it can pose as the room.", name))
+	id, err = k.load(path, fmt.Sprintf("The key of the room %q. Who has it can pose as the room.", name))
 	if err != nil {
 		return id, func() {}, err
 	}
@@ -111,8 +117,8 @@ const (
 	readPause    = 10 * time.Millisecond
 )
 
-func loadKey(path, remark string) (transport.Identity, error) {
-	id, err := readKey(path)
+func (k Keys) load(path, remark string) (transport.Identity, error) {
+	id, err := k.read(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return id, err
 	}
@@ -122,18 +128,21 @@ func loadKey(path, remark string) (transport.Identity, error) {
 	text := base64.StdEncoding.EncodeToString(id.Seed()) + "\n" + remark + "\n"
 	switch err := createWhole(path, []byte(text)); {
 	case errors.Is(err, fs.ErrExist): // somebody was quicker
-		return readKey(path)
+		return k.read(path)
 	case err != nil:
 		return id, &UnsavedError{path, err}
 	}
 	return id, nil
 }
 
-func readKey(path string) (transport.Identity, error) {
+// maxKeyFile bounds what is read of a key file: its first line has 44 bytes.
+const maxKeyFile = 4 << 10
+
+func (k Keys) read(path string) (transport.Identity, error) {
 	var text []byte
 	for range readAttempts {
 		var err error
-		if text, err = os.ReadFile(path); err != nil {
+		if text, err = readFile(path); err != nil {
 			if _, gone := os.Lstat(path); gone != nil { // not there, or nobody can tell
 				return transport.Identity{}, fs.ErrNotExist
 			}
@@ -145,6 +154,9 @@ func readKey(path string) (transport.Identity, error) {
 		}
 		time.Sleep(readPause)
 	}
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" && k.Warn != nil {
+		k.Warn(fmt.Sprintf("others on this computer may read your key and pose as you: chmod 600 %s", path))
+	}
 	line, _, _ := bytes.Cut(text, []byte("\n"))
 	seed, err := base64.StdEncoding.Strict().DecodeString(string(bytes.TrimSpace(line)))
 	if err == nil {
@@ -155,6 +167,24 @@ func readKey(path string) (transport.Identity, error) {
 	}
 	return transport.Identity{}, &Error{Code: CodeKeyFile, Text: fmt.Sprintf("%s is damaged: its first line is no key", path),
 		Hint: "nothing was changed; put a good copy back, or move the file away to be somebody new"}
+}
+
+// readFile reads the beginning of a key file, and of nothing else that may be at
+// its place: a pipe would be waited for, a device read for ever.
+func readFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is not a file", path)
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, maxKeyFile))
 }
 
 // createWhole makes the file at path with its whole content, unless there is one.

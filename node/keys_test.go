@@ -1,6 +1,7 @@
 package node
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"os"
@@ -14,7 +15,7 @@ import (
 )
 
 func TestIdentityLasts(t *testing.T) {
-	keys := Keys{filepath.Join(t.TempDir(), "new", "dir")}
+	keys := Keys{Dir: filepath.Join(t.TempDir(), "new", "dir")}
 	first, err := keys.Identity()
 	if err != nil {
 		t.Fatal(err)
@@ -37,7 +38,7 @@ func TestIdentityLasts(t *testing.T) {
 }
 
 func TestIdentityOfManyStartsIsOne(t *testing.T) {
-	keys := Keys{t.TempDir()}
+	keys := Keys{Dir: t.TempDir()}
 	const programs = 16
 	var got [programs]transport.Key
 	var running sync.WaitGroup
@@ -61,7 +62,7 @@ func TestIdentityOfManyStartsIsOne(t *testing.T) {
 func TestDamagedIdentityIsKept(t *testing.T) {
 	seed := base64.StdEncoding.EncodeToString(make([]byte, 32))
 	for _, content := range []string{"", "\n", "x\n", seed[:20] + "\n", seed + "AAAA\n", "\x00\x01\x02\n"} {
-		keys := Keys{t.TempDir()}
+		keys := Keys{Dir: t.TempDir()}
 		path := filepath.Join(keys.Dir, "identity")
 		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -77,8 +78,47 @@ func TestDamagedIdentityIsKept(t *testing.T) {
 	}
 }
 
+// What is at the place of the key file is read only if it is a file, and of a
+// huge one only the beginning.
+func TestIdentityThatIsNoFile(t *testing.T) {
+	for _, place := range []string{".", os.DevNull, "/dev/zero"} {
+		keys := Keys{Dir: t.TempDir()}
+		if err := os.Symlink(place, filepath.Join(keys.Dir, "identity")); err != nil {
+			t.Skipf("SKIPPED: no symbolic links: %v", err)
+		}
+		_, err := keys.Identity()
+		var e *Error
+		if _, there := os.Stat(place); there == nil && (!errors.As(err, &e) || e.Code != CodeKeyFile) {
+			t.Errorf("%s: %v", place, err)
+		}
+	}
+	keys := Keys{Dir: t.TempDir()}
+	path := filepath.Join(keys.Dir, "identity")
+	os.WriteFile(path, []byte(base64.StdEncoding.EncodeToString(make([]byte, 32))+"\n"), 0o600)
+	os.Truncate(path, 1<<40) // with a hole that takes no space
+	if _, err := keys.Identity(); err != nil {
+		t.Error(err)
+	}
+}
+
+// Whose key can be read by others is told so.
+func TestIdentityOfEverybody(t *testing.T) {
+	var told []string
+	keys := Keys{Dir: t.TempDir(), Warn: func(text string) { told = append(told, text) }}
+	if _, err := keys.Identity(); err != nil || len(told) > 0 {
+		t.Fatalf("%v, %q", err, told)
+	}
+	path := filepath.Join(keys.Dir, "identity")
+	seed, _ := os.ReadFile(path)
+	os.WriteFile(path, bytes.TrimSpace(seed[:44]), 0o600) // which is read more than once
+	os.Chmod(path, 0o640)
+	if _, err := keys.Identity(); err != nil || runtime.GOOS != "windows" && (len(told) != 1 || !strings.Contains(told[0], path)) {
+		t.Errorf("%v, %q", err, told)
+	}
+}
+
 func TestIdentityWithoutNewline(t *testing.T) {
-	keys := Keys{t.TempDir()}
+	keys := Keys{Dir: t.TempDir()}
 	seed := make([]byte, 32)
 	os.WriteFile(filepath.Join(keys.Dir, "identity"), []byte(base64.StdEncoding.EncodeToString(seed)), 0o600)
 	id, err := keys.Identity()
@@ -91,7 +131,7 @@ func TestIdentityWithoutNewline(t *testing.T) {
 func TestIdentityThatCannotBeSaved(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	os.WriteFile(file, nil, 0o600)
-	id, err := Keys{filepath.Join(file, "under")}.Identity() // no directory can be there, not even for root
+	id, err := Keys{Dir: filepath.Join(file, "under")}.Identity() // no directory can be there, not even for root
 	var unsaved *UnsavedError
 	if !errors.As(err, &unsaved) || id.IsZero() {
 		t.Errorf("%v, %v", id.Key(), err)
@@ -99,7 +139,7 @@ func TestIdentityThatCannotBeSaved(t *testing.T) {
 }
 
 func TestRoomKeyIsHeld(t *testing.T) {
-	keys := Keys{t.TempDir()}
+	keys := Keys{Dir: t.TempDir()}
 	first, release, err := keys.Room("physics")
 	if err != nil {
 		t.Fatal(err)
