@@ -53,10 +53,8 @@ func TestFaults(t *testing.T) {
 					tr.speakAll(60, 2*burst+f.last)
 					time.Sleep(burst)
 					f.do(tr)
-					tr.settle()
-					if tr.drained > drained {
-						tr.Errorf("it took %v until everybody knew everything", tr.drained)
-					}
+					tr.within(drained)
+					tr.disturbed("loss", "reordering", "fault")
 				})
 			})
 		}

@@ -88,6 +88,23 @@ func (tr *trial) settle() time.Duration {
 	return time.Since(start)
 }
 
+// within demands that everybody knew everything soon.
+func (tr *trial) within(limit time.Duration) {
+	tr.Helper()
+	tr.settle()
+	if tr.drained <= limit {
+		return
+	}
+	tr.Errorf("it took %v until everybody knew everything", tr.drained)
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	for _, p := range tr.people {
+		for _, e := range p.links {
+			tr.Logf("%s at %v: %s %s, %s", p.who, e.At.Sub(tr.start), e.State, e.Transport, e.Why)
+		}
+	}
+}
+
 // judge waits for the end, and has the checker decide.
 func (tr *trial) judge() {
 	tr.Helper()
@@ -119,11 +136,13 @@ func (tr *trial) judge() {
 		tr.seed, tr.name, rows, time.Since(tr.start).Seconds(), tr.drained.Seconds(), c.Sent, c.Lost, c.Duplicated, c.Overtaken, c.Cut, float64(c.Stream)/1000, sum.Sent, sum.Resent)
 }
 
-// disturbed adds to the history how often each part of the link did something.
-func (tr *trial) disturbed() {
+// disturbed adds to the history how often some disturbances took effect.
+func (tr *trial) disturbed(by ...string) {
 	c := tr.lan.Counts()
-	for name, n := range map[string]int{"loss": c.Lost, "duplication": c.Duplicated, "reordering": c.Overtaken} {
-		tr.rec.Add(roomtest.Record{Op: roomtest.Nemesis, Who: name, Count: uint64(n)})
+	counts := map[string]int{"loss": c.Lost, "duplication": c.Duplicated, "reordering": c.Overtaken,
+		"fault": c.Cut + c.Nowhere} // sent into a cut, or to where nobody is any more
+	for _, name := range by {
+		tr.rec.Add(roomtest.Record{Op: roomtest.Nemesis, Who: name, Count: uint64(counts[name])})
 	}
 }
 

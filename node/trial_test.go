@@ -190,13 +190,17 @@ func (s *speaker) watch() {
 			return
 		}
 		line, err := json.Marshal(e)
+		s.trial.mu.Lock()
+		if s.dead { // nobody sees it
+			s.trial.mu.Unlock()
+			continue
+		}
 		if err == nil {
 			err = s.trial.rec.Line(s.who, line)
 		}
 		if err != nil {
 			s.trial.Errorf("%s was shown %q: %v", s.who, line, err)
 		}
-		s.trial.mu.Lock()
 		switch {
 		case e.Type == room.Link:
 			e.At = time.Now()
@@ -323,8 +327,8 @@ func (tr *trial) speakAll(n int, within time.Duration) {
 func (s *speaker) die() {
 	s.trial.mu.Lock()
 	s.dead = true
-	s.trial.mu.Unlock()
 	s.trial.rec.Add(roomtest.Record{Op: roomtest.End, Who: s.who, Dead: true})
+	s.trial.mu.Unlock()
 	s.node.Net.(tapped).Machine.Kill()
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
