@@ -86,7 +86,7 @@ func TestLANTwoRoomsOfOneName(t *testing.T) {
 	if len(keys) != 2 || len(addrs) != 2 {
 		t.Errorf("want two rooms with two keys: %s", p.story())
 	}
-	stdout, stderr, code := boxes[2].once("cyn", "", "join", "physics", "--nick", "cyn", "--no-input")
+	stdout, stderr, code := boxes[2].joinAmbiguous("cyn", "physics")
 	if code != 2 || stdout != "" || !strings.Contains(stderr, "parley join "+boxes[0].ip) || !strings.Contains(stderr, "parley join "+boxes[1].ip) {
 		t.Errorf("exit code %d, want 2 and the lines to type\n%s%s", code, stdout, stderr)
 	}

@@ -22,8 +22,13 @@ const (
 	// this allows for several lost ones.
 	findLimit = 3 * time.Second
 	// sameNameWait is how long a second room of the same name may take to
-	// show up after the first: the answers to one query come within 50 ms.
-	sameNameWait = 60 * time.Millisecond
+	// show up after the first. Its host may have missed the first query, as
+	// happens to broadcasts by radio; the second is sent after 100 ms, and the
+	// answers come within 50 ms.
+	sameNameWait = 150 * time.Millisecond
+	// betterWait is how long a room is held back whose address nobody can
+	// type, for a better one to be heard: the answers to one query.
+	betterWait = 60 * time.Millisecond
 	// lookupLimit bounds the search for a host's name: without the internet a
 	// name server that is set and not there can take half a minute.
 	lookupLimit = 2 * time.Second
@@ -63,7 +68,7 @@ func (h *holder) hear(s discovery.Sighting) {
 	}
 	poor := len(s.Addrs) > 0 && (s.Addrs[0].Is6() || s.Addrs[0].IsLoopback())
 	if poor && !s.Gone && (!known || timer != nil) {
-		h.held[s.Key] = time.AfterFunc(sameNameWait, func() { h.pass(s) })
+		h.held[s.Key] = time.AfterFunc(betterWait, func() { h.pass(s) })
 		return
 	}
 	if h.held[s.Key] = nil; s.Gone {

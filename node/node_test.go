@@ -309,15 +309,15 @@ func TestHolder(t *testing.T) {
 		see("b", "fe80::2", false)
 		see("c", "10.0.0.3", false)
 		see("d", "fe80::4", false)
-		time.Sleep(sameNameWait / 2)
+		time.Sleep(betterWait / 2)
 		see("a", "10.0.0.1", false)
 		see("d", "fe80::4", true) // nobody had heard of it
-		time.Sleep(sameNameWait)
+		time.Sleep(betterWait)
 		see("b", "fe80::22", false) // known by now
 		see("b", "fe80::22", true)
 		see("e", "fe80::5", false)
 		h.close()
-		time.Sleep(sameNameWait)
+		time.Sleep(betterWait)
 		want := []string{"c 10.0.0.3 false", "a 10.0.0.1 false", "b fe80::2 false", "b fe80::22 false", "b fe80::22 true"}
 		if !slices.Equal(got, want) {
 			t.Errorf("heard %v, want %v", got, want)
