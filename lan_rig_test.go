@@ -272,6 +272,27 @@ func (m *machine) link(state string) {
 	m.lan.run("ip", "-n", m.ns, "link", "set", "eth0", state)
 }
 
+// drained waits until tcpdump has written what it was given: asked for its
+// counts, it says the same twice.
+func drained(t testing.TB, dump *proc) {
+	t.Helper()
+	cursor, last := 0, ""
+	for range 100 {
+		dump.cmd.Process.Signal(syscall.SIGUSR1)
+		l, next, err := dump.talk.find(cursor, patience, func(l line) bool { return strings.Contains(l.text, "captured,") })
+		if err != nil {
+			t.Fatalf("tcpdump does not tell its counts: %v", err)
+		}
+		count, _, _ := strings.Cut(l.text, " captured,")
+		if count == last {
+			return
+		}
+		cursor, last = next, count
+		<-time.After(100 * time.Millisecond)
+	}
+	t.Fatal("tcpdump never comes to an end")
+}
+
 // capture writes what passes the machine's interface to a file, until the
 // returned function is called, which returns the file's contents.
 func (m *machine) capture(filter ...string) (stop func() []byte) {
@@ -285,6 +306,7 @@ func (m *machine) capture(filter ...string) (stop func() []byte) {
 	dump.hears("listening on")
 	return func() []byte {
 		t.Helper()
+		drained(t, dump)
 		dump.cmd.Process.Signal(syscall.SIGINT)
 		dump.exits(0)
 		b, err := os.ReadFile(file)
