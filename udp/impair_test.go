@@ -371,6 +371,7 @@ func TestParseSpec(t *testing.T) {
 func FuzzParseSpec(f *testing.F) {
 	f.Add("loss=20%,dup=5%,delay=50ms,jitter=10ms,reorder=5%,corrupt=1%,seed=7")
 	f.Add("loss=0.000001%")
+	f.Add("loss=.0000001%")
 	f.Add("loss=1e-3,delay=1.5s")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, s string) {

@@ -24,7 +24,8 @@ const maxDelay = time.Minute
 
 // ParseSpec reads a Spec as people write it: "loss=20%,delay=50ms,seed=7". The
 // names are those of Spec's fields in small letters. A part is a percentage
-// ("20%") or a fraction ("0.2"). What is not named is zero.
+// ("20%") or a fraction ("0.2"), rounded to a millionth of a percent. What is
+// not named is zero.
 func ParseSpec(s string) (Spec, error) {
 	var spec Spec
 	if strings.TrimSpace(s) == "" {
@@ -81,7 +82,7 @@ func parsePart(s string) (float64, error) {
 	if err != nil || !(x >= 0 && x <= 1) { // NaN, too
 		return 0, fmt.Errorf("want 0%% to 100%%, or 0 to 1 without the percent sign")
 	}
-	return x + 0, nil // minus zero becomes zero
+	return math.Round(x*1e8)/1e8 + 0, nil // as fine as String tells it; minus zero becomes zero
 }
 
 func parseDelay(s string) (time.Duration, error) {
@@ -92,8 +93,7 @@ func parseDelay(s string) (time.Duration, error) {
 	return d, nil
 }
 
-// String gives s as ParseSpec reads it. Parts are rounded to a millionth of a
-// percent.
+// String gives s as ParseSpec reads it.
 func (s Spec) String() string {
 	var items []string
 	part := func(name string, x float64) {
