@@ -259,7 +259,7 @@ func (e *Endpoint) enter(ctx context.Context, c *Conn, h hello, addr netip.AddrP
 	b := appendHello(nil, h)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	limit := time.NewTimer(tokenLife)
+	limit := time.NewTimer(handshakeTime)
 	defer limit.Stop()
 	for wait, retries := helloFirst, 0; ; {
 		select {
