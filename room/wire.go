@@ -71,6 +71,7 @@ const (
 	codeUsage     = "usage"
 	codeSlow      = "slow"     // a notice: the host reads us slowly
 	codeTooSlow   = "too_slow" // a bye: we read the host too slowly
+	codeTooOften  = "too_often"
 	codeClosing   = "closing"
 	codeReplaced  = "replaced"
 	codeLeft      = "left"
