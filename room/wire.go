@@ -48,6 +48,7 @@ const (
 	typeUpto    = "upto"
 	typeBye     = "bye"
 	typePing    = "ping"
+	typeWait    = "wait"
 )
 
 // Reasons why a host refuses or ends something.
