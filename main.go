@@ -104,8 +104,8 @@ func (p *program) misused(args []string, err error) int {
 	hint := "see parley --help"
 	var parse *kong.ParseError
 	if errors.As(err, &parse) && parse.Context != nil {
-		if node := parse.Context.Selected(); node != nil && node.Name != "pick" {
-			hint = "see parley " + node.Name + " --help"
+		if node := parse.Context.Selected(); node != nil && commandName(node) != "" {
+			hint = "see parley " + commandName(node) + " --help"
 		}
 	}
 	if word, ok := strings.CutPrefix(text, "unexpected argument "); ok && !strings.Contains(word, " ") {
@@ -145,6 +145,9 @@ func (p *program) report(f failure) {
 	}
 	if f.hint != "" {
 		fmt.Fprintf(p.err, "%s\n", clean(f.hint))
+	}
+	if f.command != "" {
+		fmt.Fprintf(p.err, "  %s\n", clean(f.command))
 	}
 }
 

@@ -62,7 +62,7 @@ func (p *program) sitDown(ctx context.Context, n *node.Node, target string, o ro
 	case errors.As(err, &ambiguous) && ambiguous.Code == node.CodeAmbiguous:
 		p.say("%s:", ambiguous.Text)
 		for i, l := range ambiguous.Choices {
-			p.say("  %d  %s  key %s", i+1, describe(l), shortKey(l))
+			p.say("  %d  %s  key %s", i+1, describe(l), node.ShortKey(l.Key))
 		}
 		for {
 			i, _, err := p.choose(ctx, oneOf(len(ambiguous.Choices)))

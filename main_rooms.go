@@ -98,5 +98,5 @@ func (p *program) printRoom(l room.Listing) {
 		p.printJSON(l)
 		return
 	}
-	fmt.Fprintf(p.out, "%s\n", clean(fmt.Sprintf("%s  key %s", describe(l), shortKey(l))))
+	fmt.Fprintf(p.out, "%s\n", clean(fmt.Sprintf("%s  key %s", describe(l), node.ShortKey(l.Key))))
 }

@@ -76,6 +76,7 @@ func (p *program) deliver(ctx context.Context, m *room.Member, said string) erro
 	for err == nil {
 		var e room.Event
 		if e, err = m.Next(ctx); err != nil || e.ID != id {
+			p.tellTrust(e)
 			continue
 		}
 		switch e.Type {
@@ -92,6 +93,18 @@ func (p *program) deliver(ctx context.Context, m *room.Member, said string) erro
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// tellTrust tells what e says about whom we talk to, if it does.
+func (p *program) tellTrust(e room.Event) {
+	if e.Type != room.Notice || e.Code != room.NoticeNewKey && e.Code != room.NoticeOtherKey {
+		return
+	}
+	if p.flags.JSON {
+		p.printJSON(e)
+		return
+	}
+	p.talk("%s", e.Text)
 }
 
 // Run prints what is said until ctx ends.

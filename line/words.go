@@ -38,7 +38,7 @@ func (v *view) words(e room.Event) (head string, body []string, talk bool) {
 		}
 		return "* " + v.name(by) + " made this the topic: ", text.Lines(e.Text), false
 	case room.Notice:
-		return "* ", text.Lines(e.Text), false
+		return "* ", text.Lines(e.Text), e.Code == room.NoticeNewKey || e.Code == room.NoticeOtherKey
 	case room.Members:
 		return "* ", []string{roster(e.Members)}, false
 	case room.Stats:

@@ -117,7 +117,8 @@
 //	    why      why the last connection was ended by the host
 //	    vouch    {"key":K,"until":U,"sig":S}: the room's key, seconds since 1970, and in base64 its Ed25519
 //	             signature over "parley vouch 1\n" + the host's key (32 bytes) + "\n" + U in decimal. A member of a secure
-//	             room checks that it names the key which the connection has proved.
+//	             room checks that it names the key which the connection has proved. U is the host's clock's word, and no
+//	             reason for a member to refuse: clocks on a LAN may be wrong by years.
 //
 // A host that cannot decide yet, because somebody has to be asked or others
 // are before us, says so at once and then at least every 5 s:

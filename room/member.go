@@ -55,10 +55,10 @@ type JoinOptions struct {
 	// addresses and the link to the room. Nil: nothing is added.
 	Fill func(ready *Event)
 
-	// Trust is called with the room's key, where the room has one, before
-	// anything the host says is believed. An error ends the join with that
-	// error. Nil: any key will do.
-	Trust func(room transport.Key) error
+	// Trust is called with what the host calls the room and with the key that
+	// it has proved, where it has one, before anything else the host says
+	// is believed. An error ends the join with that error. Nil: any key will do.
+	Trust func(name string, key transport.Key) error
 }
 
 // Dial connects to the host. A Member calls it for its first connection and
