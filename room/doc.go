@@ -120,8 +120,16 @@
 //	             room checks that it names the key which the connection has proved. U is the host's clock's word, and no
 //	             reason for a member to refuse: clocks on a LAN may be wrong by years.
 //
-// and then, in one or more messages of at most 20 people, who is here as of
-// the event seq:
+// A host that cannot decide yet, because somebody has to be asked or others
+// are before us, says so at once and then at least every 5 s:
+//
+//	{"type":"wait","code":"approval","text":"why"}     also password
+//
+// A member waits as long as that goes on, gives the host up 10 s after the last
+// one, and says nothing meanwhile.
+//
+// After the welcome come, in one or more messages of at most 20 people, who is
+// here as of the event seq:
 //
 //	{"type":"members","seq":41,"members":[{"nick":"ben","transport":"udp","role":"member","key":"…","away":"…","since":"…","seat":"…"}],"more":true}
 //

@@ -45,6 +45,12 @@ type JoinOptions struct {
 	// returns the next to try. Nil: Join returns the Refused.
 	Ask func(ctx context.Context, r Refused) (nick string, ok bool)
 
+	// Waiting is called, by Join and whenever the seat has to be asked for
+	// anew, with a notice of what the host puts the answer off for: Code
+	// (approval, password) and Text in words. The host repeats it, and so do the
+	// calls, every few seconds. Nil: nobody is told.
+	Waiting func(Event)
+
 	// Fill completes the ready event with what only the node knows: its
 	// addresses and the link to the room. Nil: nothing is added.
 	Fill func(ready *Event)
@@ -131,7 +137,7 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 	}
 	m := &Member{o: o, dial: dial, done: make(chan struct{}), changed: make(chan struct{}), room: o.Room, nick: o.Nick,
 		people: map[string]Person{}, ignored: map[string]string{}}
-	a, err := m.attempt(ctx)
+	a, err := m.attempt(ctx, func() {})
 	if err != nil {
 		return nil, err
 	}

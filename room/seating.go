@@ -18,6 +18,9 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 	case l.seat != nil:
 		l.out.control(refusal(codeProtocol, "seated already"), true)
 		return true
+	case l.held:
+		l.out.control(refusal(codeProtocol, "one after the other"), true)
+		return true
 	case cmd.V != Version:
 		return c.turnAway(l, codeVersion, fmt.Sprintf("this host speaks version %d of the room protocol and you speak %d", Version, cmd.V))
 	case cmd.Room != "" && text.RoomKey(cmd.Room) != text.RoomKey(c.host.Name):
@@ -36,6 +39,8 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 	switch {
 	case s != nil && held.seats[s]:
 		return false
+	case c.outOfTurn(now, it, key):
+		return true
 	case s != nil && s.key != key:
 		return c.turnAway(l, codeSession, "this seat is another key's")
 	case s != nil:
@@ -44,6 +49,8 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 		return true
 	case len(c.seats) >= c.host.maxSeats():
 		return c.turnAway(l, codeFull, "the room has no seat left")
+	case c.manySeats(key):
+		return c.turnAway(l, codeFull, "your key has as many seats in the room as one may")
 	case c.crowded(l.from()):
 		return c.turnAway(l, codeFull, "your address has as many seats in the room as one may")
 	}
@@ -69,6 +76,9 @@ func (c *core) checkNewcomer(now time.Time, it *item, held *holds, s *seat) bool
 			return true
 		}
 		c.refuseNick(it, nick, string(Failure))
+		return true
+	}
+	if !s.quiet && c.outOfBreath(now, it, s.key) {
 		return true
 	}
 	s.nick, it.seat = nick, s
@@ -218,6 +228,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 	}
 	via := viaOf(l, cmd)
 	s.from = l.from()
+	s.pace, s.fromPace = c.paceOf(now, s.key), c.paceFrom(now, s.from)
 	if via != s.via {
 		c.people = nil
 	}

@@ -48,6 +48,7 @@ const (
 	typeUpto    = "upto"
 	typeBye     = "bye"
 	typePing    = "ping"
+	typeWait    = "wait"
 )
 
 // Reasons why a host refuses or ends something.
@@ -71,6 +72,7 @@ const (
 	codeUsage     = "usage"
 	codeSlow      = "slow"     // a notice: the host reads us slowly
 	codeTooSlow   = "too_slow" // a bye: we read the host too slowly
+	codeTooOften  = "too_often"
 	codeClosing   = "closing"
 	codeReplaced  = "replaced"
 	codeLeft      = "left"
