@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
 	"os"
