@@ -70,6 +70,7 @@ type hostCmd struct {
 	Guests   bool     `help:"Let bare text clients (netcat, telnet, a script) in over TCP. They read and write in clear."`
 	Delivery string   `enum:"ordered,unordered,bare" default:"ordered" help:"How what is said travels to members over UDP: ordered, unordered (each as soon as it is there), or bare (one datagram, never again)."`
 	Hidden   bool     `help:"Do not announce the rooms."`
+	QR       string   `name:"qr" enum:"auto,on,off" default:"auto" help:"Draw the link of the room for cameras: auto (where it can be seen), on or off."`
 }
 
 type joinCmd struct {

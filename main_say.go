@@ -33,7 +33,7 @@ func (s *sendCmd) Run(ctx context.Context, p *program) error {
 	}
 	o := p.joinOptions(nick, true)
 	o.Deaf, o.History = true, -1
-	m, err := p.sitDown(ctx, n, s.Target, o)
+	m, err := p.sitDown(ctx, n, goal{typed: s.Target}, o)
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (t *tailCmd) Run(ctx context.Context, p *program) error {
 	if p.flags.Nick == "" { // who only listens does not mind under which name
 		o.Ask = func(_ context.Context, r room.Refused) (string, bool) { return r.Suggest, r.Suggest != "" }
 	}
-	m, err := p.sitDown(ctx, n, t.Target, o)
+	m, err := p.sitDown(ctx, n, goal{typed: t.Target}, o)
 	if err != nil {
 		return err
 	}

@@ -227,6 +227,8 @@ func (s *session) answer(a answer) (done bool, _ error) {
 		}
 	case "note":
 		s.tell("", a.arg)
+	case "link":
+		s.link()
 	default:
 		s.tell("", s.change(a.do, a.arg))
 	}

@@ -230,6 +230,12 @@ func Listing(l room.Listing) string {
 	if l.Guests {
 		line += "  guests"
 	}
+	switch l.Pin {
+	case "known":
+		line += "  known"
+	case "changed":
+		line += "  OTHER KEY"
+	}
 	return line
 }
 

@@ -94,7 +94,7 @@ const maxShown = 3
 // changed is the error for a room that has another key than those it is known by.
 func (g *guard) changed(name string, known []Pin, key transport.Key) error {
 	e := &Error{Code: CodeKey, Text: fmt.Sprintf("%s has another key than before: somebody may be posing as it", name),
-		Hint: "if its host reads out the same words as these now, it is the room, opened anew; accept its key with",
+		Hint:    "if its host reads out the same words as these now, it is the room, opened anew; accept its key with:",
 		Command: g.node.Pins.command("accept", name, key.String())}
 	slices.SortStableFunc(known, func(a, b Pin) int { return b.Last.Compare(a.Last) })
 	for _, p := range known[:min(len(known), maxShown)] {
@@ -144,7 +144,7 @@ func bare(a netip.Addr, port uint16) netip.AddrPort {
 
 func (g *guard) insecure(name, what string) error {
 	return &Error{Code: CodePlaintext, Text: what + " was encrypted when you were there: in plaintext anybody could pass for it",
-		Hint: "leave out --plaintext; or, if its host has really opened it in plaintext, forget its key with",
+		Hint:    "leave out --plaintext; or, if its host has really opened it in plaintext, forget its key with:",
 		Command: g.node.Pins.command("forget", name)}
 }
 
@@ -153,7 +153,7 @@ func (g *guard) insecure(name, what string) error {
 func (g *guard) otherMode(s discovery.Sighting) error {
 	if !g.node.Plaintext && len(of(g.pins, s.Name)) > 0 {
 		return &Error{Code: CodePlaintext, Text: fmt.Sprintf("%s is in plaintext, and was encrypted when you were there: somebody may be posing as it", s.Name),
-			Hint: "ask its host; if it has really been opened in plaintext, forget its key with",
+			Hint:    "ask its host; if it has really been opened in plaintext, forget its key with:",
 			Command: g.node.Pins.command("forget", s.Name)}
 	}
 	return g.node.wrongMode("the room " + s.Name)

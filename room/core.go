@@ -112,6 +112,7 @@ type seat struct {
 	got      uint64     // what it has reported
 	link     *link      // nil: lost
 	from     netip.Addr // of its last connection
+	rival    netip.Addr // where else its key is used, as its holder was told
 	lostAt   time.Time
 	gone     bool
 	pace     *pace

@@ -170,7 +170,8 @@
 // Every seq after "after" comes once, as an event or in a skip. Besides:
 //
 //	{"type":"delivered","delivered":[[58,7,9]]}  the event 58, ours, was received by 7 of 9
-//	{"type":"notice","code":"…","text":"…"}      without seq: from the host to us; slow: we are read slowly
+//	{"type":"notice","code":"…","text":"…"}      without seq: from the host to us; slow: we are read slowly;
+//	                                             elsewhere: our key is used from another address, too
 //	{"type":"error","code":"…","text":"…"}       what was sent last makes no sense
 //	{"type":"ping"}                              nothing; the carrier acknowledges it, or the seat is empty
 //	{"type":"bye","code":"…","text":"…"}         the host hangs up. closing, replaced and too_slow may

@@ -78,6 +78,7 @@ const (
 	codeLeft      = "left"
 	codeIdle      = "idle"
 	codeNewLog    = "new_log"
+	codeElsewhere = "elsewhere" // a notice: our key is used from another address, too
 )
 
 // command is a message from member to host.
