@@ -35,7 +35,7 @@ func (f failure) MarshalJSON() ([]byte, error) {
 		More    []string  `json:"more,omitempty"`
 		Hint    string    `json:"hint,omitempty"`
 		Suggest string    `json:"suggest,omitempty"`
-	}{room.Failure, f.code, f.text, f.more, f.hint, f.suggest})
+	}{room.Failure, f.code, text.Mark(f.text), f.more, text.Mark(f.hint), f.suggest})
 }
 
 // errQuiet ends the program with a code, all having been said.
