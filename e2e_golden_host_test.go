@@ -186,16 +186,17 @@ func (c *caller) curse(s string) {
 const cursed = 24
 
 // badBeacons announces rooms that are nowhere, as a host that is none of ours
-// might, until the test ends: each under a key of its own, signed.
+// might, until the test ends: each under a key of its own, signed, and from
+// addresses enough, for one may announce so many and no more.
 func badBeacons(t testing.TB, port int, names ...string) {
 	t.Helper()
-	socket, err := net.ListenPacket("udp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	keys := make([]ed25519.PrivateKey, len(names))
+	keys, sockets := make([]ed25519.PrivateKey, len(names)), make([]net.PacketConn, len(names))
 	for i := range keys {
+		var err error
 		if _, keys[i], err = ed25519.GenerateKey(nil); err != nil {
+			t.Fatal(err)
+		}
+		if sockets[i], err = net.ListenPacket("udp4", fmt.Sprintf("127.0.1.%d:0", i/5+1)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -206,7 +207,7 @@ func badBeacons(t testing.TB, port int, names ...string) {
 		defer every.Stop()
 		for {
 			for i, name := range names {
-				socket.WriteTo(beaconOf(name, keys[i]), &net.UDPAddr{IP: net.IPv4(127, 255, 255, 255), Port: port})
+				sockets[i].WriteTo(beaconOf(name, keys[i]), &net.UDPAddr{IP: net.IPv4(127, 255, 255, 255), Port: port})
 			}
 			select {
 			case <-every.C:
@@ -218,7 +219,9 @@ func badBeacons(t testing.TB, port int, names ...string) {
 	t.Cleanup(func() {
 		close(stop)
 		work.Wait()
-		socket.Close()
+		for _, s := range sockets {
+			s.Close()
+		}
 	})
 }
 
