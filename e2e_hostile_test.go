@@ -137,7 +137,7 @@ func (c *client) sit(nick string) (transport.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = conn.Send(ctx, object("type", "join", "v", 1, "nick", nick)); err == nil {
+	if err = conn.Send(ctx, jsonOf("type", "join", "v", 1, "nick", nick)); err == nil {
 		err = welcomed(ctx, conn)
 	}
 	if err != nil {
@@ -168,8 +168,8 @@ func welcomed(ctx context.Context, conn transport.Conn) error {
 	}
 }
 
-// object writes a JSON object of names and values.
-func object(pairs ...any) []byte {
+// jsonOf writes a JSON object of names and values.
+func jsonOf(pairs ...any) []byte {
 	m := map[string]any{}
 	for i := 0; i < len(pairs); i += 2 {
 		m[pairs[i].(string)] = pairs[i+1]
@@ -185,7 +185,7 @@ func object(pairs ...any) []byte {
 func command(pairs ...any) []byte {
 	var id [16]byte
 	rand.Read(id[:])
-	return object(append(pairs, "id", fmt.Sprintf("%x", id))...)
+	return jsonOf(append(pairs, "id", fmt.Sprintf("%x", id))...)
 }
 
 // flooder says things as fast as they are taken, and hears everything.
