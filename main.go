@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -139,15 +138,15 @@ func (p *program) report(f failure) {
 		p.printJSON(f)
 		return
 	}
-	fmt.Fprintf(p.err, "parley: %s\n", clean(f.text))
+	p.print(p.err, "parley: "+f.text)
 	for _, line := range f.more {
-		fmt.Fprintf(p.err, "  %s\n", clean(line))
+		p.print(p.err, "  "+line)
 	}
 	if f.hint != "" {
-		fmt.Fprintf(p.err, "%s\n", clean(f.hint))
+		p.print(p.err, f.hint)
 	}
 	if f.command != "" {
-		fmt.Fprintf(p.err, "  %s\n", clean(f.command))
+		p.printWords(p.err, "  "+f.command)
 	}
 }
 

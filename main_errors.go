@@ -37,7 +37,7 @@ func (f failure) MarshalJSON() ([]byte, error) {
 		Hint    string    `json:"hint,omitempty"`
 		Command string    `json:"command,omitempty"`
 		Suggest string    `json:"suggest,omitempty"`
-	}{room.Failure, f.code, f.text, f.more, f.hint, f.command, f.suggest})
+	}{room.Failure, f.code, text.Mark(f.text), f.more, text.Mark(f.hint), f.command, f.suggest})
 }
 
 // errQuiet ends the program with a code, all having been said.

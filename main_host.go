@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"strings"
 
 	"parley/node"
@@ -32,7 +34,15 @@ func (h *hostCmd) Run(ctx context.Context, p *program) error {
 	return h.host(ctx, p, n)
 }
 
+// hostGC has the collector run when memory has grown by half, not only when it
+// has doubled. A host may have to keep megabytes for those who read slowly, on
+// a laptop that does other things; a full room says nothing faster without it.
+const hostGC = 50
+
 func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(hostGC)
+	}
 	var nick string
 	if !h.Headless {
 		var err error

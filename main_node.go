@@ -103,7 +103,7 @@ func (p *program) logger() (*slog.Logger, error) {
 // talk tells the person something that is no data.
 func (p *program) talk(format string, args ...any) {
 	if !p.flags.Quiet {
-		fmt.Fprintf(p.err, "%s\n", clean(fmt.Sprintf(format, args...)))
+		p.printWords(p.err, fmt.Sprintf(format, args...))
 	}
 }
 

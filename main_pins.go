@@ -54,7 +54,7 @@ func (c *pinsListCmd) Run(p *program) error {
 		if !pin.Last.IsZero() {
 			line += "  last " + pin.Last.Local().Format("2006-01-02 15:04") + " at " + addr
 		}
-		fmt.Fprintf(p.out, "%s\n", clean(line))
+		p.printWords(p.out, line)
 	}
 	if len(pins) == 0 {
 		p.talk("no room is known yet: those you join will be")

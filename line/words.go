@@ -20,8 +20,8 @@ func (v *view) words(e room.Event) (head string, body []string, talk bool) {
 			return "", nil, false
 		}
 		return v.name(e.From) + ": ", text.Lines(e.Text), false
-	case room.Act:
-		return "* " + v.name(e.From) + " ", text.Lines(e.Text), false
+	case room.Act: // one star is this program's: nobody's deeds may pass for its notices
+		return "** " + v.name(e.From) + " ", text.Lines(e.Text), false
 	case room.Whisper:
 		return "[" + v.party(e.From) + " → " + v.party(e.To) + "] ", text.Lines(e.Text), false
 	case room.Renamed:

@@ -222,6 +222,7 @@ func parseReport(msg []byte) (r report, err error) {
 	if r.Type == "" || len(r.Delivered) > maxTriples || len(r.Members) > maxPeople || len(r.Rooms) > maxRooms || !r.short() {
 		return report{}, errWire
 	}
+	r.tame()
 	return r, nil
 }
 
