@@ -95,13 +95,20 @@ func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting, hidden bool
 		p.talk("Port %d is taken here, so it is port %d.", node.Port, at.Port())
 	}
 	where := "on this network"
-	if here := hosting.Addrs()[0].Addr(); here.IsLoopback() {
+	loopback := hosting.Addrs()[0].Addr().IsLoopback()
+	if loopback {
 		where = "on this computer"
 		if !p.flags.bind().IsValid() {
 			p.talk("%s for now only its own programs can join.", noNetwork)
 		}
 	}
-	for _, name := range hosting.Rooms() {
+	rooms := hosting.Rooms()
+	if on := p.flags.Host.QR == qrOn; !p.flags.Quiet && (on || !loopback && len(rooms) == 1) {
+		for _, row := range p.qr(p.err, hosting.Ready().Invite) {
+			fmt.Fprintln(p.err, row)
+		}
+	}
+	for _, name := range rooms {
 		p.talk("The room %s is open. Others join it with:", name)
 		if !n.NoDiscovery && !hidden {
 			p.talk("  parley join %-24s %s", name, where)
@@ -110,6 +117,11 @@ func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting, hidden bool
 			if i == 0 || !hosting.Addrs()[i].Addr().IsLoopback() { // here any address will do
 				p.talk("  %-36s by address", line)
 			}
+		}
+		ready := hosting.ReadyOf(name)
+		p.talk("  %s", ready.Invite)
+		if ready.Words != "" {
+			p.talk("Its key, to compare: %s", ready.Words)
 		}
 	}
 }

@@ -48,6 +48,9 @@ func (p *program) show(ctx context.Context, m *room.Member, n *node.Node, s seat
 		Timestamps: isTerminal(p.out),
 		Join:       p.joinOptions(m.Ready().Nick, false),
 	}
+	if terminal {
+		o.QR = func(link string) []string { return p.qr(p.out, link) }
+	}
 	if isTerminal(p.out) {
 		o.Width = func() int {
 			w, _, err := term.GetSize(int(p.out.(*os.File).Fd()))

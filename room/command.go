@@ -39,6 +39,8 @@ var Commands = []Command{
 	{Name: "query", Args: "[NICK]", Help: "whisper every line to NICK; without a name, to the room again", rare: true},
 	{Name: "ignore", Args: "[NICK]", Help: "hide what NICK says; without a name, list whom you ignore", rare: true},
 	{Name: "unignore", Args: "NICK", Help: "show what NICK says again", needs: true, rare: true},
+	{Name: "link", Aliases: []string{"invite"}, Help: "the link that brings others here", Front: "link", rare: true, seated: true},
+	{Name: "key", Aliases: []string{"fingerprint"}, Help: "the keys of the room and of you, in words that can be read out", rare: true},
 	{Name: "motd", Help: "what the room told you when you came", rare: true},
 	{Name: "stats", Help: "what the connection counts", rare: true},
 	{Name: "delivered", Help: "show or hide who has received what you say", Front: "delivered", rare: true, seated: true},

@@ -78,6 +78,7 @@ type core struct {
 	links    map[*link]struct{}
 	lost     []loss  // in the order they were lost
 	newLinks []*link // without a seat, oldest first
+	parked   []*link // whose joins were put off, oldest first (wait.go)
 	doubts   []doubt // in the order they began
 	held     []held  // by when it is their turn
 	paces    map[source]*pace
@@ -111,6 +112,7 @@ type seat struct {
 	got      uint64     // what it has reported
 	link     *link      // nil: lost
 	from     netip.Addr // of its last connection
+	rival    netip.Addr // where else its key is used, as its holder was told
 	lostAt   time.Time
 	gone     bool
 	pace     *pace
@@ -129,6 +131,8 @@ type link struct {
 	slow  bool // it has been told that it is read slowly
 	held  bool // its join waits for its turn
 	ended bool
+
+	parked *parking // its join was put off; nil: it was not
 
 	// silent is how long the peer has owed an answer; nil: nobody knows.
 	silent func() time.Duration
@@ -222,6 +226,7 @@ func (c *core) detach(now time.Time, l *link, why string) {
 	l.ended = true
 	delete(c.links, l)
 	c.newLinks = slices.DeleteFunc(c.newLinks, func(o *link) bool { return o == l })
+	c.unpark(now, l)
 	if s := l.seat; s != nil && s.link == l {
 		s.link, s.why = nil, why
 		c.lose(now, s)
@@ -259,6 +264,11 @@ func (c *core) command(now time.Time, l *link, cmd command) {
 		l.out.finish(refusal(codeProtocol, "too many tries"))
 		return
 	}
+	if l.parked != nil && cmd.Type != typeGot {
+		c.unpark(now, l)
+		c.turnAway(l, codeProtocol, "the last question is not answered yet")
+		return
+	}
 	switch cmd.Type {
 	case typeGot:
 		return
@@ -281,6 +291,7 @@ func (c *core) tick(now time.Time) {
 		}
 		c.lost = c.lost[1:]
 	}
+	c.tickParked(now)
 	for len(c.doubts) > 0 && !now.Before(c.doubts[0].until) {
 		c.resolve(now, c.doubts[0])
 		c.doubts = c.doubts[1:]
@@ -318,6 +329,9 @@ func (c *core) wake() (at time.Time) {
 		sooner(c.held[0].at)
 	}
 	if t := c.receipts.wake(); !t.IsZero() {
+		sooner(t)
+	}
+	if t := c.wakeParked(); !t.IsZero() {
 		sooner(t)
 	}
 	return at

@@ -184,7 +184,7 @@ func (m *Member) describe(nick string) Event {
 			e.Text += ", away: " + p.Away
 		}
 		if p.Key != (transport.Key{}) {
-			e.Text += ", key " + p.Key.String()
+			e.Text += ", key " + p.Key.String() + " (" + text.KeyWords(p.Key) + ")"
 		}
 	}
 	if e.Text == "" {

@@ -222,6 +222,8 @@ func (m *Member) answer(c Command, nick string) {
 		}
 	case "motd":
 		e.Text = m.motd()
+	case "key":
+		e.Text = m.keys()
 	case "stats":
 		e = Event{Type: Stats, Stats: &counters}
 		if m.conn != nil {

@@ -45,14 +45,20 @@ type JoinOptions struct {
 	// returns the next to try. Nil: Join returns the Refused.
 	Ask func(ctx context.Context, r Refused) (nick string, ok bool)
 
+	// Waiting is called, by Join and whenever the seat has to be asked for
+	// anew, with a notice of what the host puts the answer off for: Code
+	// (approval, password) and Text in words. The host repeats it, and so do the
+	// calls, every few seconds. Nil: nobody is told.
+	Waiting func(Event)
+
 	// Fill completes the ready event with what only the node knows: its
 	// addresses and the link to the room. Nil: nothing is added.
 	Fill func(ready *Event)
 
-	// Trust is called with the room's key, where the room has one, before
-	// anything the host says is believed. An error ends the join with that
-	// error. Nil: any key will do.
-	Trust func(room transport.Key) error
+	// Trust is called with what the host calls the room and with the key that
+	// it has proved, where it has one, before anything else the host says
+	// is believed. An error ends the join with that error. Nil: any key will do.
+	Trust func(name string, key transport.Key) error
 }
 
 // Dial connects to the host. A Member calls it for its first connection and
@@ -131,7 +137,7 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 	}
 	m := &Member{o: o, dial: dial, done: make(chan struct{}), changed: make(chan struct{}), room: o.Room, nick: o.Nick,
 		people: map[string]Person{}, ignored: map[string]string{}}
-	a, err := m.attempt(ctx)
+	a, err := m.attempt(ctx, func() {})
 	if err != nil {
 		return nil, err
 	}
@@ -154,6 +160,9 @@ func (m *Member) readyEvent(a attempt) Event {
 	peer, w := a.conn.Peer(), a.welcome
 	e := Event{Type: Ready, V: Version, Room: w.Room, Nick: w.Nick, Role: w.Role, Transport: cmp.Or(m.o.Via, peer.Via), Secure: w.Secure && peer.Secure,
 		Key: m.roomKey, Seq: w.Seq, Guests: w.Guests, Delivery: w.Delivery, Kept: w.Kept, Text: w.Topic}
+	if m.roomKey != (transport.Key{}) {
+		e.Words = text.KeyWords(m.roomKey)
+	}
 	if peer.Addr.IsValid() {
 		e.Addr = peer.Addr.String()
 	}

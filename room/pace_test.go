@@ -26,13 +26,6 @@ func (p *play) bye(l *link) {
 	p.core.detach(p.now, l, "")
 }
 
-// pass lets time go by.
-func (p *play) pass(d time.Duration) {
-	p.now = p.now.Add(d)
-	p.core.tick(p.now)
-	p.settle()
-}
-
 // TestPaceIsOfTheKey has one person speak from many seats, and from the same
 // computer as many people: a person has one pace, a computer that of some.
 func TestPaceIsOfTheKey(t *testing.T) {

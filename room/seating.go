@@ -256,6 +256,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 	}
 	s.why = ""
 	l.out.start(st)
+	c.elsewhere(s)
 }
 
 // voucher returns the room key's word for our connections' key.

@@ -88,7 +88,7 @@ func checkNickRunes(nick string) error {
 			return fmt.Errorf("a name may not have %q in it", r)
 		case control(r):
 			return fmt.Errorf("a name may not have control characters such as U+%04X", r)
-		case invisible(r) || r == '\u2800':
+		case invisible(r) || r == blank:
 			return fmt.Errorf("a name may not have invisible characters such as U+%04X", r)
 		case !unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S):
 			return fmt.Errorf("a name may not have the unassigned or private character U+%04X", r)
@@ -202,7 +202,7 @@ func tame(s string) string {
 		s = s[:4*maxNickBytes]
 	}
 	s = strings.Map(func(r rune) rune {
-		if r == bad || r == ':' || r == ',' || r == '\u2800' || unicode.IsSpace(r) || invisible(r) ||
+		if r == bad || r == ':' || r == ',' || r == blank || unicode.IsSpace(r) || invisible(r) ||
 			!unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S) {
 			return -1
 		}
@@ -240,7 +240,7 @@ func RoomName(s string) (string, error) {
 			return "", errors.New("a room name is one word, without spaces")
 		case strings.ContainsRune("/#:", r):
 			return "", fmt.Errorf("a room name may not have %q in it", r)
-		case control(r) || override(r) || nonCharacter(r) || invisible(r) && r != zwj && !variation(r):
+		case control(r) || override(r) || nonCharacter(r) || r == blank || invisible(r) && r != zwj && !variation(r):
 			return "", fmt.Errorf("a room name may not have control or invisible characters such as U+%04X", r)
 		}
 	}

@@ -65,6 +65,7 @@ type testHost struct {
 	p     *path
 	gate  gate
 	limit limiter
+	place *place
 
 	mu       sync.Mutex
 	flow     *flow
@@ -113,8 +114,10 @@ func (h *testHost) receive(b []byte) {
 		return
 	}
 	if id, tok, dtls, ok := parseShake(b); ok && h.gate.check(now, clientAddr, id, params, tok) {
-		if h.flow == nil && h.limit.allow(now, clientAddr.Addr()) && h.limit.enter(clientAddr.Addr()) {
-			h.begin(id, tok)
+		if h.flow == nil && h.limit.allow(now, clientAddr.Addr()) {
+			if h.place, _ = h.limit.enter(clientAddr.Addr(), nil); h.place != nil {
+				h.begin(id, tok)
+			}
 		}
 		if id != h.id {
 			return
@@ -146,7 +149,7 @@ func (h *testHost) begin(id uint64, tok token) {
 		k, err := handshake(ctx, h.flow, false)
 		h.mu.Lock()
 		defer h.mu.Unlock()
-		h.limit.leave(clientAddr.Addr())
+		h.limit.leave(h.place)
 		if h.err = err; err != nil {
 			return
 		}
@@ -268,8 +271,8 @@ func meet(t *testing.T, p *path, limit time.Duration) (h *testHost, took time.Du
 			t.Errorf("weak keys")
 		}
 	}
-	if h.limit.total != 0 {
-		t.Errorf("%d handshakes are still counted", h.limit.total)
+	if n := len(h.limit.halfOpen); n != 0 {
+		t.Errorf("%d handshakes are still counted", n)
 	}
 	return h, took, err
 }
