@@ -51,7 +51,7 @@ func comers(c *client, count int, fresh bool) (stop func() int) {
 				mu.Lock()
 				in++
 				mu.Unlock()
-				conn.Send(ctx, object("type", "leave"))
+				conn.Send(ctx, wired("type", "leave"))
 				conn.Close()
 			}
 		})

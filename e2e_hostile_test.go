@@ -159,7 +159,7 @@ func (c *client) sit(ctx context.Context, nick string) (*owned, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err = conn.Send(ctx, object("type", "join", "v", 1, "nick", nick)); err == nil {
+	if err = conn.Send(ctx, wired("type", "join", "v", 1, "nick", nick)); err == nil {
 		err = welcomed(ctx, conn)
 	}
 	if err != nil {
@@ -189,8 +189,8 @@ func welcomed(ctx context.Context, conn transport.Conn) error {
 	}
 }
 
-// object writes a JSON object of names and values.
-func object(pairs ...any) []byte {
+// wired writes a JSON object of names and values.
+func wired(pairs ...any) []byte {
 	m := map[string]any{}
 	for i := 0; i < len(pairs); i += 2 {
 		m[pairs[i].(string)] = pairs[i+1]
@@ -206,7 +206,7 @@ func object(pairs ...any) []byte {
 func command(pairs ...any) []byte {
 	var id [16]byte
 	rand.Read(id[:])
-	return object(append(pairs, "id", fmt.Sprintf("%x", id))...)
+	return wired(append(pairs, "id", fmt.Sprintf("%x", id))...)
 }
 
 // flooder says things as fast as they are taken, and hears everything.
