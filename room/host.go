@@ -32,6 +32,9 @@ type Host struct {
 	Password  *Verifier          // of the password that newcomers prove; nil: none. Not in plaintext, not with guests
 	Logger    *slog.Logger       // nil: none
 
+	// Changed is called when Guarded has. It must not wait. Nil: nobody is told.
+	Changed func()
+
 	once    sync.Once
 	in      chan func(time.Time, *core) // what the owner of the core is to do
 	commits chan []*item
@@ -134,7 +137,9 @@ func (h *Host) own(ctx context.Context, c *core, failed <-chan error) (err error
 			h.commits <- batch // never full: one batch is under way at a time
 		}
 		h.members.Store(int64(len(c.state.people)))
-		h.guarded.Store(c.verifier != nil)
+		if guarded := c.verifier != nil; h.guarded.Swap(guarded) != guarded && h.Changed != nil {
+			h.Changed()
+		}
 		if c.closing && len(c.links) == 0 {
 			return err
 		}
