@@ -113,6 +113,9 @@ func (c *cli) check() error {
 	if c.History < 0 {
 		return errors.New("--history: want 0 or more")
 	}
+	if c.PasswordFile != "" && c.Host.Password {
+		return errors.New("--password asks for a password and --password-file holds one. Leave out one of them")
+	}
 	if err := c.checkPassword(c.PasswordFile != "" || c.Host.Password); err != nil {
 		return err
 	}
