@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"parley/room"
 )
 
 // The exit codes, which scripts rely on.
@@ -59,6 +61,7 @@ type program struct {
 	in       *os.File
 	out, err io.Writer
 	flags    *cli
+	ignored  room.Ignored // by the person, in whatever room
 
 	lock   sync.Mutex
 	asides []string // what may explain why no room is found
