@@ -9,7 +9,11 @@ import (
 
 	"parley/node"
 	"parley/room"
+	"parley/text"
 )
+
+// maxTopic is how many bytes of topic a room takes.
+const maxTopic = 400
 
 // Run hosts rooms until the person leaves, or until ctx ends.
 func (h *hostCmd) Run(ctx context.Context, p *program) error {
@@ -22,6 +26,9 @@ func (h *hostCmd) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		h.Rooms = strings.Fields(name)
+	}
+	if h.Topic = text.Mark(h.Topic); len(h.Topic) > maxTopic || strings.ContainsAny(h.Topic, "\n\t") {
+		return usage{fmt.Sprintf("--topic: want one line of at most %d bytes, without tabs", maxTopic), "say the rest in the room"}
 	}
 	if h.Guests {
 		p.talk("guests are let in: what is said is sent to them in clear")

@@ -26,7 +26,7 @@ type seat struct {
 
 // joinOptions are how this program sits down.
 func (p *program) joinOptions(nick string, quiet bool) room.JoinOptions {
-	o := room.JoinOptions{Nick: nick, Quiet: quiet, History: p.flags.History}
+	o := room.JoinOptions{Nick: nick, Quiet: quiet, History: p.flags.History, Ignored: &p.ignored}
 	if o.History == 0 {
 		o.History = -1
 	}

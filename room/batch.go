@@ -73,7 +73,7 @@ func (c *core) check(now time.Time, it *item, held *holds) bool {
 	case it.cmd.Type == typeJoin:
 		return c.checkJoin(now, it, held)
 	case it.link == nil && it.seat == nil: // the host's own topic, unless there is one
-		if c.state.topic == "" && it.cmd.Text != "" {
+		if c.state.topic == "" && it.cmd.Text != "" && line(it.cmd.Text) {
 			c.put(now, it, c.newID(), nil, "", report{Type: it.cmd.Type, Text: it.cmd.Text})
 		}
 		return true

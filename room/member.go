@@ -40,6 +40,7 @@ type JoinOptions struct {
 	Via      string             // the carrier to show; empty: what the Conn says
 	Guest    bool               // a bare text client's seat: no replay, no rights, counts for no delivery
 	Logger   *slog.Logger       // nil: none
+	Ignored  *Ignored           // whom not to hear, here as elsewhere; nil: nobody yet
 
 	// Ask is called by Join when the nick is refused, and the Conn kept. It
 	// returns the next to try. Nil: Join returns the Refused.
@@ -130,9 +131,9 @@ type Member struct {
 
 	prover prover // of attempts alone, of which there is one at a time
 
-	ignored map[string]string // nick by its key
-	whisper string            // who whispered to us last
-	query   string            // whom lines go to
+	ignored *Ignored
+	whisper string // who whispered to us last
+	query   string // whom lines go to
 }
 
 // saying is a command that the host has not answered.
@@ -147,8 +148,11 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Ignored == nil {
+		o.Ignored = new(Ignored)
+	}
 	m := &Member{o: o, dial: dial, done: make(chan struct{}), changed: make(chan struct{}), room: o.Room, nick: o.Nick,
-		people: map[string]Person{}, ignored: map[string]string{}}
+		people: map[string]Person{}, ignored: o.Ignored}
 	a, err := m.attempt(ctx, func() {})
 	if err != nil {
 		return nil, err

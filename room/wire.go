@@ -226,10 +226,10 @@ func parseReport(msg []byte) (r report, err error) {
 	if err := decode(msg, &r); err != nil {
 		return report{}, err
 	}
+	r.tame()
 	if r.Type == "" || len(r.Delivered) > maxTriples || len(r.Members) > maxPeople || len(r.Rooms) > maxRooms || !r.short() {
 		return report{}, errWire
 	}
-	r.tame()
 	return r, nil
 }
 
