@@ -114,6 +114,7 @@ type seat struct {
 	from    netip.Addr // of its last connection
 	lostAt  time.Time
 	gone    bool
+	out     *expulsion // it was put out, and its leave is to be said
 	bucket  bucket
 	toldAt  time.Time
 	telling bool
@@ -169,6 +170,7 @@ func newCore(h *Host, logID [16]byte) *core {
 func (c *core) open(upto uint64) {
 	c.opening = upto
 	c.waiting = append(c.waiting, &item{cmd: command{Type: string(Topic), Text: c.host.Topic}})
+	c.settings()
 }
 
 // attach takes in a new connection. When too many have no seat, the one that
@@ -259,8 +261,12 @@ func (c *core) command(now time.Time, l *link, cmd command) {
 	switch cmd.Type {
 	case typeGot:
 		return
-	case string(Message), string(Act), string(Whisper), string(Renamed), string(Topic), typeJoin, typeLeave, typeNames, typeAway:
+	case string(Message), string(Act), string(Whisper), string(Renamed), string(Topic), typeJoin, typeLeave, typeNames, typeAway,
+		typeBans, typeFilters, typeKnocks:
 	default:
+		if Kind(cmd.Type).acts() {
+			break
+		}
 		l.out.control(encode(report{Type: string(Failed), ID: cmd.ID, Code: codeUnknown, Text: fmt.Sprintf("this host does not know %.32q", cmd.Type)}), true)
 		return
 	}
@@ -402,6 +408,10 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 		if s != nil {
 			s.nick = r.Nick
 		}
+	case Op, Deop:
+		c.people = nil
+	case Kick, Ban:
+		c.expel(now, r)
 	}
 }
 
