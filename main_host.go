@@ -40,7 +40,8 @@ func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
 			return err
 		}
 	}
-	hosting, err := n.Open(ctx, room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden})
+	hosting, err := n.Open(ctx, room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden,
+		Approve: h.Approve, Slow: h.Slow, Filters: h.filters, MaxSeats: h.MaxMembers})
 	if err != nil {
 		return err
 	}

@@ -58,11 +58,14 @@ func (p *program) show(ctx context.Context, m *room.Member, n *node.Node, s seat
 		}
 	}
 	err := line.Run(ctx, o, m, n)
+	var refused *room.Refused
 	switch {
 	case errors.Is(err, line.ErrUndelivered):
 		return errQuiet(exitUndelivered) // it has been said
 	case errors.Is(err, line.ErrNotSent):
 		return errQuiet(exitFailure) // and which, too
+	case errors.As(err, &refused):
+		return errQuiet(explainRefused(refused).exit) // and why we were put out
 	}
 	return err
 }

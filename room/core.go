@@ -81,6 +81,7 @@ type core struct {
 	links    map[*link]struct{}
 	lost     []loss  // in the order they were lost
 	newLinks []*link // without a seat, oldest first
+	parked   []*link // whose joins were put off, oldest first (wait.go)
 	doubts   []doubt // in the order they began
 	waiting  []*item
 	batch    []*item           // under way
@@ -129,6 +130,8 @@ type link struct {
 	tries int
 	slow  bool // it has been told that it is read slowly
 	ended bool
+
+	parked *parking // its join was put off; nil: it was not
 
 	// silent is how long the peer has owed an answer; nil: nobody knows.
 	silent func() time.Duration
@@ -221,6 +224,7 @@ func (c *core) detach(now time.Time, l *link, why string) {
 	l.ended = true
 	delete(c.links, l)
 	c.newLinks = slices.DeleteFunc(c.newLinks, func(o *link) bool { return o == l })
+	c.unpark(now, l)
 	if s := l.seat; s != nil && s.link == l {
 		s.link, s.why = nil, why
 		c.lose(now, s)
@@ -256,6 +260,11 @@ func (c *core) command(now time.Time, l *link, cmd command) {
 	} else if l.tries++; l.tries > maxTries { // nothing else is of use yet
 		l.ended = true
 		l.out.finish(refusal(codeProtocol, "too many tries"))
+		return
+	}
+	if l.parked != nil && cmd.Type != typeGot {
+		c.unpark(now, l)
+		c.turnAway(l, codeProtocol, "the last question is not answered yet")
 		return
 	}
 	switch cmd.Type {
@@ -324,6 +333,7 @@ func (c *core) tick(now time.Time) {
 		}
 		c.lost = c.lost[1:]
 	}
+	c.tickParked(now)
 	for len(c.doubts) > 0 && !now.Before(c.doubts[0].until) {
 		c.resolve(now, c.doubts[0])
 		c.doubts = c.doubts[1:]
@@ -357,6 +367,9 @@ func (c *core) wake() (at time.Time) {
 		sooner(c.doubts[0].until)
 	}
 	if t := c.receipts.wake(); !t.IsZero() {
+		sooner(t)
+	}
+	if t := c.wakeParked(); !t.IsZero() {
 		sooner(t)
 	}
 	return at
@@ -412,6 +425,10 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 		c.people = nil
 	case Kick, Ban:
 		c.expel(now, r)
+	case Approve:
+		c.admit(now)
+	case Deny:
+		c.deny(now, r)
 	}
 }
 

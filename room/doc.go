@@ -119,8 +119,16 @@
 //	             signature over "parley vouch 1\n" + the host's key (32 bytes) + "\n" + U in decimal. A member of a secure
 //	             room checks that it names the key which the connection has proved.
 //
-// and then, in one or more messages of at most 20 people, who is here as of
-// the event seq:
+// A host that cannot decide yet, because somebody has to be asked or others
+// are before us, says so at once and then at least every 5 s:
+//
+//	{"type":"wait","code":"approval","text":"why"}     also password
+//
+// A member waits as long as that goes on, gives the host up 10 s after the last
+// one, and says nothing meanwhile.
+//
+// After the welcome come, in one or more messages of at most 20 people, who is
+// here as of the event seq:
 //
 //	{"type":"members","seq":41,"members":[{"nick":"ben","transport":"udp","role":"member","key":"…","away":"…","since":"…","seat":"…"}],"more":true}
 //

@@ -45,6 +45,12 @@ type JoinOptions struct {
 	// returns the next to try. Nil: Join returns the Refused.
 	Ask func(ctx context.Context, r Refused) (nick string, ok bool)
 
+	// Waiting is called, by Join and whenever the seat has to be asked for
+	// anew, with a notice of what the host puts the answer off for: Code
+	// (approval, password) and Text in words. The host repeats it, and so do the
+	// calls, every few seconds. Nil: nobody is told.
+	Waiting func(Event)
+
 	// Fill completes the ready event with what only the node knows: its
 	// addresses and the link to the room. Nil: nothing is added.
 	Fill func(ready *Event)
@@ -108,6 +114,8 @@ type Member struct {
 
 	nick      string
 	topic     string
+	motd      string
+	role      string
 	people    map[string]Person // by seat
 	peopleSeq uint64            // events up to here are in people
 	chunk     []occupant        // of a roster that is arriving
@@ -131,7 +139,7 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 	}
 	m := &Member{o: o, dial: dial, done: make(chan struct{}), changed: make(chan struct{}), room: o.Room, nick: o.Nick,
 		people: map[string]Person{}, ignored: map[string]string{}}
-	a, err := m.attempt(ctx)
+	a, err := m.attempt(ctx, func() {})
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +161,7 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 func (m *Member) readyEvent(a attempt) Event {
 	peer, w := a.conn.Peer(), a.welcome
 	e := Event{Type: Ready, V: Version, Room: w.Room, Nick: w.Nick, Role: w.Role, Transport: cmp.Or(m.o.Via, peer.Via), Secure: w.Secure && peer.Secure,
-		Key: m.roomKey, Seq: w.Seq, Guests: w.Guests, Delivery: w.Delivery, Kept: w.Kept, Text: w.Topic}
+		Key: m.roomKey, Seq: w.Seq, Guests: w.Guests, Delivery: w.Delivery, Kept: w.Kept, Text: w.Topic, Motd: w.Motd}
 	if peer.Addr.IsValid() {
 		e.Addr = peer.Addr.String()
 	}

@@ -138,13 +138,6 @@ func (c *core) roleNow(s *seat) string {
 	return s.role
 }
 
-// far is an address by which somebody can be told from us, or none.
-func (c *core) far(a netip.Addr) netip.Addr {
-	if a = a.WithZone(""); !remote(a) || c.host.Own != nil && c.host.Own(a) {
-		return netip.Addr{}
-	}
-	return a
-}
 
 // fleeting tells whether a seat's key is gone when its program ends, so that it
 // is known by its address.
@@ -189,10 +182,12 @@ func (c *core) aim(it *item, gone bool) (t target, no *Refused) {
 	return t, nil
 }
 
-// addresses are where the seats of a key are connected from.
+// addresses are where the seats of a key are connected from, if that is not the
+// host's own computer.
 func (c *core) addresses(key transport.Key) (all []netip.Addr) {
 	for _, s := range c.seats {
-		if a := c.far(s.from); s.key == key && a.IsValid() && !slices.Contains(all, a) && len(all) < maxFrom {
+		a := s.from.WithZone("")
+		if s.key == key && remote(a) && !slices.Contains(all, a) && len(all) < maxFrom && (c.host.Own == nil || !c.host.Own(a)) {
 			all = append(all, a)
 		}
 	}
@@ -428,6 +423,17 @@ func (c *core) expel(now time.Time, r report) {
 		}
 		c.waiting = append(c.waiting, &item{seat: s, cmd: command{Type: typeLeave}})
 	}
+	c.turnOut(now, r)
+}
+
+// turnOut sends away whoever waits to be let in and was banned meanwhile.
+func (c *core) turnOut(now time.Time, r report) {
+	for _, l := range c.knocking() {
+		if no := c.shutOut(now, seatID{}, c.keyAt(l), roleMember, l.from()); no != nil {
+			c.unpark(now, l)
+			c.turnAway(l, no.Code, no.Text)
+		}
+	}
 }
 
 // shutOut tells why a connection may not have the seat it asks for, or any.
@@ -436,7 +442,7 @@ func (c *core) shutOut(now time.Time, id seatID, key transport.Key, role string,
 	if role == roleHost {
 		return nil
 	}
-	if b := r.banned(key, c.far(from), now); b != nil {
+	if b := r.banned(key, from.WithZone(""), now); b != nil {
 		return &Refused{Code: codeBanned, Text: "you are banned from " + name + b.words(now)}
 	}
 	if s := c.seats[id]; s != nil && s.out != nil {
@@ -452,7 +458,7 @@ func (c *core) shutOut(now time.Time, id seatID, key transport.Key, role string,
 func (c *core) speechless(now time.Time, s *seat) *sentence {
 	from := netip.Addr{}
 	if c.fleeting(s.role) {
-		from = c.far(s.from)
+		from = s.from.WithZone("")
 	}
 	switch rank := c.rank(s.role, s.key); {
 	case rank == rankHost:
@@ -507,6 +513,7 @@ const filteredName = "a filter of this room is against this name: choose another
 // tellLimits tells somebody who sat down what holds for him.
 func (c *core) tellLimits(now time.Time, s *seat) {
 	r := &c.state.rules
+	c.tellKnocks(s)
 	if s.deaf || c.rank(s.role, s.key) == rankHost {
 		return
 	}

@@ -52,6 +52,8 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 		return c.turnAway(l, codeLocked, "nobody new comes into "+c.host.Name+" now: it was locked"+c.state.rules.locked.words(now))
 	case c.crowded(l.from()):
 		return c.turnAway(l, codeFull, "your address has as many seats in the room as one may")
+	case c.state.rules.approval && role != roleHost && c.state.rules.stranger(key):
+		return c.knock(now, it, session, key)
 	}
 	return c.checkNewcomer(now, it, held, &seat{id: id, session: session, key: key, quiet: cmd.Quiet, deaf: cmd.Deaf,
 		guest: cmd.Guest, via: viaOf(l, cmd), role: role, since: now.UTC().Truncate(time.Millisecond)})
@@ -66,7 +68,8 @@ func (c *core) checkNewcomer(now time.Time, it *item, held *holds, s *seat) bool
 		return true
 	}
 	if c.keptFrom(s.role, s.key, nick) {
-		return c.turnAway(it.link, codeNick, filteredName)
+		it.link.out.control(refusal(codeNick, filteredName), true)
+		return true
 	}
 	name := text.Key(nick)
 	if held.names[name] {

@@ -43,20 +43,21 @@ type ending struct{ code, text string }
 
 func (e *ending) Error() string { return e.text }
 
-// attempt dials and joins.
-func (m *Member) attempt(ctx context.Context) (a attempt, err error) {
+// attempt dials and joins. Where the host puts its answer off, patient is called
+// each time it says so.
+func (m *Member) attempt(ctx context.Context, patient func()) (a attempt, err error) {
 	c, err := m.dial(ctx)
 	if err != nil {
 		return a, err
 	}
-	if a, err = m.join(ctx, c); err != nil {
+	if a, err = m.join(ctx, c, patient); err != nil {
 		c.Close()
 	}
 	return a, err
 }
 
 // join asks for our seat, until the host gives it or nobody knows another name.
-func (m *Member) join(ctx context.Context, c transport.Conn) (a attempt, err error) {
+func (m *Member) join(ctx context.Context, c transport.Conn, patient func()) (a attempt, err error) {
 	m.mu.Lock()
 	cmd := command{Type: typeJoin, V: Version, Room: m.room, Nick: m.nick, Session: m.session, Log: m.log, Seq: m.inbox.done,
 		History: max(0, m.o.History), Quiet: m.o.Quiet, Deaf: m.o.Deaf, Share: m.o.Share, Guest: m.o.Guest, Transport: m.o.Via}
@@ -69,7 +70,7 @@ func (m *Member) join(ctx context.Context, c transport.Conn) (a attempt, err err
 		if err := c.Send(ctx, encode(cmd)); err != nil {
 			return a, err
 		}
-		a, err = m.welcomed(ctx, c)
+		a, err = m.welcomed(ctx, c, patient)
 		a.asked = cmd.Seq
 		var r *Refused
 		if !errors.As(err, &r) || r.Code != codeTaken && r.Code != codeNick || ask == nil {
@@ -84,10 +85,13 @@ func (m *Member) join(ctx context.Context, c transport.Conn) (a attempt, err err
 }
 
 // welcomed waits for the answer to a join, but not for ever, and takes no more
-// than an answer may be.
-func (m *Member) welcomed(ctx context.Context, c transport.Conn) (a attempt, err error) {
-	soon, cancel := context.WithTimeout(ctx, answerTime)
+// than an answer may be. A host that says that it has not decided yet is waited
+// for as long as it says so.
+func (m *Member) welcomed(ctx context.Context, c transport.Conn, patient func()) (a attempt, err error) {
+	soon, cancel := context.WithCancel(ctx)
 	defer cancel()
+	late := time.AfterFunc(answerTime, cancel)
+	defer late.Stop()
 	a.conn = c
 	early := 0 // bytes
 	for {
@@ -113,6 +117,12 @@ func (m *Member) welcomed(ctx context.Context, c transport.Conn) (a attempt, err
 			a.early = append(a.early, r)
 			if early += size; early > maxEarly || len(a.early) > maxAhead {
 				return a, notOurs("the host says too much before its welcome")
+			}
+		case r.Type == typeWait && a.welcome.Type == "":
+			late.Reset(answerTime)
+			patient()
+			if m.o.Waiting != nil {
+				m.o.Waiting(Event{Type: Notice, Code: r.Code, Text: r.Text})
 			}
 		case r.Type == string(Failure) || r.Type == typeBye:
 			return a, &Refused{Code: r.Code, Text: r.Text, Suggest: r.Suggest, Rooms: r.Rooms}
@@ -179,7 +189,7 @@ func (m *Member) adopt(a attempt) error {
 	m.inbox.begin(w.After, laneOf(w.Lane), !known)
 	m.conn, m.next, m.left, m.chunk = a.conn, 0, false, nil
 	m.session, m.log, m.room, m.seat, m.nick = w.Session, w.Log, w.Room, w.Seat, w.Nick
-	m.roomKey, m.plain, m.topic = a.roomKey, !w.Secure, w.Topic
+	m.roomKey, m.plain, m.topic, m.motd, m.role = a.roomKey, !w.Secure, w.Topic, w.Motd, w.Role
 	m.reported, m.gotAt = 0, time.Now().Add(gotEvery)
 	m.seated(a.roster, w.Seq)
 	m.fire()

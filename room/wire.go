@@ -52,6 +52,7 @@ const (
 	typeFilters = "filters"
 	typeKnocks  = "knocks"
 	typeAddress = "address" // in the log, for hosts: an address that a ban or mute holds for
+	typeWait    = "wait"
 )
 
 // Reasons why a host refuses or ends something.
