@@ -41,6 +41,7 @@ var Commands = []Command{
 	{Name: "ignore", Args: "[NICK]", Help: "hide what NICK says; without a name, list whom you ignore", rare: true},
 	{Name: "unignore", Args: "NICK", Help: "show what NICK says again", needs: true, rare: true},
 	{Name: "motd", Args: "[TEXT|-]", Help: "what the room told you when you came; the host and ops set it with TEXT, - takes it away", rare: true},
+	{Name: "password", Args: "NEW|off", Help: "the host alone: change what newcomers have to know, or take it off", needs: true, rare: true, seated: true},
 	{Name: "stats", Help: "what the connection counts", rare: true},
 	{Name: "delivered", Help: "show or hide who has received what you say", Front: "delivered", rare: true, seated: true},
 	{Name: "quiet", Help: "hide or show joins and leaves", Front: "quiet", rare: true},

@@ -79,10 +79,12 @@ type core struct {
 	seats    map[seatID]*seat
 	quiet    map[string][]*seat // quiet seats by name
 	links    map[*link]struct{}
-	lost     []loss  // in the order they were lost
-	newLinks []*link // without a seat, oldest first
-	parked   []*link // whose joins were put off, oldest first (wait.go)
-	doubts   []doubt // in the order they began
+	lost     []loss    // in the order they were lost
+	newLinks []*link   // without a seat, oldest first
+	parked   []*link   // whose joins were put off, oldest first (wait.go)
+	doubts   []doubt   // in the order they began
+	verifier *Verifier // of the password newcomers have to prove; nil: there is none
+	guesses  guesses
 	waiting  []*item
 	batch    []*item           // under way
 	flying   map[entryID]*item // of batch, what is to be stored
@@ -131,7 +133,10 @@ type link struct {
 	slow  bool // it has been told that it is read slowly
 	ended bool
 
-	parked *parking // its join was put off; nil: it was not
+	parked  *parking  // its join was put off; nil: it was not
+	proving *proving  // it has been asked for the password
+	proved  *Verifier // what it has proved
+	answer  string    // our own proof, for the welcome
 
 	// silent is how long the peer has owed an answer; nil: nobody knows.
 	silent func() time.Duration
@@ -166,7 +171,7 @@ type outcome struct {
 
 func newCore(h *Host, logID [16]byte) *core {
 	return &core{host: h, logID: logID, rand: rand.Reader, state: newState(), seats: map[seatID]*seat{},
-		quiet: map[string][]*seat{}, links: map[*link]struct{}{}, flying: map[entryID]*item{}}
+		quiet: map[string][]*seat{}, links: map[*link]struct{}{}, flying: map[entryID]*item{}, verifier: h.Password, guesses: newGuesses()}
 }
 
 // open tells up to which entry the log must be folded before the first command.
@@ -225,6 +230,8 @@ func (c *core) detach(now time.Time, l *link, why string) {
 	delete(c.links, l)
 	c.newLinks = slices.DeleteFunc(c.newLinks, func(o *link) bool { return o == l })
 	c.unpark(now, l)
+	c.guesses.drop(l)
+	l.proving = nil
 	if s := l.seat; s != nil && s.link == l {
 		s.link, s.why = nil, why
 		c.lose(now, s)
@@ -264,14 +271,19 @@ func (c *core) command(now time.Time, l *link, cmd command) {
 	}
 	if l.parked != nil && cmd.Type != typeGot {
 		c.unpark(now, l)
+		c.guesses.drop(l)
 		c.turnAway(l, codeProtocol, "the last question is not answered yet")
+		return
+	}
+	if cmd.Type == typeProve && l.seat == nil {
+		c.prove(now, l, cmd.Scram)
 		return
 	}
 	switch cmd.Type {
 	case typeGot:
 		return
 	case string(Message), string(Act), string(Whisper), string(Renamed), string(Topic), typeJoin, typeLeave, typeNames, typeAway,
-		typeBans, typeFilters, typeKnocks:
+		typeBans, typeFilters, typeKnocks, typePassword:
 	default:
 		if Kind(cmd.Type).acts() {
 			break
@@ -333,6 +345,7 @@ func (c *core) tick(now time.Time) {
 		}
 		c.lost = c.lost[1:]
 	}
+	c.judge(now)
 	c.tickParked(now)
 	for len(c.doubts) > 0 && !now.Before(c.doubts[0].until) {
 		c.resolve(now, c.doubts[0])
@@ -370,6 +383,9 @@ func (c *core) wake() (at time.Time) {
 		sooner(t)
 	}
 	if t := c.wakeParked(); !t.IsZero() {
+		sooner(t)
+	}
+	if t := c.guesses.wake(); !t.IsZero() {
 		sooner(t)
 	}
 	return at

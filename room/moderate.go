@@ -56,7 +56,7 @@ func (c *core) checkAct(now time.Time, it *item, id [16]byte, held *holds) {
 	self := kind == Deop && (it.cmd.Nick == "" || text.Key(it.cmd.Nick) == text.Key(s.nick))
 	switch {
 	case !c.keeper(s) && !self:
-		c.fail(it, codeRights, "only the host and ops may do that: /names tells who they are")
+		c.fail(it, codeNotAllowed, "only the host and ops may do that: /names tells who they are")
 		return
 	case !line(it.cmd.Reason):
 		c.fail(it, codeTooLong, fmt.Sprintf("a reason is one line of at most %d bytes without control characters", maxLine))
@@ -138,7 +138,6 @@ func (c *core) roleNow(s *seat) string {
 	return s.role
 }
 
-
 // fleeting tells whether a seat's key is gone when its program ends, so that it
 // is known by its address.
 func (c *core) fleeting(role string) bool { return c.host.Plaintext || role == roleGuest }
@@ -175,9 +174,9 @@ func (c *core) aim(it *item, gone bool) (t target, no *Refused) {
 	case t.key == it.seat.key:
 		return t, &Refused{Code: codeSelf, Text: "that is you"}
 	case t.rank == rankHost:
-		return t, &Refused{Code: codeRights, Text: t.nick + " is the host: nobody can do that to the host"}
+		return t, &Refused{Code: codeNotAllowed, Text: t.nick + " is the host: nobody can do that to the host"}
 	case own <= t.rank:
-		return t, &Refused{Code: codeRights, Text: t.nick + " is an op like you: only the host can do that"}
+		return t, &Refused{Code: codeNotAllowed, Text: t.nick + " is an op like you: only the host can do that"}
 	}
 	return t, nil
 }
@@ -204,7 +203,7 @@ func (c *core) decideKick(now time.Time, it *item) (d deed, no *Refused) {
 func term(now time.Time, seconds int) (until time.Time, no *Refused) {
 	switch d := time.Duration(seconds) * time.Second; {
 	case seconds < 0 || seconds > int(maxTerm/time.Second):
-		return until, &Refused{Code: codeUsage, Text: fmt.Sprintf("a time is at most %s; without one it is for good", span(maxTerm))}
+		return until, &Refused{Code: codeUsage, Text: fmt.Sprintf("a time is at most %s; without one it is for good", lasting(maxTerm))}
 	case seconds > 0:
 		until = now.Add(d).UTC().Truncate(time.Second)
 	}
@@ -298,9 +297,9 @@ func (c *core) decideOp(now time.Time, it *item) (d deed, no *Refused) {
 	case t.rank >= rankOp:
 		return d, &Refused{Code: codeUnchanged, Text: t.nick + " has the rights of an op already"}
 	case c.host.Plaintext:
-		return d, &Refused{Code: codeRights, Text: "in a plaintext room nobody can prove to be anybody, so there are no ops"}
+		return d, &Refused{Code: codeNotAllowed, Text: "in a plaintext room nobody can prove to be anybody, so there are no ops"}
 	case t.rank == rankGuest:
-		return d, &Refused{Code: codeRights, Text: t.nick + " is a guest without a key, who cannot be an op"}
+		return d, &Refused{Code: codeNotAllowed, Text: t.nick + " is a guest without a key, who cannot be an op"}
 	case len(c.state.rules.ops.order) >= maxOps:
 		return d, &Refused{Code: codeTooMany, Text: fmt.Sprintf("there are %d ops, which is the most", maxOps)}
 	}
@@ -489,7 +488,7 @@ func (c *core) forbidden(now time.Time, it *item) *Refused {
 		return &Refused{Code: codeFiltered, Text: "a filter of this room is against it (" + f.kind() + ")"}
 	}
 	if wait := r.wait(s.key, now); wait > 0 && kind != Whisper {
-		return &Refused{Code: codeSlowMode, Text: fmt.Sprintf("slow mode: %s until your next message", span(wait))}
+		return &Refused{Code: codeSlowMode, Text: fmt.Sprintf("slow mode: %s until your next message", lasting(wait))}
 	}
 	return nil
 }
@@ -526,7 +525,7 @@ func (c *core) tellLimits(now time.Time, s *seat) {
 		tell(codeMuted, "you were muted"+m.words(now)+"; the host and ops hear what you whisper to them")
 	}
 	if r.slow > 0 && !c.keeper(s) {
-		tell(codeSlowMode, fmt.Sprintf("slow mode: one message every %s", span(r.slow)))
+		tell(codeSlowMode, fmt.Sprintf("slow mode: one message every %s", lasting(r.slow)))
 	}
 }
 
@@ -536,7 +535,7 @@ const maxListed = 40
 // tellRules answers what the host and ops may ask.
 func (c *core) tellRules(now time.Time, it *item) {
 	if _, ok := parseID(it.cmd.ID); !ok || !c.keeper(it.seat) {
-		c.fail(it, codeRights, "only the host and ops may ask that")
+		c.fail(it, codeNotAllowed, "only the host and ops may ask that")
 		return
 	}
 	var lines []string

@@ -16,7 +16,7 @@ import (
 const (
 	maxSentences = 1024                 // bans, and mutes: a school, twice
 	maxOps       = 64                   // who may act on others
-	maxKnown     = 4096                 // keys that were let in
+	maxLetIn     = 4096                 // keys that were let in
 	maxKicked    = 1024                 // seats that were put out, so that none of them comes back by itself
 	maxGone      = 256                  // nicks of who left lately, who may still be banned
 	maxSlow      = time.Hour            // between two messages: a room with more is better locked
@@ -44,7 +44,7 @@ func newRules() rules {
 	return rules{
 		ops:  table[transport.Key, string]{limit: maxOps},
 		bans: table[transport.Key, *sentence]{limit: maxSentences}, mutes: table[transport.Key, *sentence]{limit: maxSentences},
-		spoke: table[transport.Key, time.Time]{limit: maxKnown}, known: table[transport.Key, bool]{limit: maxKnown},
+		spoke: table[transport.Key, time.Time]{limit: maxLetIn}, known: table[transport.Key, bool]{limit: maxLetIn},
 		kicked: table[seatID, *sentence]{limit: maxKicked}, gone: table[string, departed]{limit: maxGone},
 	}
 }
@@ -69,7 +69,7 @@ func (s *sentence) over(now time.Time) bool {
 func (s *sentence) words(now time.Time) string {
 	b := new(strings.Builder)
 	if !s.until.IsZero() {
-		b.WriteString(" for " + span(s.until.Sub(now)) + " more")
+		b.WriteString(" for " + lasting(s.until.Sub(now)) + " more")
 	}
 	if s.by != "" {
 		b.WriteString(" by " + s.by)
@@ -80,8 +80,8 @@ func (s *sentence) words(now time.Time) string {
 	return b.String()
 }
 
-// span is a duration in words, rounded up so that nobody comes too early.
-func span(d time.Duration) string {
+// lasting is a duration in words, rounded up so that nobody comes too early.
+func lasting(d time.Duration) string {
 	for _, u := range []struct {
 		least, unit time.Duration
 		name        string

@@ -50,6 +50,8 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 		return c.turnAway(l, codeFull, "the room has no seat left")
 	case !c.state.rules.locked.over(now) && role != roleHost && c.state.rules.stranger(key):
 		return c.turnAway(l, codeLocked, "nobody new comes into "+c.host.Name+" now: it was locked"+c.state.rules.locked.words(now))
+	case c.challenge(now, it):
+		return true
 	case c.crowded(l.from()):
 		return c.turnAway(l, codeFull, "your address has as many seats in the room as one may")
 	case c.state.rules.approval && role != roleHost && c.state.rules.stranger(key):
@@ -185,7 +187,7 @@ func (c *core) roleOf(l *link, cmd command) string {
 	switch {
 	case cmd.Guest:
 		return roleGuest
-	case c.host.Plaintext && l.peer.Via == "pipe", !c.host.Plaintext && l.peer.Key == c.host.HostKey && l.peer.Key != transport.Key{}:
+	case l.peer.Via == "pipe" && (l.peer.Key == c.host.HostKey || c.host.Plaintext), c.rank("", l.peer.Key) == rankHost:
 		return roleHost
 	}
 	return roleMember
@@ -238,7 +240,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 	h := c.host
 	w := report{Type: typeWelcome, V: Version, Room: h.Name, Nick: s.nick, Role: c.roleNow(s), Log: hexID(c.logID), Session: hexID(s.session),
 		Seat: s.id.String(), Seq: c.state.seq, Resumed: resumed, Delivery: h.Delivery.String(), Secure: !h.Plaintext, Guests: h.Guests,
-		Topic: c.state.topic, Motd: c.state.rules.motd, Why: s.why, Vouch: c.voucher(now)}
+		Topic: c.state.topic, Motd: c.state.rules.motd, Why: s.why, Vouch: c.voucher(now), Scram: l.answer}
 	if k, ok := h.Log.(Keeper); ok {
 		w.Kept = k.Kept()
 	}

@@ -53,6 +53,9 @@ const (
 	typeKnocks  = "knocks"
 	typeAddress = "address" // in the log, for hosts: an address that a ban or mute holds for
 	typeWait    = "wait"
+	typeProve   = "prove"
+
+	typePassword = "password"
 )
 
 // Reasons why a host refuses or ends something.
@@ -88,9 +91,8 @@ const (
 	codeFiltered  = "filtered"
 	codeLocked    = "locked"
 	codeDenied    = "denied"
-	codeKnock     = "knock"       // a notice: somebody asks to come in
-	codeRights    = "not_allowed" // only the host and ops may do that
-	codeUnchanged = "unchanged"   // it is so already
+	codeKnock     = "knock"     // a notice: somebody asks to come in
+	codeUnchanged = "unchanged" // it is so already
 	codeTooMany   = "too_many"
 )
 
@@ -111,6 +113,9 @@ type command struct {
 	// Of a got, and of any command: what has been received.
 	Got    uint64      `json:"got,omitempty"`
 	Missed [][2]uint64 `json:"missed,omitempty"`
+
+	Scram    string    `json:"scram,omitempty"`    // of a prove
+	Verifier *Verifier `json:"verifier,omitempty"` // of a password
 
 	// Of a join.
 	V         int    `json:"v,omitempty"`
@@ -173,6 +178,7 @@ type report struct {
 	Motd     string `json:"motd,omitempty"`
 	Why      string `json:"why,omitempty"`
 	Vouch    *vouch `json:"vouch,omitempty"`
+	Scram    string `json:"scram,omitempty"`
 }
 
 // occupant is a Person with the public name of the seat.
