@@ -405,7 +405,7 @@ func (c *core) tailed(now time.Time, entries []Entry) error {
 			c.receipts.track(now, e, mine.seat, c.seats)
 		}
 		for l := range c.links {
-			if s := l.seat; s != nil && !s.deaf {
+			if s := l.seat; s != nil && !s.deaf && !l.ended {
 				l.out.offer(f, ok && e.Visible(s.key))
 			}
 		}
@@ -441,6 +441,8 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 		c.people = nil
 	case Kick, Ban:
 		c.expel(now, r)
+	case typeAddress:
+		c.expelFrom(now, r)
 	case Approve:
 		c.admit(now)
 	case Deny:

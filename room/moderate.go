@@ -402,13 +402,31 @@ func (c *core) expel(now time.Time, r report) {
 			return // long ago
 		}
 	}
+	c.putOut(now, x, func(s *seat) bool { return s.key == r.Key })
+}
+
+// expelFrom puts out who has no lasting key and comes from an address that was
+// banned; with a second window one would be back otherwise.
+func (c *core) expelFrom(now time.Time, r report) {
+	a, err := netip.ParseAddr(r.Addr)
+	b := c.state.rules.bans.get(r.Key)
+	if Kind(r.Code) != Ban || err != nil || b.over(now) {
+		return
+	}
+	c.putOut(now, &expulsion{codeBanned, b.by, b.reason}, func(s *seat) bool {
+		return s.from.WithZone("") == a && c.fleeting(s.role) && s.role != roleHost
+	})
+}
+
+// putOut ends the seats that are meant, and has it said that they left.
+func (c *core) putOut(now time.Time, x *expulsion, meant func(*seat) bool) {
 	var all []*seat
 	for _, s := range c.seats {
-		if s.key == r.Key && s.out == nil {
+		if s.out == nil && meant(s) {
 			all = append(all, s)
 		}
 	}
-	slices.SortFunc(all, func(a, b *seat) int { return bytes.Compare(a.id[:], b.id[:]) })
+	slices.SortFunc(all, func(a, b *seat) int { return cmp.Or(cmp.Compare(a.born, b.born), bytes.Compare(a.id[:], b.id[:])) })
 	for _, s := range all {
 		if s.quiet {
 			c.remove(s, x.code, x.words(c.host.Name))
@@ -422,11 +440,11 @@ func (c *core) expel(now time.Time, r report) {
 		}
 		c.waiting = append(c.waiting, &item{seat: s, cmd: command{Type: typeLeave}})
 	}
-	c.turnOut(now, r)
+	c.turnOut(now)
 }
 
 // turnOut sends away whoever waits to be let in and was banned meanwhile.
-func (c *core) turnOut(now time.Time, r report) {
+func (c *core) turnOut(now time.Time) {
 	for _, l := range c.knocking() {
 		if no := c.shutOut(now, seatID{}, c.keyAt(l), roleMember, l.from()); no != nil {
 			c.unpark(now, l)
