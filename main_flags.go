@@ -51,6 +51,7 @@ type common struct {
 	Plaintext     bool   `help:"No encryption, to watch the wire. Both sides must say it; anyone on the way can read and forge."`
 	NoDiscovery   bool   `help:"Neither announce rooms nor look for them."`
 	Impair        string `placeholder:"SPEC" help:"Damage the datagrams this program sends: loss=20%,dup=5%,delay=50ms,jitter=10ms,reorder=5%,corrupt=1%,seed=7."`
+	PasswordFile  string `placeholder:"FILE" help:"File with the password of the room on its only line. Else PARLEY_PASSWORD is used, or you are asked."`
 	History       int    `default:"${history}" placeholder:"N" help:"How many earlier lines to show on joining; 0 for none."`
 	DataDir       string `placeholder:"DIR" help:"Where your identity is kept. Default: the system's place for such things."`
 	JSON          bool   `name:"json" short:"j" help:"Print one JSON object a line."`
@@ -72,6 +73,7 @@ type hostCmd struct {
 	Guests   bool     `help:"Let bare text clients (netcat, telnet, a script) in over TCP. They read and write in clear."`
 	Delivery string   `enum:"ordered,unordered,bare" default:"ordered" help:"How what is said travels to members over UDP: ordered, unordered (each as soon as it is there), or bare (one datagram, never again)."`
 	Hidden   bool     `help:"Do not announce the rooms."`
+	Password bool     `env:"-" help:"Ask for a password, without showing it, that others need to come in."`
 
 	Approve    bool   `help:"Newcomers wait until you, or an op, let them in."`
 	Slow       int    `placeholder:"SECONDS" help:"Everybody may say one thing every so many seconds."`
@@ -123,6 +125,12 @@ func (c *cli) check() error {
 		return errors.New("--history: want 0 or more")
 	}
 	if err := c.Host.check(); err != nil {
+		return err
+	}
+	if c.PasswordFile != "" && c.Host.Password {
+		return errors.New("--password asks for a password and --password-file holds one. Leave out one of them")
+	}
+	if err := c.checkPassword(c.PasswordFile != "" || c.Host.Password); err != nil {
 		return err
 	}
 	if c.Host.Guests && c.Transport == "udp" {
@@ -212,6 +220,7 @@ var examples = map[string]string{
   parley host class --approve --slow 5
                                  you let people in, and nobody floods
   parley host lab --guests       let netcat in: nc THIS-COMPUTER 7667
+  parley host staff --password   others need a password, which you are asked for
 `,
 	"join": `
   parley join physics            a room on this network

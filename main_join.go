@@ -52,6 +52,12 @@ func (p *program) sitDown(ctx context.Context, n *node.Node, target string, o ro
 			return ask(ctx, r)
 		}
 	}
+	if ask := o.Password; ask != nil {
+		o.Password = func(ctx context.Context, room string, wrong int) (string, bool) {
+			slow.Stop()
+			return ask(ctx, room, wrong)
+		}
+	}
 	m, err := n.Join(ctx, target, o)
 	slow.Stop()
 	var ambiguous *node.Error

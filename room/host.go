@@ -40,6 +40,9 @@ type Host struct {
 	// by it. Nil: only loopback is.
 	Own func(netip.Addr) bool
 
+	// Changed is called when Guarded has. It must not wait. Nil: nobody is told.
+	Changed func()
+
 	once    sync.Once
 	in      chan func(time.Time, *core) // what the owner of the core is to do
 	commits chan []*item
@@ -142,7 +145,9 @@ func (h *Host) own(ctx context.Context, c *core, failed <-chan error) (err error
 			h.commits <- batch // never full: one batch is under way at a time
 		}
 		h.members.Store(int64(len(c.state.people)))
-		h.guarded.Store(c.verifier != nil)
+		if guarded := c.verifier != nil; h.guarded.Swap(guarded) != guarded && h.Changed != nil {
+			h.Changed()
+		}
 		if c.closing && len(c.links) == 0 {
 			return err
 		}
