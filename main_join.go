@@ -58,6 +58,12 @@ func (p *program) sitDown(ctx context.Context, n *node.Node, target string, o ro
 			return ask(ctx, room, wrong)
 		}
 	}
+	if waiting := o.Waiting; waiting != nil {
+		o.Waiting = func(e room.Event) {
+			slow.Stop()
+			waiting(e)
+		}
+	}
 	m, err := n.Join(ctx, target, o)
 	slow.Stop()
 	var ambiguous *node.Error
