@@ -66,7 +66,8 @@ func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
 	if err != nil {
 		return err
 	}
-	hosting, err := n.Open(ctx, room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden, Password: verifier})
+	hosting, err := n.Open(ctx, room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden,
+		Approve: h.Approve, Slow: h.Slow, Filters: h.filters, MaxSeats: h.MaxMembers, Password: verifier})
 	if err != nil {
 		return err
 	}

@@ -37,6 +37,12 @@ func FuzzMessages(f *testing.F) {
 		report{Type: "failed", ID: hexID([16]byte{3}), Code: "x"}, report{Type: "delivered", Delivered: [][3]uint64{{1, 2, 3}}},
 		report{Type: "bye", Code: "closing"}, report{Type: "error", Code: "nick_taken", Suggest: "ana2", Rooms: []string{"a"}},
 		report{Type: "notice", Code: "slow", Text: "sending slowly"},
+		command{Type: "ban", ID: hexID([16]byte{10}), Nick: "ben", Reason: "spam", Seconds: 600, Address: true}, command{Type: "op", ID: hexID([16]byte{11}), Nick: "ben"},
+		command{Type: "kick", ID: hexID([16]byte{12}), Nick: "ben"}, command{Type: "mute", ID: hexID([16]byte{13})}, command{Type: "slow", ID: hexID([16]byte{14}), Seconds: 9},
+		command{Type: "approve", ID: hexID([16]byte{15}), State: "on"}, command{Type: "filter", ID: hexID([16]byte{16}), Text: "/x+/"}, command{Type: "bans", ID: hexID([16]byte{17})},
+		report{Type: "ban", Seq: 7, By: "ana", Nick: "ben", Key: transport.Key{1}, Until: time.Unix(600, 0).UTC(), Reason: "spam"},
+		report{Type: "address", Seq: 8, Code: "ban", Nick: "ben", Key: transport.Key{1}, Addr: "10.0.0.9"}, report{Type: "op", Seq: 9, By: "ana", Nick: "ben", Key: transport.Key{1}},
+		report{Type: "mute", Seq: 9, By: "ana"}, report{Type: "slow", Seq: 9, Seconds: 5}, report{Type: "approve", Seq: 9, State: "on"}, report{Type: "filter", Seq: 9, Text: "/x+/"},
 	} {
 		f.Add(encode(v))
 	}
@@ -93,11 +99,13 @@ func norm(c command) command {
 // toHost gives a command to a room with two people, from one of them and from
 // one who has not joined.
 func toHost(c command) {
-	p := newPlay(&Host{Name: "physics"})
+	p := newPlay(&Host{Name: "physics", HostKey: transport.Key{1}}) // ana is the host
 	ana, new := p.join("ana"), p.link()
 	p.join("ben")
 	p.core.command(p.now, ana, c)
 	p.core.command(p.now, new, c)
+	p.settle()
+	p.say(ana, "still here")
 	p.settle()
 	p.now = p.now.Add(time.Hour)
 	p.core.tick(p.now)
