@@ -27,7 +27,7 @@ type seat struct {
 
 // joinOptions are how this program sits down.
 func (p *program) joinOptions(nick string, quiet bool) room.JoinOptions {
-	o := room.JoinOptions{Nick: nick, Quiet: quiet, History: p.flags.History}
+	o := room.JoinOptions{Nick: nick, Quiet: quiet, History: p.flags.History, Ignored: &p.ignored}
 	if o.History == 0 {
 		o.History = -1
 	}
@@ -63,6 +63,9 @@ func (p *program) show(ctx context.Context, m *room.Member, n *node.Node, s seat
 		Quiet: p.flags.Quiet, Stay: s.stay, Headless: s.mute,
 		Timestamps: isTerminal(p.out),
 		Join:       p.laterOptions(m.Ready().Nick),
+	}
+	if terminal {
+		o.QR = func(link string) []string { return p.qr(p.out, link) }
 	}
 	if isTerminal(p.out) {
 		o.Width = func() int {

@@ -33,7 +33,8 @@ func typed(t *testing.T, args ...string) (out, talk string, code int) {
 }
 
 func TestHelpBeginsWithExamples(t *testing.T) {
-	for _, args := range [][]string{{"--help"}, {"host", "--help"}, {"join", "-h"}, {"rooms", "--help"}, {"send", "--help"}, {"tail", "--help"}, {"version", "--help"}} {
+	for _, args := range [][]string{{"--help"}, {"host", "--help"}, {"join", "-h"}, {"rooms", "--help"}, {"send", "--help"}, {"tail", "--help"}, {"version", "--help"},
+		{"pins", "--help"}, {"pins", "list", "--help"}, {"pins", "accept", "--help"}, {"pins", "forget", "--help"}, {"id", "--help"}} {
 		out, talk, code := typed(t, args...)
 		if code != exitOK || talk != "" || !strings.HasPrefix(out, "Examples:\n  parley ") || !strings.Contains(out, "Usage: parley ") {
 			t.Errorf("%v: exit code %d, %q\n%s", args, code, talk, out)
@@ -174,8 +175,8 @@ func TestREADMEIsComplete(t *testing.T) {
 	parser := kong.Must(new(cli), kong.Vars{"port": portText, "discovery": discoveryText, "history": historyText})
 	var visit func(n *kong.Node)
 	visit = func(n *kong.Node) {
-		if n.Type == kong.CommandNode && !n.Hidden && !strings.Contains(string(b), "parley "+n.Name) {
-			t.Errorf("README.md does not have parley %s", n.Name)
+		if n.Type == kong.CommandNode && !n.Hidden && !strings.Contains(string(b), "parley "+commandName(n)) {
+			t.Errorf("README.md does not have parley %s", commandName(n))
 		}
 		for _, f := range n.Flags {
 			if !strings.Contains(string(b), "--"+f.Name) && f.Name != "help" {

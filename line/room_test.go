@@ -129,7 +129,7 @@ func TestPeopleInARealRoom(t *testing.T) {
 			t.Errorf("ben: %v", err)
 		}
 		l.close()
-		const seen = "ana: hi\n* ana waves\n%s psst\n* ana made this the topic: optics\nana: two␇ words\n* ben is now called benno\n"
+		const seen = "ana: hi\n** ana waves\n%s psst\n* ana made this the topic: optics\nana: two␇ words\n* ben is now called benno\n"
 		if want := "--> ben joined\n" + fmt.Sprintf(seen, "[you → ben]") + "<-- benno left\n"; ana.out.String() != want {
 			t.Errorf("ana has\n%swant\n%s", ana.out, want)
 		}
@@ -213,10 +213,10 @@ func TestGuestInARealRoom(t *testing.T) {
 		<-ana.done
 		client.Close()
 		l.close()
-		if want := "--> gus joined\ngus: hello\n[gus → you] psst\nana: hi guest\n* ana waves\n<-- gus left\n"; ana.out.String() != want {
+		if want := "--> gus joined\ngus: hello\n[gus → you] psst\nana: hi guest\n** ana waves\n<-- gus left\n"; ana.out.String() != want {
 			t.Errorf("ana has\n%swant\n%s", ana.out, want)
 		}
-		for _, want := range []string{"Your name? ! ", "Your name? * you are gus in physics", "2 here: ana, gus (guest)", "ana: hi guest\n", "* ana waves\n", "[you → ana] psst"} {
+		for _, want := range []string{"Your name? ! ", "Your name? * you are gus in physics", "2 here: ana, gus (guest)", "ana: hi guest\n", "** ana waves\n", "[you → ana] psst"} {
 			if !strings.Contains(screen.String(), want) {
 				t.Errorf("the guest has\n%swant %s", &screen, want)
 			}

@@ -20,8 +20,8 @@ func (v *view) words(e room.Event) (head string, body []string, talk bool) {
 			return "", nil, false
 		}
 		return v.name(e.From) + ": ", text.Lines(e.Text), false
-	case room.Act:
-		return "* " + v.name(e.From) + " ", text.Lines(e.Text), false
+	case room.Act: // one star is this program's: nobody's deeds may pass for its notices
+		return "** " + v.name(e.From) + " ", text.Lines(e.Text), false
 	case room.Whisper:
 		return "[" + v.party(e.From) + " → " + v.party(e.To) + "] ", text.Lines(e.Text), false
 	case room.Renamed:
@@ -38,7 +38,7 @@ func (v *view) words(e room.Event) (head string, body []string, talk bool) {
 		}
 		return "* " + v.name(by) + " made this the topic: ", text.Lines(e.Text), false
 	case room.Notice:
-		return "* ", text.Lines(e.Text), false
+		return "* ", text.Lines(e.Text), e.Code == room.NoticeNewKey || e.Code == room.NoticeOtherKey
 	case room.Members:
 		return "* ", []string{roster(e.Members)}, false
 	case room.Stats:
@@ -311,6 +311,12 @@ func Listing(l room.Listing) string {
 	}
 	if l.Guests {
 		line += "  guests"
+	}
+	switch l.Pin {
+	case "known":
+		line += "  known"
+	case "changed":
+		line += "  OTHER KEY"
 	}
 	return line
 }

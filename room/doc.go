@@ -137,7 +137,8 @@
 //	    why      why the last connection was ended by the host
 //	    vouch    {"key":K,"until":U,"sig":S}: the room's key, seconds since 1970, and in base64 its Ed25519
 //	             signature over "parley vouch 1\n" + the host's key (32 bytes) + "\n" + U in decimal. A member of a secure
-//	             room checks that it names the key which the connection has proved.
+//	             room checks that it names the key which the connection has proved. U is the host's clock's word, and no
+//	             reason for a member to refuse: clocks on a LAN may be wrong by years.
 //
 // A host that cannot decide yet, because somebody has to be asked or others
 // are before us, says so at once and then at least every 5 s:
@@ -248,6 +249,7 @@
 //
 //	{"type":"delivered","delivered":[[58,7,9]]}  the event 58, ours, was received by 7 of 9
 //	{"type":"notice","code":"…","text":"…"}      without seq: from the host to us; slow: we are read slowly;
+//	                                             elsewhere: our key is used from another address, too
 //	                                             knock, with nick and key: somebody asks to come in
 //	{"type":"error","code":"…","text":"…"}       what was sent last makes no sense
 //	{"type":"ping"}                              nothing; the carrier acknowledges it, or the seat is empty

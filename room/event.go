@@ -121,6 +121,7 @@ type Event struct {
 	Addr     string `json:"addr,omitempty"`     // also of an address
 	TCPAddr  string `json:"tcp_addr,omitempty"`
 	Invite   string `json:"link,omitempty"`
+	Words    string `json:"words,omitempty"` // the room's key, for people to compare
 
 	Stats *Counters `json:"stats,omitempty"`
 	Own   bool      `json:"-"` // this seat's own doing

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"parley/transport"
 )
@@ -59,6 +61,7 @@ func FuzzMessages(f *testing.F) {
 				t.Fatalf("%+v\n%+v\n%v", r, again, err)
 			}
 			e := r.event()
+			checkTame(t, &r)
 			if b, err := json.Marshal(e); err != nil || !json.Valid(b) {
 				t.Fatalf("%s %v", b, err)
 			}
@@ -70,6 +73,19 @@ func FuzzMessages(f *testing.F) {
 		newState().fold(Entry{Seq: 1, Body: msg}, msg)
 		ParseJoin(msg)
 	})
+}
+
+// checkTame checks that nothing in r can be obeyed by a terminal.
+func checkTame(t *testing.T, r *report) {
+	t.Helper()
+	names := []string{r.ID, r.From, r.To, r.Nick, r.By, r.Reason, r.Transport, r.Role, r.Code, r.Suggest, r.Room, r.Topic, r.Why, r.Delivery, r.Lane}
+	for _, m := range r.Members {
+		names = append(names, m.Nick, m.Transport, m.Role, m.Away)
+	}
+	all := strings.Join(append(names, r.Rooms...), "") + strings.NewReplacer("\n", "", "\t", "").Replace(r.Text)
+	if i := strings.IndexFunc(all, func(c rune) bool { return c < 0x20 || 0x7f <= c && c < 0xa0 }); i >= 0 || !utf8.ValidString(all) {
+		t.Fatalf("%q has a control character", all)
+	}
 }
 
 // norm makes an empty list no list.
@@ -110,7 +126,7 @@ var fuzzed = verifierOf("secret")
 
 // toMember gives a report to a member.
 func toMember(r *report, lane transport.Delivery) {
-	m := &Member{changed: make(chan struct{}), people: map[string]Person{}, ignored: map[string]string{}}
+	m := &Member{changed: make(chan struct{}), people: map[string]Person{}, ignored: new(Ignored)}
 	m.inbox.begin(3, lane, true)
 	m.pending = []*saying{{cmd: command{Type: "message", ID: hexID([16]byte{3})}}}
 	now := time.Unix(0, 0)

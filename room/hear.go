@@ -74,6 +74,7 @@ func (m *Member) event(now time.Time, r *report) error {
 	}
 	e := r.event()
 	e.Replay = r.Seq <= m.replay
+	hidden := m.hides(r)
 	switch kind {
 	case Message, Act, Whisper:
 		e.Own = r.From == m.nick
@@ -81,11 +82,8 @@ func (m *Member) event(now time.Time, r *report) error {
 			m.gotAt = now.Add(gotEvery)
 			m.fire()
 		}
-		if kind == Whisper && !e.Own {
+		if kind == Whisper && !e.Own && !hidden {
 			m.whisper = r.From
-		}
-		if _, hidden := m.ignored[text.Key(r.From)]; hidden && !e.Own {
-			return nil
 		}
 	case Joined, Left, Renamed:
 		if e.Own = r.Seat == m.seat; e.Own && kind == Joined {
@@ -105,7 +103,9 @@ func (m *Member) event(now time.Time, r *report) error {
 		}
 		m.acted(r, &e)
 	}
-	m.push(e)
+	if !hidden {
+		m.push(e)
+	}
 	return nil
 }
 
@@ -209,7 +209,7 @@ func (m *Member) describe(nick string) Event {
 			e.Text += ", away: " + p.Away
 		}
 		if p.Key != (transport.Key{}) {
-			e.Text += ", key " + p.Key.String()
+			e.Text += ", key " + p.Key.String() + " (" + text.KeyWords(p.Key) + ")"
 		}
 	}
 	if e.Text == "" {

@@ -235,6 +235,8 @@ func (m *Member) answer(c Command, nick string) {
 		}
 	case "motd":
 		e.Text = m.facts()
+	case "key":
+		e.Text = m.keys()
 	case "stats":
 		e = Event{Type: Stats, Stats: &counters}
 		if m.conn != nil {
@@ -246,30 +248,10 @@ func (m *Member) answer(c Command, nick string) {
 		} else {
 			e.Text = "what you type goes to " + nick + " alone; /query ends that"
 		}
-	case "ignore":
-		if nick == "" {
-			e.Text = m.ignoring()
-			break
-		}
-		m.ignored[text.Key(nick)] = nick
-		e.Text = nick + " is ignored: you alone see no more of what is said under this name"
-	case "unignore":
-		delete(m.ignored, text.Key(nick))
-		e.Text = nick + " is heard"
+	case "ignore", "unignore":
+		e = m.ignore(nick, c.Name == "ignore")
 	}
 	m.push(e)
-}
-
-func (m *Member) ignoring() string {
-	if len(m.ignored) == 0 {
-		return "you ignore nobody"
-	}
-	var names []string
-	for _, nick := range m.ignored {
-		names = append(names, nick)
-	}
-	slices.Sort(names)
-	return "you ignore " + strings.Join(names, ", ")
 }
 
 // facts tells what everybody should know about the room.

@@ -107,7 +107,7 @@ func (c *core) checkOwn(now time.Time, it *item, held *holds) {
 	r, cmd := &c.state.rules, it.cmd
 	var audience []transport.Key
 	switch kind := Kind(cmd.Type); {
-	case kind == Topic && (c.state.topic != "" || cmd.Text == ""),
+	case kind == Topic && (c.state.topic != "" || cmd.Text == "" || !line(cmd.Text)),
 		kind == Approve && r.approval,
 		kind == Slow && r.slow == time.Duration(cmd.Seconds)*time.Second,
 		kind == Filter && r.filtered(cmd.Text):

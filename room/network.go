@@ -55,7 +55,8 @@ type Listing struct {
 	Members                  int
 	Secure, Password, Guests bool
 	Seen                     time.Time
-	Gone                     bool // it is there no more
+	Gone                     bool   // it is there no more
+	Pin                      string // what we know of its key: known, new or changed; empty: nothing
 }
 
 // MarshalJSON writes the "room" object of the output schema.
@@ -71,6 +72,7 @@ func (l Listing) MarshalJSON() ([]byte, error) {
 		Secure   bool          `json:"secure"`
 		Password bool          `json:"password"`
 		Guests   bool          `json:"guests"`
+		Pin      string        `json:"pin,omitempty"`
 		Gone     bool          `json:"gone,omitempty"`
-	}{"room", l.Room, l.Addr, l.UDP, l.TCP, l.Key, l.Members, l.Secure, l.Password, l.Guests, l.Gone})
+	}{"room", l.Room, l.Addr, l.UDP, l.TCP, l.Key, l.Members, l.Secure, l.Password, l.Guests, l.Pin, l.Gone})
 }

@@ -18,6 +18,9 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 	case l.seat != nil:
 		l.out.control(refusal(codeProtocol, "seated already"), true)
 		return true
+	case l.held:
+		l.out.control(refusal(codeProtocol, "one after the other"), true)
+		return true
 	case cmd.V != Version:
 		return c.turnAway(l, codeVersion, fmt.Sprintf("this host speaks version %d of the room protocol and you speak %d", Version, cmd.V))
 	case cmd.Room != "" && text.RoomKey(cmd.Room) != text.RoomKey(c.host.Name):
@@ -40,6 +43,8 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 	switch {
 	case s != nil && held.seats[s]:
 		return false
+	case c.outOfTurn(now, it, key):
+		return true
 	case s != nil && s.key != key:
 		return c.turnAway(l, codeSession, "this seat is another key's")
 	case s != nil:
@@ -48,6 +53,8 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 		return true
 	case len(c.seats) >= c.host.maxSeats():
 		return c.turnAway(l, codeFull, "the room has no seat left")
+	case c.manySeats(key):
+		return c.turnAway(l, codeFull, "your key has as many seats in the room as one may")
 	case !c.state.rules.locked.over(now) && role != roleHost && c.state.rules.stranger(key):
 		return c.turnAway(l, codeLocked, "nobody new comes into "+c.host.Name+" now: it was locked"+c.state.rules.locked.words(now))
 	case c.challenge(now, it):
@@ -83,6 +90,9 @@ func (c *core) checkNewcomer(now time.Time, it *item, held *holds, s *seat) bool
 			return true
 		}
 		c.refuseNick(it, nick, string(Failure))
+		return true
+	}
+	if !s.quiet && c.outOfBreath(now, it, s.key) {
 		return true
 	}
 	s.nick, it.seat = nick, s
@@ -151,7 +161,7 @@ func (c *core) crowded(from netip.Addr) bool {
 	}
 	n := 0
 	for _, s := range c.seats {
-		if s.from == from {
+		if transport.Source(s.from) == from {
 			n++
 		}
 	}
@@ -231,7 +241,8 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 		old.out.finish(encode(report{Type: typeBye, Code: codeReplaced, Text: "the seat has another connection now"}))
 	}
 	via := viaOf(l, cmd)
-	s.from = l.from()
+	s.from = l.peer.Addr.Addr().Unmap()
+	s.pace, s.fromPace = c.paceOf(now, s.key), c.paceFrom(now, l.from())
 	if via != s.via {
 		c.people = nil
 	}
@@ -259,6 +270,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 	}
 	s.why = ""
 	l.out.start(st)
+	c.elsewhere(s)
 	c.tellLimits(now, s)
 }
 

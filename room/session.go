@@ -177,7 +177,7 @@ func (m *Member) vetKey(w report, peer transport.Peer) (transport.Key, error) {
 		key = transport.Key{}
 	}
 	if w.Vouch != nil && key != (transport.Key{}) {
-		if !w.Vouch.check(peer.Key, time.Now()) {
+		if !w.Vouch.check(peer.Key) {
 			return key, &Refused{Code: codeKey, Text: "the room's key does not vouch for this host"}
 		}
 		key = w.Vouch.Key
@@ -188,7 +188,7 @@ func (m *Member) vetKey(w report, peer transport.Peer) (transport.Key, error) {
 		return key, &Refused{Code: codeKey, Text: "the room has another key than before: somebody may be posing as its host"}
 	}
 	if m.o.Trust != nil && m.session == "" && key != (transport.Key{}) {
-		return key, m.o.Trust(key)
+		return key, m.o.Trust(w.Room, key)
 	}
 	return key, nil
 }
