@@ -224,10 +224,12 @@ func (s *session) answer(a answer) (done bool, _ error) {
 		if s.o.JSON {
 			s.object(a.room)
 		} else {
-			s.screen.print(false, Listing(a.room))
+			s.view.say("", false, "", Listing(a.room))
 		}
 	case "note":
 		s.tell("", a.arg)
+	case "link":
+		s.link()
 	default:
 		s.tell("", s.change(a.do, a.arg))
 	}

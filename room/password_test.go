@@ -414,7 +414,7 @@ func TestAProofIsNotGivenAway(t *testing.T) {
 					t.Errorf("%s: it sends %s", name, msg)
 				}
 			}()
-			o.Trust = func(transport.Key) error { return c.trust }
+			o.Trust = func(string, transport.Key) error { return c.trust }
 			_, err := Join(context.Background(), o, func(context.Context) (transport.Conn, error) { return &peered{b, c.peer}, nil })
 			var r *Refused
 			if c.trust != nil && !errors.Is(err, c.trust) || c.trust == nil && (!errors.As(err, &r) || r.Code != codePassword) || asked {

@@ -177,7 +177,7 @@ func (m *Member) vetKey(w report, peer transport.Peer) (transport.Key, error) {
 		key = transport.Key{}
 	}
 	if w.Vouch != nil && key != (transport.Key{}) {
-		if !w.Vouch.check(peer.Key, time.Now()) {
+		if !w.Vouch.check(peer.Key) {
 			return key, &Refused{Code: codeKey, Text: "the room's key does not vouch for this host"}
 		}
 		key = w.Vouch.Key
@@ -188,7 +188,7 @@ func (m *Member) vetKey(w report, peer transport.Peer) (transport.Key, error) {
 		return key, &Refused{Code: codeKey, Text: "the room has another key than before: somebody may be posing as its host"}
 	}
 	if m.o.Trust != nil && m.session == "" && key != (transport.Key{}) {
-		return key, m.o.Trust(key)
+		return key, m.o.Trust(w.Room, key)
 	}
 	return key, nil
 }
@@ -208,7 +208,7 @@ func (m *Member) adopt(a attempt) error {
 	m.inbox.begin(w.After, laneOf(w.Lane), !known)
 	m.conn, m.next, m.left, m.chunk = a.conn, 0, false, nil
 	m.session, m.log, m.room, m.seat, m.nick = w.Session, w.Log, w.Room, w.Seat, w.Nick
-	m.roomKey, m.plain, m.topic = a.roomKey, !w.Secure, w.Topic
+	m.roomKey, m.plain, m.topic, m.motd, m.role = a.roomKey, !w.Secure, w.Topic, w.Motd, w.Role
 	m.reported, m.gotAt = 0, time.Now().Add(gotEvery)
 	m.seated(a.roster, w.Seq)
 	m.fire()
