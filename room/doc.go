@@ -241,6 +241,7 @@
 //	{…,"type":"slow","by":"ana","seconds":10}
 //	{…,"type":"lock","by":"ana","reason":"…"}   also unlock, and mute and unmute of all; approve has a state
 //	{…,"type":"motd","by":"ana","text":"…"}     also filter, unfilter
+//	{…,"type":"address","by":"ana","nick":"cyn","key":"…","code":"ban","addr":"10.0.0.9"}   follows its ban or mute
 //	{…,"type":"notice","code":"password","by":"ana","text":"…"}     the password was changed
 //	{"type":"skip","from_seq":59,"count":2}      so many events are not for this member
 //

@@ -33,15 +33,18 @@ const (
 )
 
 // guesses decides when a proof may be looked at. When not all may, those of
-// the source with the fewest failures come first; among equals the longest
-// waiting and the newest take turns, so that nobody is kept behind a queue of
-// others for long, whenever he joined it.
+// the source with the fewest failures come first, and of those the ones whose
+// source has the fewest waiting. Among equals the longest waiting and the newest
+// take turns, so that nobody is kept behind a queue of others for long,
+// whenever he joined it.
 type guesses struct {
 	wrong   span
 	sources map[netip.Prefix]*failures
 	known   map[transport.Key]*acquaintance
-	waiting []*guess // in the order they came
-	last    bool     // whose turn it is: the newest's
+	waiting []*guess  // in the order they came
+	last    bool      // whose turn it is: the newest's
+	due     time.Time // when the first of waiting may be looked at, unless stale
+	stale   bool
 }
 
 // guess is a proof to be looked at.
@@ -134,7 +137,8 @@ func (g *guesses) failed(now time.Time, p netip.Prefix) int {
 }
 
 // compare tells which of two comes first, but for the time at which they came.
-func (g *guesses) compare(now time.Time, a, b *guess) int {
+// each is what crowd returned.
+func (g *guesses) compare(now time.Time, each map[netip.Prefix]int, a, b *guess) int {
 	stranger := func(q *guess) int {
 		if g.known[q.key] != nil {
 			return 0
@@ -143,19 +147,42 @@ func (g *guesses) compare(now time.Time, a, b *guess) int {
 	}
 	return cmp.Or(stranger(a)-stranger(b),
 		g.failed(now, sourceOf(a.from))-g.failed(now, sourceOf(b.from)),
-		g.failed(now, itself(a.from))-g.failed(now, itself(b.from)))
+		g.failed(now, itself(a.from))-g.failed(now, itself(b.from)),
+		each[sourceOf(a.from)]-each[sourceOf(b.from)])
+}
+
+// crowd counts the proofs that wait by source.
+func (g *guesses) crowd() map[netip.Prefix]int {
+	each := make(map[netip.Prefix]int, len(g.waiting))
+	for _, q := range g.waiting {
+		each[sourceOf(q.from)]++
+	}
+	return each
+}
+
+// add takes in a proof. It costs little: while none may be looked at, nothing
+// is compared.
+func (g *guesses) add(now time.Time, q *guess) {
+	due := g.wake()
+	g.waiting = append(g.waiting, q)
+	if t := g.earliest(now, q, 0); due.IsZero() || t.Before(due) {
+		g.due = t
+	}
 }
 
 // next takes out the proof to look at now; nil if none may be.
 func (g *guesses) next(now time.Time) *guess {
-	best := -1
+	if due := g.wake(); due.IsZero() || now.Before(due) {
+		return nil
+	}
+	best, each := -1, g.crowd()
 	for i, q := range g.waiting {
 		if g.earliest(now, q, 0).After(now) {
 			continue
 		}
 		if best < 0 {
 			best = i
-		} else if c := g.compare(now, q, g.waiting[best]); c < 0 || c == 0 && g.last {
+		} else if c := g.compare(now, each, q, g.waiting[best]); c < 0 || c == 0 && g.last {
 			best = i
 		}
 	}
@@ -164,25 +191,25 @@ func (g *guesses) next(now time.Time) *guess {
 	}
 	q := g.waiting[best]
 	g.waiting = slices.Delete(g.waiting, best, best+1)
-	g.last = !g.last
+	g.last, g.stale = !g.last, true
 	return q
 }
 
 // drop forgets what waits for a link.
 func (g *guesses) drop(l *link) {
-	g.waiting = slices.DeleteFunc(g.waiting, func(q *guess) bool { return q.link == l })
+	if g.queued(l) != nil {
+		g.waiting = slices.DeleteFunc(g.waiting, func(q *guess) bool { return q.link == l })
+		g.stale = true
+	}
 }
 
-// worst is the proof to give up when too many wait: one that would come last,
-// of the source that has the most, and the newest of those.
+// worst is the proof to give up when too many wait: the one that would come
+// last, and the newest of those.
 func (g *guesses) worst(now time.Time) *guess {
-	each := map[netip.Prefix]int{}
-	for _, q := range g.waiting {
-		each[sourceOf(q.from)]++
-	}
 	var worst *guess
+	each := g.crowd()
 	for _, q := range g.waiting {
-		if worst == nil || cmp.Or(g.compare(now, q, worst), each[sourceOf(q.from)]-each[sourceOf(worst.from)]) >= 0 {
+		if worst == nil || g.compare(now, each, q, worst) >= 0 {
 			worst = q
 		}
 	}
@@ -191,6 +218,7 @@ func (g *guesses) worst(now time.Time) *guess {
 
 // failure notes that q was wrong.
 func (g *guesses) failure(now time.Time, q *guess) {
+	g.stale = true
 	if k := g.known[q.key]; k != nil {
 		k.add(now, knownGuesses)
 		return
@@ -225,6 +253,7 @@ func (g *guesses) blame(now time.Time, p netip.Prefix) {
 
 // success notes that q was right. Its source's failures stay: others may share it.
 func (g *guesses) success(now time.Time, q *guess) {
+	g.stale = true
 	k := g.known[q.key]
 	if k == nil {
 		if len(g.known) >= maxKnown {
@@ -250,16 +279,30 @@ func oldest[K comparable, V any](m map[K]V, at func(V) time.Time) {
 
 // wait is about how long q will wait.
 func (g *guesses) wait(now time.Time, q *guess) time.Duration {
-	before := count(g.waiting, func(o *guess) bool { return o != q && g.compare(now, o, q) < 0 })
+	each := g.crowd()
+	before := count(g.waiting, func(o *guess) bool { return o != q && g.compare(now, each, o, q) < 0 })
 	return max(g.earliest(now, q, before).Sub(now), 0)
 }
 
 // wake is when the next proof may be looked at, zero for never.
-func (g *guesses) wake() (at time.Time) {
+func (g *guesses) wake() time.Time {
+	if !g.stale {
+		return g.due
+	}
+	g.due, g.stale = time.Time{}, false
 	for _, q := range g.waiting {
-		if t := g.earliest(time.Time{}, q, 0); at.IsZero() || t.Before(at) {
-			at = t
+		t := g.earliest(time.Unix(0, 0), q, 0) // what may be looked at is long due
+		if g.due.IsZero() || t.Before(g.due) {
+			g.due = t
 		}
 	}
-	return at
+	return g.due
+}
+
+// reset forgets everything that has to do with one password, and returns the
+// proofs that waited. Sources keep their failures.
+func (g *guesses) reset() (waiting []*guess) {
+	waiting, g.waiting, g.stale = g.waiting, nil, true
+	clear(g.known)
+	return waiting
 }

@@ -246,6 +246,12 @@ func (a *attack) most() (most int) {
 
 // TestAGuesserGetsTenAMinute is row X9.
 func TestAGuesserGetsTenAMinute(t *testing.T) {
+	for _, each := range []int{1, 4} {
+		t.Run(fmt.Sprint(each, " connections each"), func(t *testing.T) { guessing(t, each) })
+	}
+}
+
+func guessing(t *testing.T, each int) {
 	p := newGuarded()
 	ana := p.guesser("10.0.0.1:1", 1)
 	if got := last(ana.try("ana", "secret")); got != "welcome" {
@@ -256,7 +262,7 @@ func TestAGuesserGetsTenAMinute(t *testing.T) {
 	key := ana.peer.Key
 
 	a := &attack{p: p}
-	a.sources(50, 4)
+	a.sources(50, each)
 	a.press()
 	dee := p.guesser("10.0.0.9:1", 9) // comes at the worst time: right behind all of them
 	cold := last(dee.try("dee", "secret"))
@@ -279,8 +285,8 @@ func TestAGuesserGetsTenAMinute(t *testing.T) {
 	if cyn.seat == nil || took > 5*time.Minute {
 		t.Errorf("another newcomer is in after %v", took)
 	}
-	t.Logf("FIGURE a guesser with 50 addresses and 200 connections tried %d passwords in %v and %d were looked at, %d in the busiest minute (at most 10)",
-		a.tries, p.now.Sub(time.Unix(1000, 0)), len(a.wrong), a.most())
+	t.Logf("FIGURE a guesser with 50 addresses and %d connections tried %d passwords in %v and %d were looked at, %d in the busiest minute (at most 10)",
+		len(a.bots), a.tries, p.now.Sub(time.Unix(1000, 0)), len(a.wrong), a.most())
 	if a.most() > roomGuesses || len(a.wrong) < 50 {
 		t.Errorf("%d guesses in a minute, %d in all", a.most(), len(a.wrong))
 	}
@@ -442,5 +448,29 @@ func TestChangingThePassword(t *testing.T) {
 	}
 	if got := change(host, nil); got != "failed not_allowed" {
 		t.Errorf("it was off already: %s", got)
+	}
+}
+
+// BenchmarkGuessQueued is what a guess costs a host whose budget is used up and
+// whose queue is full: it is refused or takes the place of a worse one.
+func BenchmarkGuessQueued(b *testing.B) {
+	g := newGuesses()
+	now := time.Unix(1000, 0)
+	at := func(i int) *guess {
+		return &guess{from: netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), key: transport.Key{byte(i), byte(i >> 8)}, link: &link{}}
+	}
+	for i := range wards[codePassword].all {
+		g.add(now, at(i))
+		if q := g.next(now); q != nil {
+			g.failure(now, q)
+		}
+	}
+	for i := 0; b.Loop(); i++ {
+		q := at(i % 1000)
+		g.add(now, q)
+		if g.next(now) != nil {
+			b.Fatal("looked at")
+		}
+		g.waiting = g.waiting[:len(g.waiting)-1]
 	}
 }

@@ -70,7 +70,7 @@ func (c *core) prove(now time.Time, l *link, text string) {
 		c.turnAway(l, codeProtocol, "that was "+err.Error())
 	default:
 		q := &guess{from: l.from(), key: l.peer.Key, link: l, join: p.join, proof: proof}
-		c.guesses.waiting = append(c.guesses.waiting, q)
+		c.guesses.add(now, q)
 		c.judge(now)
 		c.queue(now, q)
 	}
@@ -131,6 +131,7 @@ func (c *core) judge(now time.Time) {
 		answer, right := q.proof.check()
 		if !right {
 			c.guesses.failure(now, q)
+			c.host.Logger.Info("a password was wrong", "room", c.host.Name, "addr", l.peer.Addr.String(), "key", l.peer.Key.String()) // as seldom as the budget says
 			l.out.control(refusal(codePassword, "the password is wrong"), true)
 			continue
 		}
@@ -184,8 +185,7 @@ const notHost = "only the host may change the password, in the program that host
 // seated stays; who was about to prove the old one has to begin again.
 func (c *core) setPassword(now time.Time, v *Verifier) {
 	c.verifier = v
-	c.guesses.known = map[transport.Key]*acquaintance{}
-	for _, q := range c.guesses.waiting {
+	for _, q := range c.guesses.reset() {
 		c.unpark(now, q.link)
 		if v == nil {
 			c.waiting = append(c.waiting, q.join)
@@ -193,7 +193,6 @@ func (c *core) setPassword(now time.Time, v *Verifier) {
 			q.link.out.control(refusal(codePassword, changedNow), true)
 		}
 	}
-	c.guesses.waiting = nil
 }
 
 const changedNow = "the password was changed just now"

@@ -51,7 +51,6 @@ const (
 	typeBans    = "bans"
 	typeFilters = "filters"
 	typeKnocks  = "knocks"
-	typeAddress = "address" // in the log, for hosts: an address that a ban or mute holds for
 	typeWait    = "wait"
 	typeProve   = "prove"
 
@@ -334,7 +333,7 @@ func (e Entry) Event() (Event, error) {
 func (r *report) event() Event {
 	return Event{Type: Kind(r.Type), Seq: r.Seq, At: r.At, From: r.From, To: r.To, Nick: r.Nick, By: r.By, Text: r.Text,
 		Reason: r.Reason, ID: r.ID, Role: r.Role, Transport: r.Transport, Key: r.Key, Code: r.Code, Suggest: r.Suggest,
-		Until: r.Until, Seconds: r.Seconds, State: r.State}
+		Until: r.Until, Seconds: r.Seconds, State: r.State, Addr: r.Addr}
 }
 
 // seatID names a seat in public: a hash of its secret.
