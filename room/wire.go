@@ -131,7 +131,7 @@ type report struct {
 	Code      string      `json:"code,omitempty"`
 	Suggest   string      `json:"suggest,omitempty"`
 	Rooms     []string    `json:"rooms,omitempty"`
-	Members   []occupant  `json:"members,omitempty"`
+	Members   crowd       `json:"members,omitempty"`
 	More      bool        `json:"more,omitempty"`
 
 	// Of a welcome.
