@@ -18,21 +18,29 @@ import (
 )
 
 // inside runs f with the machine's network: sockets that it opens stay there.
+// The thread goes back to its own afterwards. It must not end: processes that
+// it has started would die with it.
 func (m *machine) inside(f func()) error {
-	done := make(chan error, 1)
-	go func() { // its thread ends with it, and is nobody else's
-		runtime.LockOSThread()
-		file, err := os.Open(filepath.Join("/var/run/netns", m.ns))
-		if err == nil {
-			defer file.Close()
-			err = unix.Setns(int(file.Fd()), unix.CLONE_NEWNET)
-		}
-		if err == nil {
-			f()
-		}
-		done <- err
-	}()
-	return <-done
+	runtime.LockOSThread()
+	home, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		return err
+	}
+	defer home.Close()
+	there, err := os.Open(filepath.Join("/var/run/netns", m.ns))
+	if err != nil {
+		return err
+	}
+	defer there.Close()
+	if err := unix.Setns(int(there.Fd()), unix.CLONE_NEWNET); err != nil {
+		return err
+	}
+	f()
+	if err := unix.Setns(int(home.Fd()), unix.CLONE_NEWNET); err != nil {
+		return err // and nobody else gets this thread
+	}
+	runtime.UnlockOSThread()
+	return nil
 }
 
 // packets and stream make a machine one of sockets.
@@ -87,7 +95,7 @@ func TestLANComers(t *testing.T) {
 		}
 		took := time.Since(began)
 		t.Logf("FIGURE coming and going over %s with new keys for %v: %d lines, a good join meanwhile %v", via, took.Round(time.Second), lines, joined.Round(time.Millisecond))
-		if most := burst + 1 + int(took.Seconds()*second); lines > most || got < 1 || via == "udp" && lines < burst/2 {
+		if most := burst + 1 + int(took.Seconds()*second); lines > most || via == "udp" && (got < burst/2 || lines < burst/2) {
 			t.Errorf("they came in %d times, %d lines in %v, at most %d wanted", got, lines, took, most)
 		}
 	}
