@@ -49,6 +49,7 @@ type common struct {
 	Plaintext     bool   `help:"No encryption, to watch the wire. Both sides must say it; anyone on the way can read and forge."`
 	NoDiscovery   bool   `help:"Neither announce rooms nor look for them."`
 	Impair        string `placeholder:"SPEC" help:"Damage the datagrams this program sends: loss=20%,dup=5%,delay=50ms,jitter=10ms,reorder=5%,corrupt=1%,seed=7."`
+	PasswordFile  string `placeholder:"FILE" help:"File with the password of the room on its only line. Else PARLEY_PASSWORD is used, or you are asked."`
 	History       int    `default:"${history}" placeholder:"N" help:"How many earlier lines to show on joining; 0 for none."`
 	DataDir       string `placeholder:"DIR" help:"Where your identity is kept. Default: the system's place for such things."`
 	JSON          bool   `name:"json" short:"j" help:"Print one JSON object a line."`
@@ -71,6 +72,7 @@ type hostCmd struct {
 	Delivery string   `enum:"ordered,unordered,bare" default:"ordered" help:"How what is said travels to members over UDP: ordered, unordered (each as soon as it is there), or bare (one datagram, never again)."`
 	Hidden   bool     `help:"Do not announce the rooms."`
 	QR       string   `name:"qr" enum:"auto,on,off" default:"auto" help:"Draw the link of the room for cameras: auto (where it can be seen), on or off."`
+	Password bool     `env:"-" help:"Ask for a password, without showing it, that others need to come in."`
 }
 
 type joinCmd struct {
@@ -135,6 +137,12 @@ func (c *cli) check() error {
 	if c.History < 0 {
 		return errors.New("--history: want 0 or more")
 	}
+	if c.PasswordFile != "" && c.Host.Password {
+		return errors.New("--password asks for a password and --password-file holds one. Leave out one of them")
+	}
+	if err := c.checkPassword(c.PasswordFile != "" || c.Host.Password); err != nil {
+		return err
+	}
 	if c.Host.Guests && c.Transport == "udp" {
 		return errors.New("--guests come over TCP, which --transport udp shuts. Leave one of them out")
 	}
@@ -173,6 +181,7 @@ var examples = map[string]string{
   parley host demo --delivery bare --impair loss=20%,seed=7
                                  see what datagrams lose when nobody repairs it
   parley host lab --guests       let netcat in: nc THIS-COMPUTER 7667
+  parley host staff --password   others need a password, which you are asked for
 `,
 	"join": `
   parley join physics            a room on this network

@@ -26,6 +26,11 @@ func (h *hostCmd) Run(ctx context.Context, p *program) error {
 	if h.Guests {
 		p.talk("guests are let in: what is said is sent to them in clear")
 	}
+	if h.Password {
+		if err := p.newPassword(ctx, h.Rooms[0]); err != nil {
+			return err
+		}
+	}
 	n, err := p.node()
 	if err != nil {
 		return err
@@ -50,7 +55,11 @@ func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
 			return err
 		}
 	}
-	hosting, err := n.Open(ctx, room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden})
+	verifier, err := p.verifier()
+	if err != nil {
+		return err
+	}
+	hosting, err := n.Open(ctx, room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden, Password: verifier})
 	if err != nil {
 		return err
 	}
@@ -109,7 +118,11 @@ func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting, hidden bool
 		}
 	}
 	for _, name := range rooms {
-		p.talk("The room %s is open. Others join it with:", name)
+		how := "open"
+		if p.secret != "" {
+			how = "open to those who know the password"
+		}
+		p.talk("The room %s is %s. Others join it with:", name, how)
 		if !n.NoDiscovery && !hidden {
 			p.talk("  parley join %-24s %s", name, where)
 		}

@@ -31,7 +31,22 @@ func (p *program) joinOptions(nick string, quiet bool) room.JoinOptions {
 		o.History = -1
 	}
 	if p.mayAsk() {
-		o.Ask = p.otherNick
+		o.Ask, o.Password = p.otherNick, p.askPassword
+	}
+	if p.secret != "" {
+		o.Password, o.Guarded = p.givePassword, true
+	}
+	o.Waiting = p.tellWaiting()
+	return o
+}
+
+// laterOptions are how this program goes to another room when it sits in one:
+// the front end has the keyboard then.
+func (p *program) laterOptions(nick string) room.JoinOptions {
+	o := p.joinOptions(nick, false)
+	o.Ask, o.Waiting, o.Guarded = nil, nil, false
+	if p.secret == "" {
+		o.Password = nil
 	}
 	return o
 }
@@ -46,7 +61,7 @@ func (p *program) show(ctx context.Context, m *room.Member, n *node.Node, s seat
 		Color: isTerminal(p.out) && line.WantColor(os.Getenv),
 		Quiet: p.flags.Quiet, Stay: s.stay, Headless: s.mute,
 		Timestamps: isTerminal(p.out),
-		Join:       p.joinOptions(m.Ready().Nick, false),
+		Join:       p.laterOptions(m.Ready().Nick),
 	}
 	if terminal {
 		o.QR = func(link string) []string { return p.qr(p.out, link) }

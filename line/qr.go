@@ -3,6 +3,7 @@ package line
 import (
 	"strings"
 
+	"parley/room"
 	"parley/text"
 )
 
@@ -70,20 +71,11 @@ func (s *session) link() {
 	}
 	said := text.Clean(ready.Invite)
 	if ready.Words != "" {
-		said += "\nthe room's key in words: " + ready.Words
+		said += "\nits key: " + ready.Words
 	}
 	if s.o.JSON {
-		s.object(notice{"notice", "link", said, ready.Invite, ready.Words})
+		s.object(room.Event{Type: room.Notice, Code: "link", Text: said, Invite: ready.Invite, Words: ready.Words})
 		return
 	}
 	s.view.say("", false, "* ", text.Lines(said)...)
-}
-
-// notice is the answer to /link.
-type notice struct {
-	Type  string `json:"type"`
-	Code  string `json:"code"`
-	Text  string `json:"text"`
-	Link  string `json:"link"`
-	Words string `json:"words,omitempty"`
 }

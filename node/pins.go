@@ -112,6 +112,7 @@ func parsePins(b []byte) ([]Pin, error) {
 	}
 	rest := string(b)
 	var pins []Pin
+	seen := make(map[string]bool)
 	for n := 1; rest != ""; n++ {
 		line, after, whole := strings.Cut(rest, "\n")
 		rest = after
@@ -128,9 +129,11 @@ func parsePins(b []byte) ([]Pin, error) {
 		if err != nil {
 			return nil, fmt.Errorf("line %d: %w", n, err)
 		}
-		if has(pins, pin.Room, pin.Key) {
+		id := text.RoomKey(pin.Room) + " " + pin.Key.String()
+		if seen[id] {
 			return nil, fmt.Errorf("line %d: that key of the room was there before", n)
 		}
+		seen[id] = true
 		if pins = append(pins, pin); len(pins) > maxPins {
 			return nil, fmt.Errorf("it has more than %d keys", maxPins)
 		}

@@ -97,6 +97,8 @@ func (c *core) check(now time.Time, it *item, held *holds) bool {
 		c.tellNames(it)
 	case typeAway:
 		c.checkAway(it)
+	case typePassword:
+		return c.checkPassword(now, it)
 	default:
 		return c.checkSaid(now, it, held)
 	}
@@ -391,6 +393,9 @@ func (c *core) committed(now time.Time, outcomes []outcome) {
 				c.unname(it.seat)
 				it.seat.nick, _ = text.Nick(it.cmd.Nick)
 				c.quiet[it.claim] = append(c.quiet[it.claim], it.seat)
+			}
+			if it.cmd.Type == typePassword {
+				c.setPassword(now, it.cmd.Verifier)
 			}
 			c.accept(it, o.result.Seq)
 		}

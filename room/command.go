@@ -42,6 +42,7 @@ var Commands = []Command{
 	{Name: "link", Aliases: []string{"invite"}, Help: "the link that brings others here", Front: "link", rare: true, seated: true},
 	{Name: "key", Aliases: []string{"fingerprint"}, Help: "the keys of the room and of you, in words that can be read out", rare: true},
 	{Name: "motd", Help: "what the room told you when you came", rare: true},
+	{Name: "password", Args: "NEW|off", Help: "the host alone: change what newcomers have to know, or take it off", needs: true, rare: true, seated: true},
 	{Name: "stats", Help: "what the connection counts", rare: true},
 	{Name: "delivered", Help: "show or hide who has received what you say", Front: "delivered", rare: true, seated: true},
 	{Name: "quiet", Help: "hide or show joins and leaves", Front: "quiet", rare: true},

@@ -128,6 +128,47 @@
 // A member waits as long as that goes on, gives the host up 10 s after the last
 // one, and says nothing meanwhile.
 //
+// A room with a password has whoever asks for a new seat prove it, before
+// anything else of the room is told, its people and names least of all. A seat
+// that is resumed proves nothing again. The exchange is SCRAM-SHA-256 (RFC 5802,
+// RFC 7677); "scram" is a message of it as it stands there:
+//
+//	{"type":"prove","room":"physics","vouch":{…}}     host: the password of this room, please
+//	{"type":"prove","scram":"p=parley-proof,,n=room,r=NONCE"}          member
+//	{"type":"prove","scram":"r=NONCE…,s=SALT,i=200000"}                 host
+//	{"type":"prove","scram":"c=BINDING,r=NONCE…,p=PROOF"}              member
+//	{"type":"welcome",…,"scram":"v=PROOF"}                              host
+//
+// The user is always "room", the password is prepared by RFC 8265
+// (OpaqueString), and BINDING is the base64 of "p=parley-proof,," and the SHA-256 of
+//
+//	"parley proof 1\n"             15 bytes
+//	the connection's Binding       32   what only its two ends know
+//	the room's key                 32   of the vouch; zeros without one
+//	the host's key                 32   which the connection has proved
+//	the member's key               32   likewise
+//	"1\n" and the room's name           v, and the name as the host wrote it
+//
+// So a machine in between, which has two connections, cannot pass a proof on.
+// Before it answers the first message the member checks the host's key, the
+// vouch and the name, that it trusts that room, and that the connection has a
+// Binding; and before it makes a proof, that there are 100,000 to 2,000,000
+// rounds. A welcome without the right proof of the host comes from somebody who
+// does not know the password, and is refused. What the host answers instead:
+//
+//	error, code password     wrong; the connection is kept for another join
+//	error, code relay        bound to another connection than this
+//	wait, code password      not looked at yet
+//
+// Only wrong passwords cost something: 3 a minute for an IPv4 address or a /64
+// of IPv6, then pauses of 5 s up to a minute; 10 a minute for a room; 10 a minute of
+// its own for a key that has proved the password before. When the budget is
+// used up proofs wait, those of whom has failed least often first (guesses.go).
+//
+// The host's own seat, in the host's program, changes the password with
+// {"type":"password","id":"…","verifier":{…}}, or without a verifier takes it
+// off; the password itself goes nowhere. From anybody else it is refused.
+//
 // After the welcome come, in one or more messages of at most 20 people, who is
 // here as of the event seq:
 //
@@ -165,6 +206,7 @@
 //	{…,"type":"leave","nick":"cyn","seat":"…","reason":"quit","text":"…"}       quit, lost, kicked, banned
 //	{…,"type":"nick","from":"cyn","nick":"cy","seat":"…"}
 //	{…,"type":"topic","from":"ana","text":"…"}
+//	{…,"type":"notice","code":"password","by":"ana","text":"…"}     the password was changed
 //	{"type":"skip","from_seq":59,"count":2}      so many events are not for this member
 //
 // Every seq after "after" comes once, as an event or in a skip. Besides:

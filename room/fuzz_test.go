@@ -21,6 +21,9 @@ func FuzzMessages(f *testing.F) {
 		command{Type: "nick", ID: hexID([16]byte{5}), Nick: "ben"},
 		command{Type: "topic", ID: hexID([16]byte{6}), Text: "light"},
 		command{Type: "away", ID: hexID([16]byte{7}), Text: "lunch"},
+		command{Type: "prove", Scram: "p=parley-proof,,n=room,r=abc"}, command{Type: "password", ID: hexID([16]byte{8}), Verifier: &Verifier{[]byte{1}, minRounds, make([]byte, 32), make([]byte, 32)}},
+		report{Type: "prove", Room: "physics", Vouch: &vouch{Key: transport.Key{1}, Until: 9, Sig: []byte{1}}}, report{Type: "prove", Scram: "r=abcd,s=AAEC/w==,i=100000"},
+		report{Type: "wait", Code: "password", Text: "in about 7 s"},
 		command{Type: "names", ID: hexID([16]byte{8})}, command{Type: "got", Got: 7}, command{Type: "leave", Text: "bye"},
 		report{Type: "welcome", V: 1, Room: "physics", Nick: "ana", Session: hexID([16]byte{1}), Log: hexID([16]byte{2}), Seq: 9, After: 3,
 			Lane: "bare", Secure: true, Vouch: &vouch{Key: transport.Key{1}, Until: 9, Sig: []byte{1}}},
@@ -83,7 +86,19 @@ func toHost(c command) {
 	p.now = p.now.Add(time.Hour)
 	p.core.tick(p.now)
 	p.settle()
+	q := newPlay(&Host{Name: "physics", Password: fuzzed})
+	q.settle()
+	asked := q.guesser("10.0.0.1:1", 1)
+	for _, c := range []command{{Type: typeJoin, V: Version, Nick: "ana"}, c, {Type: typeProve, Scram: "p=parley-proof,,n=room,r=abc"}, c} {
+		q.core.command(q.now, asked.link, c)
+		q.settle()
+	}
+	if asked.seat != nil {
+		panic("it is let in without the password")
+	}
 }
+
+var fuzzed = verifierOf("secret")
 
 // toMember gives a report to a member.
 func toMember(r *report, lane transport.Delivery) {

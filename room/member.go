@@ -45,10 +45,19 @@ type JoinOptions struct {
 	// returns the next to try. Nil: Join returns the Refused.
 	Ask func(ctx context.Context, r Refused) (nick string, ok bool)
 
-	// Waiting is called, by Join and whenever the seat has to be asked for
-	// anew, with a notice of what the host puts the answer off for: Code
-	// (approval, password) and Text in words. The host repeats it, and so do the
-	// calls, every few seconds. Nil: nobody is told.
+	// Password is called by Join when the room wants one, with the room's name
+	// and how many were wrong so far. It returns the one to try. The Member
+	// keeps it to come back with. Nil: Join returns a Refused.
+	Password func(ctx context.Context, room string, wrong int) (password string, ok bool)
+
+	// Guarded refuses a host that does not ask for the password: it may be
+	// somebody who does not know it.
+	Guarded bool
+
+	// Waiting is called by Join with a notice of what the host puts its answer
+	// off for: Code (approval, password) and Text in words. The host repeats it,
+	// and so do the calls, every few seconds. Nil: nobody is told. Who has to
+	// wait while coming back hears of it by Next.
 	Waiting func(Event)
 
 	// Fill completes the ready event with what only the node knows: its
@@ -57,7 +66,8 @@ type JoinOptions struct {
 
 	// Trust is called with what the host calls the room and with the key that
 	// it has proved, where it has one, before anything else the host says
-	// is believed. An error ends the join with that error. Nil: any key will do.
+	// is believed. An error ends the join with that error.
+	// It may be called more than once. Nil: any key will do.
 	Trust func(name string, key transport.Key) error
 }
 
@@ -117,6 +127,8 @@ type Member struct {
 	people    map[string]Person // by seat
 	peopleSeq uint64            // events up to here are in people
 	chunk     []occupant        // of a roster that is arriving
+
+	prover prover // of attempts alone, of which there is one at a time
 
 	ignored map[string]string // nick by its key
 	whisper string            // who whispered to us last

@@ -51,6 +51,8 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 		return c.turnAway(l, codeFull, "the room has no seat left")
 	case c.manySeats(key):
 		return c.turnAway(l, codeFull, "your key has as many seats in the room as one may")
+	case c.challenge(now, it):
+		return true
 	case c.crowded(l.from()):
 		return c.turnAway(l, codeFull, "your address has as many seats in the room as one may")
 	}
@@ -237,7 +239,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 	h := c.host
 	w := report{Type: typeWelcome, V: Version, Room: h.Name, Nick: s.nick, Role: s.role, Log: hexID(c.logID), Session: hexID(s.session),
 		Seat: s.id.String(), Seq: c.state.seq, Resumed: resumed, Delivery: h.Delivery.String(), Secure: !h.Plaintext, Guests: h.Guests,
-		Topic: c.state.topic, Why: s.why, Vouch: c.voucher(now)}
+		Topic: c.state.topic, Why: s.why, Vouch: c.voucher(now), Scram: l.answer}
 	if k, ok := h.Log.(Keeper); ok {
 		w.Kept = k.Kept()
 	}

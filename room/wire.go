@@ -49,6 +49,9 @@ const (
 	typeBye     = "bye"
 	typePing    = "ping"
 	typeWait    = "wait"
+	typeProve   = "prove"
+
+	typePassword = "password"
 )
 
 // Reasons why a host refuses or ends something.
@@ -92,6 +95,9 @@ type command struct {
 	// Of a got, and of any command: what has been received.
 	Got    uint64      `json:"got,omitempty"`
 	Missed [][2]uint64 `json:"missed,omitempty"`
+
+	Scram    string    `json:"scram,omitempty"`    // of a prove
+	Verifier *Verifier `json:"verifier,omitempty"` // of a password
 
 	// Of a join.
 	V         int    `json:"v,omitempty"`
@@ -149,6 +155,7 @@ type report struct {
 	Topic    string `json:"topic,omitempty"`
 	Why      string `json:"why,omitempty"`
 	Vouch    *vouch `json:"vouch,omitempty"`
+	Scram    string `json:"scram,omitempty"`
 }
 
 // occupant is a Person with the public name of the seat.
