@@ -266,6 +266,9 @@ func WhichRoom(rooms []string) []byte {
 		Text: "there are several rooms here: name one"})
 }
 
+// Full is the answer to a join at a host that serves as many as it can.
+func Full() []byte { return refusal(codeFull, "this host has as many people as it can serve") }
+
 // NoRoom is the answer to a join for a room that is not here. rooms are those
 // that may be told.
 func NoRoom(name string, rooms []string) []byte {
