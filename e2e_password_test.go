@@ -18,8 +18,8 @@ const secret = "correct horse battery"
 // quick is how soon somebody with a wrong password has to know it.
 const quick = 2 * time.Second
 
-// file writes a file for the programs of the box.
-func (b *box) file(name, text string, mode os.FileMode) string {
+// written writes a file for the programs of the box.
+func (b *box) written(name, text string, mode os.FileMode) string {
 	b.t.Helper()
 	path := filepath.Join(b.dir, name)
 	if err := os.WriteFile(path, []byte(text), mode); err != nil {
@@ -38,7 +38,7 @@ func (b *box) with(env ...string) *box {
 func TestPassword(t *testing.T) {
 	t.Parallel()
 	b := loopback(t)
-	good, bad := b.file("good", secret+"\n", 0o600), b.file("bad", "correct horse\n", 0o600)
+	good, bad := b.written("good", secret+"\n", 0o600), b.written("bad", "correct horse\n", 0o600)
 	ana := b.host("ana", "physics", "--password-file", good)
 	for _, how := range []string{"udp", "tcp"} {
 		ben := b.join("ben-"+how, b.addr(), "--transport", how, "--password-file", good)
@@ -98,8 +98,8 @@ func TestPasswordsThatCannotBe(t *testing.T) {
 	t.Parallel()
 	b := loopback(t)
 	open := b.host("ana", "physics")
-	good := b.file("good", secret+"\r\n", 0o600)
-	b.file("folder-is-here", "", 0o600)
+	good := b.written("good", secret+"\r\n", 0o600)
+	b.written("folder-is-here", "", 0o600)
 	long := strings.Repeat("x", 1025)
 	for _, c := range []struct {
 		name, words string
@@ -109,14 +109,14 @@ func TestPasswordsThatCannotBe(t *testing.T) {
 	}{
 		{"no such file", "no such file|missing|--password-file", 2, "", []string{"join", b.addr(), "--password-file", filepath.Join(b.dir, "missing")}},
 		{"a folder", "--password-file|directory", 2, "", []string{"join", b.addr(), "--password-file", b.dir}},
-		{"an empty file", "is empty", 2, "", []string{"join", b.addr(), "--password-file", b.file("empty", "", 0o600)}},
-		{"an empty file to host with", "is empty", 2, "", []string{"host", "maths", "--password-file", b.file("empty", "", 0o600)}},
-		{"an empty line", "holds an empty line and no password", 2, "", []string{"join", b.addr(), "--password-file", b.file("newline", "\n", 0o600)}},
-		{"two lines", "more than one line", 2, "", []string{"join", b.addr(), "--password-file", b.file("two", "a\nb\n", 0o600)}},
-		{"too long", "at most 1024 bytes", 2, "", []string{"join", b.addr(), "--password-file", b.file("long", long+"\n", 0o600)}},
+		{"an empty file", "is empty", 2, "", []string{"join", b.addr(), "--password-file", b.written("empty", "", 0o600)}},
+		{"an empty file to host with", "is empty", 2, "", []string{"host", "maths", "--password-file", b.written("empty", "", 0o600)}},
+		{"an empty line", "holds an empty line and no password", 2, "", []string{"join", b.addr(), "--password-file", b.written("newline", "\n", 0o600)}},
+		{"two lines", "more than one line", 2, "", []string{"join", b.addr(), "--password-file", b.written("two", "a\nb\n", 0o600)}},
+		{"too long", "at most 1024 bytes", 2, "", []string{"join", b.addr(), "--password-file", b.written("long", long+"\n", 0o600)}},
 		{"too long in the environment", "PARLEY_PASSWORD: |at most 1024 bytes", 2, long, []string{"join", b.addr()}},
-		{"a tab", "letters, digits, signs and spaces", 2, "", []string{"join", b.addr(), "--password-file", b.file("tab", "a\tb", 0o600)}},
-		{"a file for all to read", "everybody on this computer can read|does not ask for the password", 4, "", []string{"join", b.addr(), "--password-file", b.file("public", secret, 0o644)}},
+		{"a tab", "letters, digits, signs and spaces", 2, "", []string{"join", b.addr(), "--password-file", b.written("tab", "a\tb", 0o600)}},
+		{"a file for all to read", "everybody on this computer can read|does not ask for the password", 4, "", []string{"join", b.addr(), "--password-file", b.written("public", secret, 0o644)}},
 		{"a room without one", "does not ask for the password that you have for it", 4, "", []string{"join", b.addr(), "--password-file", good}},
 		{"a room without one, by the environment", "does not ask for the password", 4, secret, []string{"join", b.addr()}},
 		{"plaintext host", "--plaintext|read past a password", 2, "", []string{"host", "maths", "--plaintext", "--password-file", good}},
@@ -153,7 +153,7 @@ func TestPasswordsThatCannotBe(t *testing.T) {
 		t.Log("not tried: a file that may not be read, because we are root, who may read all")
 		return
 	}
-	if _, stderr, code := b.once("eve", "", "join", b.addr(), "--password-file", b.file("closed", secret, 0)); code != 2 || !strings.Contains(stderr, "permission") {
+	if _, stderr, code := b.once("eve", "", "join", b.addr(), "--password-file", b.written("closed", secret, 0)); code != 2 || !strings.Contains(stderr, "permission") {
 		t.Errorf("a file that may not be read: %d %s", code, stderr)
 	}
 }
@@ -163,7 +163,7 @@ func TestPasswordsThatCannotBe(t *testing.T) {
 func TestPasswordChange(t *testing.T) {
 	t.Parallel()
 	b := loopback(t)
-	old, new := b.file("old", secret, 0o600), b.file("new", "a new one", 0o600)
+	old, new := b.written("old", secret, 0o600), b.written("new", "a new one", 0o600)
 	ana := b.host("ana", "physics")
 	listed := func(want bool) {
 		t.Helper()
@@ -214,7 +214,7 @@ func TestPasswordChange(t *testing.T) {
 func TestPasswordOnComingBack(t *testing.T) {
 	t.Parallel()
 	b := loopback(t)
-	good := b.file("good", secret+"\n", 0o600)
+	good := b.written("good", secret+"\n", 0o600)
 	ana := b.host("ana", "physics", "--password-file", good)
 	ben := b.join("ben", b.addr(), "--password-file", good)
 	ben.say("before")
@@ -222,7 +222,7 @@ func TestPasswordOnComingBack(t *testing.T) {
 	ana.kill()
 	ben.await("that the link is lost", func(l line) bool { return l.Type == "link" && l.State == "lost" })
 	os.Remove(good)
-	ana = b.host("ana", "physics", "--password-file", b.file("again", secret, 0o600))
+	ana = b.host("ana", "physics", "--password-file", b.written("again", secret, 0o600))
 	ana.await("who comes back", comes("ben"))
 	ben.say("and on")
 	ana.await("what comes after", said("and on"))
@@ -241,7 +241,7 @@ func TestPasswordIsNowhere(t *testing.T) {
 	logged := func(name string) []string {
 		return []string{"--log-level", "debug", "--log-file", filepath.Join(logs, name)}
 	}
-	good, bad := b.file("good", hidden, 0o600), b.file("bad", wrong, 0o600)
+	good, bad := b.written("good", hidden, 0o600), b.written("bad", wrong, 0o600)
 	ana := b.host("ana", "physics", append(logged("ana"), "--password-file", good)...)
 	ben := b.with("PARLEY_PASSWORD="+hidden).join("ben", b.addr(), logged("ben")...)
 	ben.say("/names")

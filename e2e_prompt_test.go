@@ -68,7 +68,7 @@ func TestPasswordIsAskedFor(t *testing.T) {
 func TestPasswordQuestionIsInterrupted(t *testing.T) {
 	t.Parallel()
 	b := loopback(t)
-	b.host("ana", "physics", "--password-file", b.file("good", secret, 0o600))
+	b.host("ana", "physics", "--password-file", b.written("good", secret, 0o600))
 	ben := b.onTerminal("ben", nil, "join", b.addr(), "--plain", "--nick", "ben")
 	ben.shows("Password of physics: ")
 	ben.cmd.Process.Signal(syscall.SIGINT)

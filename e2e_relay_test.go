@@ -150,7 +150,7 @@ func TestRelay(t *testing.T) {
 		t.Run(carrier, func(t *testing.T) {
 			t.Parallel()
 			b := loopback(t)
-			good := b.file("good", secret, 0o600)
+			good := b.written("good", secret, 0o600)
 			ana := b.host("ana", "physics", "--password-file", good)
 			for name, c := range map[string]struct {
 				change func(*relay, map[string]any)

@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"parley/room"
 )
 
 // The exit codes, which scripts rely on.
@@ -59,7 +61,8 @@ type program struct {
 	in       *os.File
 	out, err io.Writer
 	flags    *cli
-	secret   string // the password that was given; empty: none
+	secret   string       // the password that was given; empty: none
+	ignored  room.Ignored // by the person, in whatever room
 
 	lock   sync.Mutex
 	asides []string // what may explain why no room is found

@@ -9,7 +9,11 @@ import (
 
 	"parley/node"
 	"parley/room"
+	"parley/text"
 )
+
+// maxTopic is how many bytes of topic a room takes.
+const maxTopic = 400
 
 // Run hosts rooms until the person leaves, or until ctx ends.
 func (h *hostCmd) Run(ctx context.Context, p *program) error {
@@ -22,6 +26,9 @@ func (h *hostCmd) Run(ctx context.Context, p *program) error {
 			return err
 		}
 		h.Rooms = strings.Fields(name)
+	}
+	if h.Topic = text.Mark(h.Topic); len(h.Topic) > maxTopic || strings.ContainsAny(h.Topic, "\n\t") {
+		return usage{fmt.Sprintf("--topic: want one line of at most %d bytes, without tabs", maxTopic), "say the rest in the room"}
 	}
 	if h.Guests {
 		p.talk("guests are let in: what is said is sent to them in clear")
@@ -59,7 +66,8 @@ func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
 	if err != nil {
 		return err
 	}
-	hosting, err := n.Open(ctx, room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden, Password: verifier})
+	hosting, err := n.Open(ctx, room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden,
+		Approve: h.Approve, Slow: h.Slow, Filters: h.filters, MaxSeats: h.MaxMembers, Password: verifier})
 	if err != nil {
 		return err
 	}

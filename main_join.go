@@ -79,6 +79,12 @@ func (p *program) sitDown(ctx context.Context, n *node.Node, to goal, o room.Joi
 			return ask(ctx, room, wrong)
 		}
 	}
+	if waiting := o.Waiting; waiting != nil {
+		o.Waiting = func(e room.Event) {
+			slow.Stop()
+			waiting(e)
+		}
+	}
 	m, err := to.join(ctx, n, o)
 	slow.Stop()
 	var ambiguous *node.Error

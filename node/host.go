@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -140,7 +141,8 @@ func (h *Hosting) makeRooms() error {
 	n, o := h.node, h.options
 	for _, name := range o.Rooms {
 		r := &hosted{release: func() {}, Host: &room.Host{Name: name, Delivery: o.Delivery, Plaintext: n.Plaintext, Guests: o.Guests,
-			Hidden: o.Hidden, Topic: o.Topic, MaxSeats: o.MaxSeats, Burst: o.Burst, Rate: o.Rate, Password: o.Password, Changed: h.kick, Logger: n.log.With("room", name)}}
+			Hidden: o.Hidden, Topic: o.Topic, MaxSeats: o.MaxSeats, Burst: o.Burst, Rate: o.Rate,
+			Approve: o.Approve, Slow: o.Slow, Filters: o.Filters, Own: n.own, Password: o.Password, Changed: h.kick, Logger: n.log.With("room", name)}}
 		h.rooms = append(h.rooms, r)
 		if n.Plaintext {
 			_, r.signer, _ = ed25519.GenerateKey(nil) // for this once: a plaintext room is nobody's
@@ -153,6 +155,14 @@ func (h *Hosting) makeRooms() error {
 		r.signer = ed25519.NewKeyFromSeed(r.Key.Seed())
 	}
 	return nil
+}
+
+// own tells whether an address is one of this machine's.
+func (n *Node) own(a netip.Addr) bool {
+	all, _ := n.net.Discovery().Interfaces()
+	return slices.ContainsFunc(all, func(i discovery.Interface) bool {
+		return slices.ContainsFunc(i.Prefixes, func(p netip.Prefix) bool { return p.Addr().WithZone("") == a })
+	})
 }
 
 // roomKey gives r its key.

@@ -117,6 +117,7 @@ type seat struct {
 	rival    netip.Addr // where else its key is used, as its holder was told
 	lostAt   time.Time
 	gone     bool
+	out      *expulsion // it was put out, and its leave is to be said
 	pace     *pace
 	fromPace *pace // of the address of its last connection; nil for our own
 	toldAt   time.Time
@@ -182,6 +183,7 @@ func newCore(h *Host, logID [16]byte) *core {
 func (c *core) open(upto uint64) {
 	c.opening = upto
 	c.waiting = append(c.waiting, &item{cmd: command{Type: string(Topic), Text: c.host.Topic}})
+	c.settings()
 }
 
 // attach takes in a new connection. When too many have no seat, the one that
@@ -285,8 +287,12 @@ func (c *core) command(now time.Time, l *link, cmd command) {
 	switch cmd.Type {
 	case typeGot:
 		return
-	case string(Message), string(Act), string(Whisper), string(Renamed), string(Topic), typeJoin, typeLeave, typeNames, typeAway, typePassword:
+	case string(Message), string(Act), string(Whisper), string(Renamed), string(Topic), typeJoin, typeLeave, typeNames, typeAway,
+		typeBans, typeFilters, typeKnocks, typePassword:
 	default:
+		if Kind(cmd.Type).acts() {
+			break
+		}
 		l.out.control(encode(report{Type: string(Failed), ID: cmd.ID, Code: codeUnknown, Text: fmt.Sprintf("this host does not know %.32q", cmd.Type)}), true)
 		return
 	}
@@ -368,7 +374,7 @@ func (c *core) tailed(now time.Time, entries []Entry) error {
 			c.receipts.track(now, e, mine.seat, c.seats)
 		}
 		for l := range c.links {
-			if s := l.seat; s != nil && !s.deaf {
+			if s := l.seat; s != nil && !s.deaf && !l.ended {
 				l.out.offer(f, ok && e.Visible(s.key))
 			}
 		}
@@ -400,6 +406,16 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 		if s != nil {
 			s.nick = r.Nick
 		}
+	case Op, Deop:
+		c.people = nil
+	case Kick, Ban:
+		c.expel(now, r)
+	case typeAddress:
+		c.expelFrom(now, r)
+	case Approve:
+		c.admit(now)
+	case Deny:
+		c.deny(now, r)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,12 +26,19 @@ type Host struct {
 	Guests    bool               // guests sit here, who read in clear
 	Hidden    bool               // not announced; the room itself does not care
 	Topic     string             // the first, unless the log has one
+	Approve   bool               // newcomers wait until they are let in
+	Slow      int                // seconds from one's message to one's next; 0: as the log says
+	Filters   []string           // what may not be said, beside what the log says; see CheckFilter
 	MaxSeats  int                // 0: 1,000
 	Burst     int                // messages a member may say at once; 0: 500
 	Rate      int                // and then per second; 0: 100
 	Names     Names              // nil: nobody else gives names away
 	Password  *Verifier          // of the password that newcomers prove; nil: none. Not in plaintext, not with guests
 	Logger    *slog.Logger       // nil: none
+
+	// Own tells whether an address is one of this machine's: nobody is banned
+	// by it. Nil: only loopback is.
+	Own func(netip.Addr) bool
 
 	// Changed is called when Guarded has. It must not wait. Nil: nobody is told.
 	Changed func()
@@ -105,12 +113,12 @@ func (h *Host) Run(ctx context.Context) error {
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	c := newCore(h, h.Log.ID())
-	last, err := h.Log.Page(ctx, transport.Key{}, everything, 1)
+	last, err := h.Log.Page(ctx, h.HostKey, everything, 1)
 	if err != nil {
 		stop()
 		return fmt.Errorf("read the log: %w", err)
 	}
-	upto := uint64(0) // what matters for names is visible to all
+	upto := uint64(0) // what matters for names and rules is visible to all, or to hosts
 	if len(last) == 1 {
 		upto = last[0].Seq
 	}

@@ -40,6 +40,7 @@ type JoinOptions struct {
 	Via      string             // the carrier to show; empty: what the Conn says
 	Guest    bool               // a bare text client's seat: no replay, no rights, counts for no delivery
 	Logger   *slog.Logger       // nil: none
+	Ignored  *Ignored           // whom not to hear, here as elsewhere; nil: nobody yet
 
 	// Ask is called by Join when the nick is refused, and the Conn kept. It
 	// returns the next to try. Nil: Join returns the Refused.
@@ -124,15 +125,17 @@ type Member struct {
 
 	nick      string
 	topic     string
+	motd      string
+	role      string
 	people    map[string]Person // by seat
 	peopleSeq uint64            // events up to here are in people
 	chunk     []occupant        // of a roster that is arriving
 
 	prover prover // of attempts alone, of which there is one at a time
 
-	ignored map[string]string // nick by its key
-	whisper string            // who whispered to us last
-	query   string            // whom lines go to
+	ignored *Ignored
+	whisper string // who whispered to us last
+	query   string // whom lines go to
 }
 
 // saying is a command that the host has not answered.
@@ -147,8 +150,11 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Ignored == nil {
+		o.Ignored = new(Ignored)
+	}
 	m := &Member{o: o, dial: dial, done: make(chan struct{}), changed: make(chan struct{}), room: o.Room, nick: o.Nick,
-		people: map[string]Person{}, ignored: map[string]string{}}
+		people: map[string]Person{}, ignored: o.Ignored}
 	a, err := m.attempt(ctx, func() {})
 	if err != nil {
 		return nil, err
@@ -171,7 +177,7 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 func (m *Member) readyEvent(a attempt) Event {
 	peer, w := a.conn.Peer(), a.welcome
 	e := Event{Type: Ready, V: Version, Room: w.Room, Nick: w.Nick, Role: w.Role, Transport: cmp.Or(m.o.Via, peer.Via), Secure: w.Secure && peer.Secure,
-		Key: m.roomKey, Seq: w.Seq, Guests: w.Guests, Delivery: w.Delivery, Kept: w.Kept, Text: w.Topic}
+		Key: m.roomKey, Seq: w.Seq, Guests: w.Guests, Delivery: w.Delivery, Kept: w.Kept, Text: w.Topic, Motd: w.Motd}
 	if m.roomKey != (transport.Key{}) {
 		e.Words = text.KeyWords(m.roomKey)
 	}

@@ -30,6 +30,9 @@ type HostOptions struct {
 	Delivery    transport.Delivery
 	Guests      bool      // let bare text clients in
 	Hidden      bool      // do not announce
+	Approve     bool      // newcomers wait until they are let in
+	Slow        int       // seconds from one's message to one's next; 0: as the log says
+	Filters     []string  // what may not be said
 	Password    *Verifier // of what newcomers have to know; nil: nothing. Not in plaintext, not with guests
 	MaxSeats    int       // of a room; 0: 1,000
 	Burst, Rate int       // flood control of a member; 0: 500 and 100/s

@@ -25,7 +25,7 @@ type proving struct {
 // very program.
 func (c *core) challenge(now time.Time, it *item) bool {
 	l := it.link
-	if c.verifier == nil || l.proved == c.verifier || c.roleOf(l, it.cmd) == roleHost {
+	if c.verifier == nil || l.proved == c.verifier || l.peer.Via == "pipe" && c.roleOf(l, it.cmd) == roleHost {
 		return false
 	}
 	if l.peer.Binding == ([32]byte{}) || l.peer.Key == (transport.Key{}) {
