@@ -160,7 +160,7 @@ type report struct {
 	Code      string      `json:"code,omitempty"`
 	Suggest   string      `json:"suggest,omitempty"`
 	Rooms     []string    `json:"rooms,omitempty"`
-	Members   []occupant  `json:"members,omitempty"`
+	Members   crowd       `json:"members,omitempty"`
 	More      bool        `json:"more,omitempty"`
 
 	// Of a welcome.
@@ -289,6 +289,9 @@ func WhichRoom(rooms []string) []byte {
 	return encode(report{Type: string(Failure), Code: codeWhich, Rooms: rooms[:min(len(rooms), maxRooms)],
 		Text: "there are several rooms here: name one"})
 }
+
+// Full is the answer to a join at a host that serves as many as it can.
+func Full() []byte { return refusal(codeFull, "this host has as many people as it can serve") }
 
 // NoRoom is the answer to a join for a room that is not here. rooms are those
 // that may be told.
