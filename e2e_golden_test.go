@@ -122,6 +122,37 @@ func TestHostileHostOnTerminal(t *testing.T) {
 	}
 }
 
+// A terminal whose cursor cannot be moved gets rows alone.
+func TestHostileHostOnDumbTerminal(t *testing.T) {
+	t.Parallel()
+	for _, columns := range []int{20, 40, 80} {
+		t.Run(fmt.Sprint(columns), func(t *testing.T) {
+			t.Parallel()
+			b := loopback(t)
+			b.columns = columns
+			h := openBadHost(t, "tcp", func(c *caller, _ int) {
+				c.welcome(0, nil)
+				c.until("message") // it types while nothing comes: a terminal shows that anywhere
+				for _, name := range goldens() {
+					c.curse(golden[name])
+				}
+				c.say(object{"type": "bye", "code": golden["clear"], "text": golden["another's line"]})
+			})
+			term := b.onTerminal("ana", []string{"TERM=dumb"}, "join", h.addr, "--nick", "ana", "--transport", "tcp")
+			term.shows("Ctrl-D")
+			term.types("/bell off\n")
+			term.shows("bell rings")
+			term.types("go\n")
+			term.exits(4)
+			screen := string(term.screen)
+			looksRight(t, "a dumb terminal", screen, columns)
+			if strings.Contains(screen, "\x1b") {
+				t.Error("there are sequences")
+			}
+		})
+	}
+}
+
 var ownColour = regexp.MustCompile(`\x1b\[\d*m`)
 
 // cleanLog fails the test unless a log has a record a line, nothing that a
@@ -287,7 +318,7 @@ func TestHostileRefusals(t *testing.T) {
 				h := openBadHost(t, "tcp", func(c *caller, n int) {
 					c.say(answer)
 					if answer["v"] == 1 {
-						c.say(object{"type": "members", "members": []object{{"nick": golden["clear"], "role": evil[:250]}}})
+						c.say(object{"type": "members", "members": []object{{"nick": golden["clear"], "role": evil[:80]}}})
 					} else {
 						c.say(object{"type": "error", "code": "banned", "text": evil})
 					}
