@@ -26,7 +26,7 @@ import (
 // host answers what the member asks, ill-mannered.
 func everything(c *caller, _ int) {
 	names := goldens()
-	c.welcome(len(names)*cursed, object{"topic": golden["another's line"], "why": golden["clear"], "role": golden["colour"], "delivery": golden["reset"]})
+	c.welcome(len(names)*cursed, object{"topic": golden["another's line"], "why": golden["clear"], "role": golden["colour"], "delivery": golden["reset"], "motd": golden["another's line"]})
 	for _, name := range names {
 		c.curse(golden[name])
 	}
@@ -306,9 +306,10 @@ func TestHostileRefusals(t *testing.T) {
 		{"type": "error", "code": "no_room", "text": evil, "rooms": rooms},
 		{"type": "error", "code": golden["8-bit CSI"], "text": evil},
 		{"type": "bye", "code": "banned", "text": evil},
-		{"type": "wait", "code": golden["bell"], "text": evil},
+		{"type": "wait", "code": "approval", "text": evil},
 		{"type": "welcome", "v": 7, "session": evil[:200], "room": golden["clear"]},
 		{"type": "welcome", "v": 1, "session": strings.Repeat("2", 32), "nick": golden["clear"], "room": golden["another's line"]},
+		{"type": "welcome", "v": 1, "session": strings.Repeat("2", 32), "nick": golden["clear"], "room": "physics"},
 	} {
 		for _, columns := range []int{80, 20} {
 			t.Run(fmt.Sprint(i, "-", columns), func(t *testing.T) {
@@ -327,7 +328,10 @@ func TestHostileRefusals(t *testing.T) {
 					}
 				})
 				term := b.onTerminal("ana", []string{"TERM=xterm"}, "join", h.addr, "--nick", "ana", "--transport", "tcp")
-				if i == 8 { // a room that has a name no room can have
+				switch i {
+				case 8:
+					term.shows("that no room")
+				case 9:
 					term.shows("Ctrl-D")
 				}
 				term.types("\x04\x04")

@@ -129,6 +129,7 @@ func describe(l room.Listing) string {
 	if l.Password {
 		how += ", password"
 	}
+	how += marked(l)
 	return pad(l.Room, 16) + "  " + pad(place(l), 20) + "  " + pad(people, 9) + "  " + how
 }
 

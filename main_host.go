@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"strings"
 
 	"parley/node"
@@ -31,6 +33,11 @@ func (h *hostCmd) Run(ctx context.Context, p *program) error {
 	if h.Guests {
 		p.talk("guests are let in: what is said is sent to them in clear")
 	}
+	if h.Password {
+		if err := p.newPassword(ctx, h.Rooms[0]); err != nil {
+			return err
+		}
+	}
 	n, err := p.node()
 	if err != nil {
 		return err
@@ -39,7 +46,15 @@ func (h *hostCmd) Run(ctx context.Context, p *program) error {
 	return h.host(ctx, p, n)
 }
 
+// hostGC has the collector run when memory has grown by half, not only when it
+// has doubled. A host may have to keep megabytes for those who read slowly, on
+// a laptop that does other things; a full room says nothing faster without it.
+const hostGC = 50
+
 func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(hostGC)
+	}
 	var nick string
 	if !h.Headless {
 		var err error
@@ -47,7 +62,12 @@ func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
 			return err
 		}
 	}
-	hosting, err := n.Open(ctx, room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden})
+	verifier, err := p.verifier()
+	if err != nil {
+		return err
+	}
+	hosting, err := n.Open(ctx, room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden,
+		Approve: h.Approve, Slow: h.Slow, Filters: h.filters, MaxSeats: h.MaxMembers, Password: verifier})
 	if err != nil {
 		return err
 	}
@@ -92,21 +112,37 @@ func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting, hidden bool
 		p.talk("Port %d is taken here, so it is port %d.", node.Port, at.Port())
 	}
 	where := "on this network"
-	if here := hosting.Addrs()[0].Addr(); here.IsLoopback() {
+	loopback := hosting.Addrs()[0].Addr().IsLoopback()
+	if loopback {
 		where = "on this computer"
 		if !p.flags.bind().IsValid() {
 			p.talk("%s for now only its own programs can join.", noNetwork)
 		}
 	}
-	for _, name := range hosting.Rooms() {
-		p.talk("The room %s is open. Others join it with:", name)
+	rooms := hosting.Rooms()
+	if on := p.flags.Host.QR == qrOn; !p.flags.Quiet && (on || !loopback && len(rooms) == 1) {
+		for _, row := range p.qr(p.err, hosting.Ready().Invite) {
+			fmt.Fprintln(p.err, row)
+		}
+	}
+	for _, name := range rooms {
+		how := "open"
+		if p.secret != "" {
+			how = "open to those who know the password"
+		}
+		p.talk("The room %s is %s. Others join it with:", name, how)
 		if !n.NoDiscovery && !hidden {
-			p.talk("  parley join %-24s %s", name, where)
+			p.talkWords("  parley join %-24s %s", name, where)
 		}
 		for i, line := range hosting.JoinLines(name) {
 			if i == 0 || !hosting.Addrs()[i].Addr().IsLoopback() { // here any address will do
-				p.talk("  %-36s by address", line)
+				p.talkWords("  %-36s by address", line)
 			}
+		}
+		ready := hosting.ReadyOf(name)
+		p.talkWords("  %s", ready.Invite)
+		if ready.Words != "" {
+			p.talk("Its key, to compare: %s", ready.Words)
 		}
 	}
 }

@@ -97,5 +97,5 @@ func (p *program) printRoom(l room.Listing) {
 		p.printJSON(l)
 		return
 	}
-	p.print(p.out, describe(l)+"  key "+shortKey(l))
+	p.print(p.out, describe(l)+"  key "+node.ShortKey(l.Key))
 }

@@ -180,6 +180,7 @@ func (t *typist) join(words []string) bool {
 	}
 	o := t.s.o.Join
 	o.Nick, o.Ask = cmp.Or(t.nick, o.Nick), nil
+	o.Waiting = func(e room.Event) { t.tell(answer{do: "note", arg: "waiting: " + e.Text}) }
 	if len(words) == 2 {
 		o.Nick = words[1]
 	}
@@ -227,6 +228,8 @@ func (s *session) answer(a answer) (done bool, _ error) {
 		}
 	case "note":
 		s.tell("", a.arg)
+	case "link":
+		s.link()
 	default:
 		s.tell("", s.change(a.do, a.arg))
 	}

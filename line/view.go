@@ -52,6 +52,7 @@ type view struct {
 	since   time.Time    // when the first of them came
 	receipt room.Event   // the last delivered
 	rung    time.Time    // when the bell was rung last
+	out     string       // who was put out last: that he leaves needs no line
 }
 
 // What rings the bell, as /bell takes it.
@@ -100,6 +101,9 @@ func (v *view) show(e room.Event, now time.Time) {
 			return
 		}
 	}
+	if e.Type == room.Kick || e.Type == room.Ban {
+		v.out = e.Nick
+	}
 	head, body, talk := v.words(e)
 	if head == "" {
 		return
@@ -130,7 +134,8 @@ func (v *view) live() {
 
 // coming holds a join or leave.
 func (v *view) coming(e room.Event, now time.Time) {
-	if v.quiet || e.Own || e.Replay {
+	told := e.Nick == v.out && (e.Reason == "kicked" || e.Reason == "banned")
+	if v.quiet || e.Own || e.Replay || told {
 		return
 	}
 	if len(v.comings) == 0 {

@@ -16,8 +16,9 @@ const (
 	// wants. Programs say it at once.
 	joinLimit = 5 * time.Second
 	// maxWaiting is how many connections may be at that, and maxWaitingFrom
-	// how many of one address other than our own. When there are more, the one
-	// that has been at it the longest has to go, not the newcomer.
+	// how many of one source other than this machine. When there are more, not
+	// the newcomer has to go but the one that has been at it the longest: of
+	// that source, or of the source that has the most.
 	maxWaiting     = 128
 	maxWaitingFrom = 16
 )
@@ -43,20 +44,26 @@ func (h *Hosting) accept() {
 func (h *Hosting) enter(c transport.Conn) (old transport.Conn) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	from, same, first := origin(c), 0, -1
+	from := source(c)
+	count, first := make(map[netip.Addr]int), make(map[netip.Addr]int)
+	most := from
 	for i, o := range h.waiting {
-		if origin(o) == from {
-			if same++; first < 0 {
-				first = i
-			}
+		s := source(o)
+		if count[s]++; count[s] == 1 {
+			first[s] = i
+		}
+	}
+	for _, o := range h.waiting { // not over the map: of equals, the oldest
+		if s := source(o); count[s] > count[most] {
+			most = s
 		}
 	}
 	goes := -1
 	switch {
-	case same >= maxWaitingFrom && !from.IsLoopback():
-		goes = first
+	case count[from] >= maxWaitingFrom && !from.IsLoopback():
+		goes = first[from]
 	case len(h.waiting) >= maxWaiting:
-		goes = 0
+		goes = first[most]
 	}
 	if goes >= 0 {
 		old = h.waiting[goes]
@@ -73,7 +80,7 @@ func (h *Hosting) leave(c transport.Conn) {
 	h.waiting = slices.DeleteFunc(h.waiting, func(o transport.Conn) bool { return o == c })
 }
 
-func origin(c transport.Conn) netip.Addr { return c.Peer().Addr.Addr().Unmap() }
+func source(c transport.Conn) netip.Addr { return transport.Source(c.Peer().Addr.Addr()) }
 
 // route reads which room a connection wants and gives it to that room, whose it
 // is from then on.

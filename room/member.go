@@ -46,14 +46,30 @@ type JoinOptions struct {
 	// returns the next to try. Nil: Join returns the Refused.
 	Ask func(ctx context.Context, r Refused) (nick string, ok bool)
 
+	// Password is called by Join when the room wants one, with the room's name
+	// and how many were wrong so far. It returns the one to try. The Member
+	// keeps it to come back with. Nil: Join returns a Refused.
+	Password func(ctx context.Context, room string, wrong int) (password string, ok bool)
+
+	// Guarded refuses a host that does not ask for the password: it may be
+	// somebody who does not know it.
+	Guarded bool
+
+	// Waiting is called by Join with a notice of what the host puts its answer
+	// off for: Code (approval, password) and Text in words. The host repeats it,
+	// and so do the calls, every few seconds. Nil: nobody is told. Who has to
+	// wait while coming back hears of it by Next.
+	Waiting func(Event)
+
 	// Fill completes the ready event with what only the node knows: its
 	// addresses and the link to the room. Nil: nothing is added.
 	Fill func(ready *Event)
 
-	// Trust is called with the room's key, where the room has one, before
-	// anything the host says is believed. An error ends the join with that
-	// error. Nil: any key will do.
-	Trust func(room transport.Key) error
+	// Trust is called with what the host calls the room and with the key that
+	// it has proved, where it has one, before anything else the host says
+	// is believed. An error ends the join with that error.
+	// It may be called more than once. Nil: any key will do.
+	Trust func(name string, key transport.Key) error
 }
 
 // Dial connects to the host. A Member calls it for its first connection and
@@ -109,9 +125,13 @@ type Member struct {
 
 	nick      string
 	topic     string
+	motd      string
+	role      string
 	people    map[string]Person // by seat
 	peopleSeq uint64            // events up to here are in people
 	chunk     []occupant        // of a roster that is arriving
+
+	prover prover // of attempts alone, of which there is one at a time
 
 	ignored *Ignored
 	whisper string // who whispered to us last
@@ -135,7 +155,7 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 	}
 	m := &Member{o: o, dial: dial, done: make(chan struct{}), changed: make(chan struct{}), room: o.Room, nick: o.Nick,
 		people: map[string]Person{}, ignored: o.Ignored}
-	a, err := m.attempt(ctx)
+	a, err := m.attempt(ctx, func() {})
 	if err != nil {
 		return nil, err
 	}
@@ -157,7 +177,10 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 func (m *Member) readyEvent(a attempt) Event {
 	peer, w := a.conn.Peer(), a.welcome
 	e := Event{Type: Ready, V: Version, Room: w.Room, Nick: w.Nick, Role: w.Role, Transport: cmp.Or(m.o.Via, peer.Via), Secure: w.Secure && peer.Secure,
-		Key: m.roomKey, Seq: w.Seq, Guests: w.Guests, Delivery: w.Delivery, Kept: w.Kept, Text: w.Topic}
+		Key: m.roomKey, Seq: w.Seq, Guests: w.Guests, Delivery: w.Delivery, Kept: w.Kept, Text: w.Topic, Motd: w.Motd}
+	if m.roomKey != (transport.Key{}) {
+		e.Words = text.KeyWords(m.roomKey)
+	}
 	if peer.Addr.IsValid() {
 		e.Addr = peer.Addr.String()
 	}

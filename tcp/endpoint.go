@@ -227,15 +227,18 @@ func (e *Endpoint) acceptLoop() {
 
 // admit begins with a connection, if there is room for it.
 func (e *Endpoint) admit(nc net.Conn) {
-	if !e.door.enter(nc) {
-		nc.Close()
-		return
-	}
-	if !e.enter() {
+	v := e.door.enter(time.Now(), nc)
+	if v == nil || !e.enter() {
 		nc.Close()
 		return
 	}
 	go func() {
+		defer e.running.Done()
+		if !e.door.wait(v, e.ctx.Done()) {
+			nc.Close()
+			e.door.leave(nc)
+			return
+		}
 		c := e.answer(nc) // a guest leaves the door by itself
 		if c != nil {
 			select {
@@ -245,7 +248,6 @@ func (e *Endpoint) admit(nc net.Conn) {
 			}
 			e.door.leave(nc)
 		}
-		e.running.Done()
 	}()
 }
 

@@ -3,9 +3,11 @@ package tcp
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -147,6 +149,30 @@ func TestEndpointClose(t *testing.T) {
 	})
 }
 
+// silentCrowd connects n times from a machine and says nothing. It returns how many
+// of them have been sent away.
+func silentCrowd(t *testing.T, m *transporttest.Machine, n int) (left *atomic.Int32) {
+	left = new(atomic.Int32)
+	for range n {
+		nc, err := m.DialContext(t.Context(), "tcp", lan10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			defer nc.Close()
+			nc.Read(make([]byte, 1))
+			left.Add(1)
+		}()
+	}
+	return left
+}
+
+func (d *door) numbers() (inside, line int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return len(d.inside.visits), len(d.line.visits)
+}
+
 // TestStrangers: many that connect and say nothing do not keep others out, and
 // are sent away.
 func TestStrangers(t *testing.T) {
@@ -154,28 +180,14 @@ func TestStrangers(t *testing.T) {
 		lan, client, host := onLAN(t, transporttest.Link{Delay: time.Millisecond}, false)
 		defer client.Close()
 		accepting(t, host)
-		crowd := func(m *transporttest.Machine, n int) (left *atomic.Int32) {
-			left = new(atomic.Int32)
-			for range n {
-				nc, err := m.DialContext(t.Context(), "tcp", lan10)
-				if err != nil {
-					t.Fatal(err)
-				}
-				go func() {
-					defer nc.Close()
-					nc.Read(make([]byte, 1))
-					left.Add(1)
-				}()
-			}
-			return left
-		}
-		one := crowd(lan.Machine("mal", "10.0.0.66/24"), 40)
+		one := silentCrowd(t, lan.Machine("mal", "10.0.0.66/24"), 200)
 		time.Sleep(100 * time.Millisecond)
-		if n := one.Load(); n != 40-maxVisitsPer {
-			t.Errorf("%d of 40 from one address were sent away at once, want %d", n, 40-maxVisitsPer)
+		inside, line := host.door.numbers()
+		if away := int(one.Load()); inside != maxVisitsPer || line > maxLinePer || away != 200-inside-line {
+			t.Errorf("of 200 from one address %d are inside, %d in line, %d were sent away", inside, line, away)
 		}
 		for i := range 20 {
-			crowd(lan.Machine("mal"+string(rune('a'+i)), netip.AddrFrom4([4]byte{10, 0, 0, byte(100 + i)}).String()+"/24"), maxVisitsPer)
+			silentCrowd(t, lan.Machine("mal"+string(rune('a'+i)), netip.AddrFrom4([4]byte{10, 0, 0, byte(100 + i)}).String()+"/24"), maxVisitsPer)
 		}
 		begin := time.Now()
 		c, err := client.Dial(t.Context(), netip.MustParseAddrPort(lan10))
@@ -186,18 +198,93 @@ func TestStrangers(t *testing.T) {
 			t.Errorf("Dial took %v among strangers", took)
 		}
 		c.Close()
-		host.door.mu.Lock()
-		if n := len(host.door.inside); n > maxVisits {
-			t.Errorf("%d strangers are inside", n)
+		if inside, line := host.door.numbers(); inside > maxVisits || line > maxLine {
+			t.Errorf("%d strangers are inside, %d in line", inside, line)
 		}
-		host.door.mu.Unlock()
-		time.Sleep(shakeLimit + time.Second)
-		host.door.mu.Lock()
-		if n := len(host.door.inside); n != 0 {
-			t.Errorf("%d strangers are inside after the limit", n)
+		time.Sleep(lineLimit + shakeLimit + time.Second)
+		if inside, line := host.door.numbers(); inside+line != 0 {
+			t.Errorf("%d strangers are inside and %d in line after the limit", inside, line)
 		}
-		host.door.mu.Unlock()
 	})
+}
+
+// TestOneOfMany: strangers from more addresses than there are places come and
+// come; whoever is honest gets in each time.
+func TestOneOfMany(t *testing.T) {
+	virtually(t, func(t *testing.T) {
+		lan, client, host := onLAN(t, transporttest.Link{Delay: time.Millisecond}, false)
+		defer client.Close()
+		accepting(t, host)
+		over := make(chan struct{})
+		var crowds sync.WaitGroup
+		for i := range 60 {
+			m := lan.Machine(fmt.Sprint("mal", i), netip.AddrFrom4([4]byte{10, 0, 0, byte(100 + i)}).String()+"/24")
+			crowds.Go(func() {
+				for n := 0; ; n++ {
+					select {
+					case <-over:
+						return
+					case <-time.After(time.Duration(5+i%7) * time.Millisecond):
+					}
+					if nc, err := m.DialContext(t.Context(), "tcp", lan10); err == nil {
+						crowds.Go(func() {
+							nc.Read(make([]byte, 1))
+							nc.Close()
+						})
+					}
+				}
+			})
+		}
+		time.Sleep(200 * time.Millisecond)
+		worst := time.Duration(0)
+		for range 20 {
+			begin := time.Now()
+			c, err := client.Dial(t.Context(), netip.MustParseAddrPort(lan10))
+			if err != nil {
+				t.Fatal(err)
+			}
+			worst = max(worst, time.Since(begin))
+			c.Close()
+			time.Sleep(20 * time.Millisecond)
+		}
+		t.Logf("20 honest ones among strangers from 60 addresses: %v at most", worst)
+		if worst > 100*time.Millisecond {
+			t.Errorf("Dial took %v among strangers", worst)
+		}
+		close(over)
+		crowds.Wait()
+	})
+}
+
+// TestClass: everybody who sits behind one address connects at once, and again:
+// all get in.
+func TestClass(t *testing.T) {
+	for _, plaintext := range []bool{false, true} {
+		virtually(t, func(t *testing.T) {
+			_, client, host := onLAN(t, transporttest.Link{Delay: time.Millisecond}, plaintext)
+			defer client.Close()
+			accepting(t, host)
+			const pupils = 48
+			for round := range 3 {
+				begin, worst := time.Now(), new(atomic.Int64)
+				var all sync.WaitGroup
+				for range pupils {
+					all.Go(func() {
+						c, err := client.Dial(t.Context(), netip.MustParseAddrPort(lan10))
+						if err != nil {
+							t.Errorf("round %d: %v", round, err)
+							return
+						}
+						worst.Store(max(worst.Load(), int64(time.Since(begin))))
+						c.Close()
+					})
+				}
+				all.Wait()
+				t.Logf("round %d of %d from one address: %v", round, pupils, time.Duration(worst.Load()))
+				time.Sleep(time.Second)
+			}
+		})
+	}
 }
 
 // failingListener fails as a process without descriptors does.

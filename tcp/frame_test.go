@@ -2,8 +2,6 @@ package tcp
 
 import (
 	"bytes"
-	"net"
-	"net/netip"
 	"testing"
 	"time"
 
@@ -94,23 +92,6 @@ func TestPulse(t *testing.T) {
 		p := c.p
 		if got, wake := p.next(c.now); got != c.want || wake != c.wake {
 			t.Errorf("%s: %d, wake at %v; want %d, %v", c.name, got, wake, c.want, c.wake)
-		}
-	}
-}
-
-func TestOrigin(t *testing.T) {
-	for addr, want := range map[string]string{
-		"10.0.0.1":            "10.0.0.1",
-		"::ffff:10.0.0.1":     "10.0.0.1",
-		"2001:db8:1:2:3::4":   "2001:db8:1:2::",
-		"fe80::1%eth0":        "fe80::1%eth0",
-		"fe80::2%eth0":        "fe80::2%eth0",
-		"::1":                 "::1",
-		"fd00:1:2:3:4:5:6:7f": "fd00:1:2:3::",
-	} {
-		a := net.TCPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(addr), 80))
-		if got := origin(a); got.String() != want {
-			t.Errorf("origin of %s: %v, want %s", addr, got, want)
 		}
 	}
 }

@@ -96,7 +96,7 @@ func TestGuestsAreBounded(t *testing.T) {
 			time.Sleep(2 * guestSilence)
 		}
 		host.door.mu.Lock()
-		guests, inside := len(host.door.guests), len(host.door.inside)
+		guests, inside := len(host.door.guests.visits), len(host.door.inside.visits)
 		host.door.mu.Unlock()
 		if guests != maxGuests || inside != 0 {
 			t.Errorf("%d guests, %d strangers, want %d and none", guests, inside, maxGuests)

@@ -9,7 +9,10 @@ import (
 	"hash/maphash"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
+
+	"parley/transport"
 )
 
 // Admission: what stands between the network and everything that costs memory.
@@ -142,13 +145,26 @@ func (s *strangers) allow(now time.Time, from netip.Addr) bool {
 			s.spent[i] -= uint8(min(int64(n), int64(s.spent[i])))
 		}
 	}
-	h := maphash.Comparable(s.seed, sourceOf(from))
-	a, b := &s.spent[h%strangerSlots], &s.spent[h>>32%strangerSlots]
+	a, b := s.slots(from)
 	if *a >= strangerBurst && *b >= strangerBurst {
 		return false
 	}
 	*a, *b = min(*a+1, strangerBurst), min(*b+1, strangerBurst)
 	return true
+}
+
+// trust takes note that a token came back from a source: somebody is there. So
+// a class behind one address is not held up, of which one after the other comes in.
+func (s *strangers) trust(from netip.Addr) {
+	if !s.paid.IsZero() {
+		a, b := s.slots(from)
+		*a, *b = 0, 0
+	}
+}
+
+func (s *strangers) slots(from netip.Addr) (a, b *uint8) {
+	h := maphash.Comparable(s.seed, transport.Source(from))
+	return &s.spent[h%strangerSlots], &s.spent[h>>32%strangerSlots]
 }
 
 // random fills b. A source of randomness that fails leaves nothing to do that
@@ -176,24 +192,31 @@ const (
 	maxSources = 4096
 
 	// Handshakes under way: in all, from one source, and from this very
-	// machine, where tests and many programs of one user live.
+	// machine, where tests and many programs of one user live. Those of a
+	// class behind one address take turns: each needs milliseconds, and
+	// repeats itself every 50.
 	maxHalfOpen         = 32
 	maxHalfOpenSource   = 4
 	maxHalfOpenLoopback = 64
 )
 
-// A limiter says which proved addresses may begin a handshake. A source is an
-// IPv4 address or an IPv6 /64, since the latter is what one machine is given.
-// Its zero value is ready; one goroutine may use it.
+// A limiter says which proved addresses may begin a handshake. Sources are those
+// of [transport.Source]. Its zero value is ready; one goroutine may use it.
 type limiter struct {
 	begun   time.Time
 	index   map[netip.Addr]int32 // into entries
 	entries []source             // up to maxSources, in a ring by time of use
 	newest  int32                // the entry before it in the ring is the oldest
 
-	halfOpen map[netip.Addr]int
-	total    int // but loopback
+	halfOpen []*place // the oldest first; without loopback's
 	loopback int
+}
+
+// A place is a handshake under way.
+type place struct {
+	source netip.Addr
+	end    func()
+	left   bool
 }
 
 // A source's bucket is one moment: when it will be full again.
@@ -212,7 +235,7 @@ func (l *limiter) allow(now time.Time, from netip.Addr) bool {
 		l.begun, l.index = now, make(map[netip.Addr]int32)
 	}
 	t := now.Sub(l.begun)
-	s := l.use(sourceOf(from))
+	s := l.use(transport.Source(from))
 	if s.full > t+(startBurst-1)*startInterval {
 		return false
 	}
@@ -259,47 +282,56 @@ func (l *limiter) linkFirst(i int32) {
 	l.newest = i
 }
 
-// enter takes a place among the handshakes under way, which leave gives back.
-func (l *limiter) enter(from netip.Addr) bool {
-	if from.Unmap().IsLoopback() {
+// enter takes a place among the handshakes under way, which leave gives back;
+// end gives the handshake up. When all places are taken, somebody has to go: the
+// oldest handshake of the source that has the most. An honest one needs a few
+// milliseconds, so those who only hold places make room for it. The caller
+// ends who is gone, holding no lock.
+func (l *limiter) enter(from netip.Addr, end func()) (p, gone *place) {
+	p = &place{source: transport.Source(from), end: end}
+	if p.source.IsLoopback() {
 		if l.loopback == maxHalfOpenLoopback {
-			return false
+			return nil, nil
 		}
 		l.loopback++
-		return true
+		return p, nil
 	}
-	s := sourceOf(from)
-	if l.total == maxHalfOpen || l.halfOpen[s] == maxHalfOpenSource {
-		return false
+	mine, most, goes := 0, 0, 0
+	for i, o := range l.halfOpen {
+		n := 0
+		for _, other := range l.halfOpen {
+			if other.source == o.source {
+				n++
+			}
+		}
+		if o.source == p.source {
+			mine = n
+		}
+		if n > most {
+			most, goes = n, i
+		}
 	}
-	if l.halfOpen == nil {
-		l.halfOpen = make(map[netip.Addr]int)
+	switch {
+	case mine == maxHalfOpenSource || len(l.halfOpen) == maxHalfOpen && mine == most:
+		return nil, nil
+	case len(l.halfOpen) == maxHalfOpen:
+		gone = l.halfOpen[goes]
+		l.halfOpen = slices.Delete(l.halfOpen, goes, goes+1)
 	}
-	l.halfOpen[s]++
-	l.total++
-	return true
+	l.halfOpen = append(l.halfOpen, p)
+	return p, gone
 }
 
-// leave ends what enter began, with the same address, once.
-func (l *limiter) leave(from netip.Addr) {
-	if from.Unmap().IsLoopback() {
+// leave gives back a place, if that has not been done and it has not been taken away.
+func (l *limiter) leave(p *place) {
+	if p.left {
+		return
+	}
+	if p.left = true; p.source.IsLoopback() {
 		l.loopback--
 		return
 	}
-	s := sourceOf(from)
-	if l.halfOpen[s]--; l.halfOpen[s] == 0 {
-		delete(l.halfOpen, s)
+	if i := slices.Index(l.halfOpen, p); i >= 0 {
+		l.halfOpen = slices.Delete(l.halfOpen, i, i+1)
 	}
-	l.total--
-}
-
-// sourceOf returns the address that stands for all of a source. Link-local
-// addresses stand for themselves: a whole LAN has one prefix.
-func sourceOf(a netip.Addr) netip.Addr {
-	a = a.Unmap().WithZone("")
-	if a.Is4() || a.IsLinkLocalUnicast() {
-		return a
-	}
-	p, _ := a.Prefix(64)
-	return p.Addr()
 }

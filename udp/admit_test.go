@@ -2,6 +2,7 @@ package udp
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -241,46 +242,77 @@ func TestRateTable(t *testing.T) {
 	}
 }
 
+// Places for handshakes: so many in all, so many for a source. When all are
+// taken, those give way who have the most, the oldest first.
 func TestHalfOpen(t *testing.T) {
 	var l limiter
 	source := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(i)}) }
-	var inside []netip.Addr
-	for i := range 100 {
-		for range 10 {
-			if l.enter(source(i)) {
-				inside = append(inside, source(i))
-			}
+	inside := make(map[*place]bool)
+	var ended []int
+	enter := func(from netip.Addr) *place {
+		p, gone := l.enter(from, func() { ended = append(ended, int(from.As4()[3])) })
+		if p != nil {
+			inside[p] = true
+		}
+		if gone != nil {
+			gone.end()
+		}
+		return p
+	}
+	const sources = maxHalfOpen / maxHalfOpenSource
+	for range 10 { // fill it: 0, 1, 2 …, each its share
+		for i := range sources {
+			enter(source(i))
 		}
 	}
-	if len(inside) != maxHalfOpen {
-		t.Errorf("%d in all, want %d", len(inside), maxHalfOpen)
+	if len(inside) != maxHalfOpen || len(ended) != 0 {
+		t.Errorf("%d inside, %d were ended", len(inside), len(ended))
 	}
-	if n := len(l.halfOpen); n != maxHalfOpen/maxHalfOpenSource {
-		t.Errorf("%d sources got in, want %d", n, maxHalfOpen/maxHalfOpenSource)
+	for i := range sources {
+		if enter(source(100+i)) == nil {
+			t.Errorf("newcomer %d is kept out", i)
+		}
+	}
+	if fmt.Sprint(ended) != "[0 1 2 3 4 5 6 7]" {
+		t.Errorf("ended in this order: %v", ended)
+	}
+	if n := len(l.halfOpen); n != maxHalfOpen {
+		t.Errorf("%d inside, want %d", n, maxHalfOpen)
+	}
+	// Whoever holds as many as anybody drives out nobody.
+	if enter(source(0)) != nil {
+		t.Error("one of those who hold the most drives out another")
+	}
+	// An honest one that comes alone stays while the others drive each other out.
+	honest := enter(source(200))
+	for i := range 1000 {
+		enter(source(i % (2 * sources)))
+	}
+	if !slices.Contains(l.halfOpen, honest) {
+		t.Error("the honest one had to go")
 	}
 	local := 0
-	for l.enter(netip.MustParseAddr("127.0.0.1")) {
+	for {
+		p, _ := l.enter(netip.MustParseAddr("127.0.0.1"), nil)
+		if p == nil {
+			break
+		}
+		inside[p] = true
 		local++
 	}
 	if local != maxHalfOpenLoopback {
 		t.Errorf("%d from this machine, want %d", local, maxHalfOpenLoopback)
 	}
-	l.leave(inside[0])
-	if l.enter(source(99)) != true || l.enter(source(98)) {
-		t.Error("one place given back is not one place")
+	for p := range inside {
+		l.leave(p)
+		l.leave(p)
 	}
-	for _, a := range append(inside[1:], source(99)) {
-		l.leave(a)
-	}
-	for range local {
-		l.leave(netip.MustParseAddr("127.0.0.1"))
-	}
-	if l.total != 0 || l.loopback != 0 || len(l.halfOpen) != 0 {
-		t.Errorf("left over: %d, %d, %v", l.total, l.loopback, l.halfOpen)
+	if l.loopback != 0 || len(l.halfOpen) != 0 {
+		t.Errorf("left over: %d, %v", l.loopback, l.halfOpen)
 	}
 	n := 0
 	for i := range 10 { // a /64 is one source
-		if l.enter(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: byte(i)})) {
+		if p, _ := l.enter(netip.AddrFrom16([16]byte{0x20, 1, 0xd, 0xb8, 15: byte(i)}), nil); p != nil {
 			n++
 		}
 	}

@@ -194,8 +194,8 @@ func TestFloods(t *testing.T) {
 			if n != 1 {
 				t.Errorf("%d Conns", n)
 			}
-			if host.limiter.total != 0 || len(host.limiter.entries) > 1 {
-				t.Errorf("the limiter knows of %d addresses, %d handshakes", len(host.limiter.entries), host.limiter.total)
+			if len(host.limiter.halfOpen) != 0 || len(host.limiter.entries) > 1 {
+				t.Errorf("the limiter knows of %d addresses, %d handshakes", len(host.limiter.entries), len(host.limiter.halfOpen))
 			}
 		})
 	})

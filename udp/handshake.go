@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"slices"
 	"time"
 
 	"parley/transport"
@@ -28,6 +29,9 @@ const (
 	fullWait  = 500 * time.Millisecond
 	lastEvery = flightInterval / 2 // the server's last flight is repeated no faster
 	proofTime = 5 * time.Second    // from the keys to the proof of identity
+	// mostCredit is what a host sends to one who has fallen silent in the
+	// middle of the handshake: its first flight four times.
+	mostCredit = 2 * shakeSize
 )
 
 // shake is what a Conn has until its link is confirmed. Conn.mu guards it.
@@ -36,16 +40,40 @@ type shake struct {
 	early  [][]byte // packets that came before the keys
 	flow   *flow    // secure: where DTLS datagrams go
 	heard  bool     // it has taken one
+	token  token    // secure: what the client's datagrams carry
+
+	// The client's, secure: all the tokens it has had, and when it began to
+	// use the first.
+	tokens []token
+	began  instant
 
 	// The client's: what came, one of each at most.
 	retry  chan token
 	refuse chan transport.Reason
 	accept chan struct{}
 
+	// The server's: how many bytes it may send, which is as many as have come,
+	// up to mostCredit.
+	credit int
+
 	// The server's, once the handshake is done: its last flight, and when it
 	// was sent last.
 	last   []byte
 	lastAt instant
+}
+
+// renew takes the token of a RETRY that comes in the middle of a handshake: the
+// host did not believe the one before. That may have been forged or grown old,
+// if the host has not taken part yet; once it has, it can only want an earlier one back.
+func (s *shake) renew(t token, now instant) {
+	switch {
+	case slices.Contains(s.tokens, t):
+	case s.heard || len(s.tokens) > maxRetries || now-s.began < instant(flightInterval):
+		return
+	default:
+		s.tokens = append(s.tokens, t)
+	}
+	s.token = t
 }
 
 func (s *shake) keep(b []byte) {
@@ -134,11 +162,17 @@ func (e *Endpoint) begin(ctx context.Context, c *Conn, addr netip.AddrPort) erro
 		e.kick(c)
 		return nil
 	}
+	s := c.shake
+	current := func() token {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		return s.token
+	}
 	f := newFlow(func(b []byte) error {
-		return e.send(appendShake(nil, c.id, t, b), addr)
+		return e.send(appendShake(nil, c.id, current(), b), addr)
 	}, e.Socket.LocalAddr(), net.UDPAddrFromAddrPort(addr))
 	c.mu.Lock()
-	c.shake.flow = f
+	s.flow, s.token, s.tokens, s.began = f, t, []token{t}, e.now()
 	c.mu.Unlock()
 	shaking, cancel := context.WithTimeout(ctx, handshakeTime)
 	defer cancel()
@@ -152,7 +186,7 @@ func (e *Endpoint) begin(ctx context.Context, c *Conn, addr netip.AddrPort) erro
 	if err != nil {
 		return err
 	}
-	guard, err := newSealer(k, admissionHash(h.version, h.mode, c.id, t), true)
+	guard, err := newSealer(k, admissionHash(h.version, h.mode, c.id, current()), true)
 	if err != nil {
 		return err
 	}
@@ -229,7 +263,7 @@ func (e *Endpoint) enter(ctx context.Context, c *Conn, h hello, addr netip.AddrP
 	b := appendHello(nil, h)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	limit := time.NewTimer(tokenLife)
+	limit := time.NewTimer(handshakeTime)
 	defer limit.Stop()
 	for wait, retries := helloFirst, 0; ; {
 		select {
@@ -347,7 +381,10 @@ func (e *Endpoint) onAnswer(b []byte, from netip.AddrPort) {
 		return
 	}
 	switch {
-	case isRetry && t != token{}:
+	case isRetry && t == token{}:
+	case isRetry && c.shake.flow != nil:
+		c.shake.renew(t, e.now())
+	case isRetry:
 		put(c.shake.retry, t)
 	case isRefuse:
 		put(c.shake.refuse, reason)
@@ -371,18 +408,37 @@ func (e *Endpoint) onHello(b []byte, from netip.AddrPort) {
 	if !ok || e.closed() {
 		return
 	}
-	var room [retrySize]byte
+	proved := e.proved(h.id, h.params(), h.token, from)
 	switch {
-	case h.token == token{} && (!e.strangers.allow(e.time(), from.Addr()) || e.fast.crowded()):
+	case !proved && !e.mayAnswer(from):
 	case h.version != protocolVersion:
-		e.send(appendRefuse(room[:0], h.id, transport.ReasonVersion), from)
+		e.send(appendRefuse(nil, h.id, transport.ReasonVersion), from)
 	case h.mode != e.mode():
-		e.send(appendRefuse(room[:0], h.id, transport.ReasonMode), from)
-	case h.token == token{} || !e.Plaintext || !e.gate.check(e.time(), from, h.id, h.params(), h.token):
-		e.send(appendRetry(room[:0], h.id, e.gate.token(e.time(), from, h.id, h.params())), from)
-	default:
+		e.send(appendRefuse(nil, h.id, transport.ReasonMode), from)
+	case proved && e.Plaintext:
 		e.admitPlain(h, from)
+	default:
+		e.retry(h.id, from)
 	}
+}
+
+// proved tells whether a token is one of ours for that address.
+func (e *Endpoint) proved(id uint64, params [2]byte, t token, from netip.AddrPort) bool {
+	if t == (token{}) || !e.gate.check(e.time(), from, id, params, t) {
+		return false
+	}
+	e.strangers.trust(from.Addr())
+	return true
+}
+
+// mayAnswer tells whether to answer one who has proved nothing.
+func (e *Endpoint) mayAnswer(from netip.AddrPort) bool {
+	return e.strangers.allow(e.time(), from.Addr()) && !e.fast.crowded()
+}
+
+// retry answers with a token.
+func (e *Endpoint) retry(id uint64, from netip.AddrPort) {
+	e.send(appendRetry(nil, id, e.gate.token(e.time(), from, id, [2]byte{protocolVersion, e.mode()})), from)
 }
 
 func (h hello) params() [2]byte { return [2]byte{h.version, h.mode} }
@@ -401,36 +457,57 @@ func (e *Endpoint) closed() bool {
 func (e *Endpoint) admitPlain(h hello, from netip.AddrPort) {
 	c := e.find(h.id, true)
 	if c == nil {
-		if !e.allow(from.Addr()) {
+		c = newConn(e, h.id, true, from)
+		place := e.allow(from.Addr(), c.giveUp)
+		if place == nil {
 			return
 		}
-		c = newConn(e, h.id, true, from)
-		c.shake = &shake{}
+		ctx, cancel := context.WithCancel(context.Background())
+		c.shake = &shake{cancel: cancel}
 		c.install(checksum{}, 0, keying{}, from)
 		if !e.add(c) {
-			e.leave(from.Addr())
+			cancel()
+			e.leave(place)
 			e.send(appendRefuse(nil, h.id, transport.ReasonFull), from)
 			return
 		}
 		e.work.Go(func() {
-			defer e.leave(from.Addr())
-			e.offer(c, func(ctx context.Context) error { return c.confirmed(ctx) })
+			defer cancel()
+			e.offer(ctx, c, func(ctx context.Context) error {
+				defer e.leave(place)
+				return c.confirmed(ctx)
+			})
 		})
 	}
 	e.send(appendAccept(nil, h.id), from)
 }
 
-// allow asks the limiter for a place among the handshakes under way.
-func (e *Endpoint) allow(from netip.Addr) bool {
+// allow asks the limiter for a place among the handshakes under way; nil: there
+// is none.
+func (e *Endpoint) allow(from netip.Addr, end func()) *place {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.limiter.allow(e.time(), from) && e.limiter.enter(from)
+	var p, gone *place
+	if e.limiter.allow(e.time(), from) {
+		p, gone = e.limiter.enter(from, end)
+	}
+	e.mu.Unlock()
+	if gone != nil {
+		gone.end()
+	}
+	return p
 }
 
-func (e *Endpoint) leave(from netip.Addr) {
+func (e *Endpoint) leave(p *place) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.limiter.leave(from)
+	e.limiter.leave(p)
+}
+
+// giveUp ends a handshake under way.
+func (c *Conn) giveUp() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.cancelShake()
 }
 
 // onShake takes a datagram of a handshake, ours or a client's.
@@ -442,8 +519,8 @@ func (e *Endpoint) onShake(b []byte, from netip.AddrPort) {
 	host := t != token{} // only the client's carry one
 	c := e.find(id, host)
 	if c == nil {
-		if host && !e.closed() && e.gate.check(e.time(), from, id, [2]byte{protocolVersion, modeSecure}, t) && e.allow(from.Addr()) {
-			e.candidate(id, t, datagram, from)
+		if host && !e.closed() {
+			e.newcomer(id, t, datagram, from)
 		}
 		return
 	}
@@ -451,7 +528,12 @@ func (e *Endpoint) onShake(b []byte, from netip.AddrPort) {
 	defer c.mu.Unlock()
 	switch s := c.shake; {
 	case s == nil || c.peer.Addr != from:
+	case s.flow != nil && host && t != s.token: // of two tokens, we go by the one that came first
+		if passes(datagram, fromClient) && e.mayAnswer(from) {
+			e.send(appendRetry(nil, id, s.token), from)
+		}
 	case s.flow != nil:
+		s.credit = min(s.credit+len(b), mostCredit)
 		s.heard = s.flow.deliver(datagram) || s.heard
 	case s.last != nil && passes(datagram, fromClient) && e.now()-s.lastAt >= instant(lastEvery):
 		s.lastAt = e.now()
@@ -459,49 +541,80 @@ func (e *Endpoint) onShake(b []byte, from netip.AddrPort) {
 	}
 }
 
+// newcomer begins a handshake with whoever has a good token. One whose token is
+// not, or not any more, is told so as if he had said HELLO.
+func (e *Endpoint) newcomer(id uint64, t token, datagram []byte, from netip.AddrPort) {
+	switch {
+	case !passes(datagram, fromClient):
+	case e.proved(id, [2]byte{protocolVersion, modeSecure}, t, from):
+		e.candidate(id, t, datagram, from)
+	case e.mayAnswer(from):
+		e.retry(id, from)
+	}
+}
+
 // candidate begins the handshake of a client that has proved its address.
 func (e *Endpoint) candidate(id uint64, t token, datagram []byte, from netip.AddrPort) {
 	c := newConn(e, id, true, from)
-	f := newFlow(func(b []byte) error {
+	place := e.allow(from.Addr(), c.giveUp)
+	if place == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &shake{cancel: cancel, token: t, credit: shakeSize}
+	s.flow = newFlow(func(b []byte) error {
+		// A flight that is repeated for five seconds to one who has said a
+		// single thing would be a weapon.
+		c.mu.Lock()
+		enough := s.credit >= shakeHeader+len(b)
+		if enough {
+			s.credit -= shakeHeader + len(b)
+		}
+		c.mu.Unlock()
+		if !enough {
+			return nil
+		}
 		return e.send(appendShake(nil, id, token{}, b), from)
 	}, e.Socket.LocalAddr(), net.UDPAddrFromAddrPort(from))
-	ctx, cancel := context.WithTimeout(context.Background(), handshakeTime)
-	c.shake = &shake{flow: f, cancel: cancel}
+	c.shake = s
 	if !e.add(c) {
 		cancel()
-		e.leave(from.Addr())
+		e.leave(place)
 		e.send(appendRefuse(nil, id, transport.ReasonFull), from)
 		return
 	}
+	f := s.flow
 	f.assume(false)
 	f.deliver(datagram)
 	e.work.Go(func() {
 		defer cancel()
-		k, err := handshake(ctx, f, false)
+		defer e.leave(place)
+		shaking, stop := context.WithTimeout(ctx, handshakeTime)
+		k, err := handshake(shaking, f, false)
+		stop()
 		var guard *sealer
 		if err == nil {
 			guard, err = newSealer(k, admissionHash(protocolVersion, modeSecure, id, t), false)
 		}
 		if err != nil {
-			e.leave(from.Addr())
 			e.remove(c)
 			return
 		}
 		c.install(guard, 0, k, from)
 		e.kick(c)
-		e.offer(c, func(ctx context.Context) error {
-			defer e.leave(from.Addr())
+		e.offer(ctx, c, func(ctx context.Context) error {
+			defer e.leave(place)
 			return c.prove(ctx, transport.Server, transport.Client)
 		})
 	})
 }
 
-// offer hands c to Accept once confirm says that it is somebody.
-func (e *Endpoint) offer(c *Conn, confirm func(context.Context) error) {
-	ctx, cancel := context.WithTimeout(context.Background(), proofTime)
+// offer hands c to Accept once confirm says that it is somebody. Whatever ends
+// ctx, which is the handshake's, ends that.
+func (e *Endpoint) offer(ctx context.Context, c *Conn, confirm func(context.Context) error) {
+	ctx, cancel := context.WithTimeout(ctx, proofTime)
 	defer cancel()
 	c.mu.Lock()
-	c.shake.cancel = cancel
 	if c.closed {
 		cancel()
 	}

@@ -24,6 +24,8 @@ type rig struct {
 	hosts []*transporttest.Machine
 	taps  []*tap
 	at    []netip.AddrPort
+
+	leaving []func() // what else ends with the test
 }
 
 // tap is a socket that shows what passes, and may drop it.
@@ -72,6 +74,9 @@ func onLAN(t *testing.T, n int, plain bool, link transporttest.Link, test func(r
 		test(r)
 		for _, e := range r.ends {
 			e.Close()
+		}
+		for _, f := range r.leaving {
+			f()
 		}
 	})
 }
