@@ -132,15 +132,15 @@ func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting, hidden bool
 		}
 		p.talk("The room %s is %s. Others join it with:", name, how)
 		if !n.NoDiscovery && !hidden {
-			p.talk("  parley join %-24s %s", name, where)
+			p.talkWords("  parley join %-24s %s", name, where)
 		}
 		for i, line := range hosting.JoinLines(name) {
 			if i == 0 || !hosting.Addrs()[i].Addr().IsLoopback() { // here any address will do
-				p.talk("  %-36s by address", line)
+				p.talkWords("  %-36s by address", line)
 			}
 		}
 		ready := hosting.ReadyOf(name)
-		p.talk("  %s", ready.Invite)
+		p.talkWords("  %s", ready.Invite)
 		if ready.Words != "" {
 			p.talk("Its key, to compare: %s", ready.Words)
 		}
