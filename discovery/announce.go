@@ -114,8 +114,8 @@ func (a *announcer) poll(now time.Time) {
 		switch {
 		case len(rooms) == maxRooms:
 			a.warn(fmt.Sprintf("more than %d rooms: the rest is not announced", maxRooms))
-		case !ok || !validName([]byte(r.Name)) || r.UDP == 0 && r.TCP == 0:
-			a.warn(fmt.Sprintf("the room %q cannot be announced: it wants a valid name, a port and an Ed25519 key", r.Name))
+		case !ok || !validName([]byte(r.Name)) || !validPorts(r.UDP, r.TCP):
+			a.warn(fmt.Sprintf("the room %q cannot be announced: it wants a valid name, a port from 1024 on and an Ed25519 key", r.Name))
 		case index(rooms, key) < 0:
 			rooms = append(rooms, r)
 		}
