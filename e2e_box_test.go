@@ -22,6 +22,7 @@ type box struct {
 	ip      string // where programs on it are reached
 	port    int    // what hosts on it are told to use; 0: nothing, so the default
 	env     []string
+	columns int    // of its terminals; 0: 80
 	dir     string // where the programs' files are
 	rec     *roomtest.Recorder
 }

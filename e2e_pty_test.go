@@ -5,6 +5,7 @@ package main_test
 // What people see: the program on a terminal of its own.
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -34,7 +35,7 @@ type terminal struct {
 // onTerminal runs the program on a terminal.
 func (b *box) onTerminal(name string, env []string, args ...string) *terminal {
 	b.t.Helper()
-	master, slave := openTerminal(b.t)
+	master, slave := openTerminal(b.t, cmp.Or(b.columns, 80))
 	cmd := b.command(b.program, args...)
 	cmd.Env = append(b.environ(name), env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = slave, slave, slave
@@ -50,14 +51,14 @@ func (b *box) onTerminal(name string, env []string, args ...string) *terminal {
 	return term
 }
 
-func openTerminal(t testing.TB) (master, slave *os.File) {
+func openTerminal(t testing.TB, columns int) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|syscall.O_NOCTTY, 0)
 	if err != nil {
 		t.Skipf("SKIPPED: no terminal to be had: %v", err)
 	}
 	var unlock, number int32
-	size := [4]uint16{24, 80, 0, 0}
+	size := [4]uint16{24, uint16(columns), 0, 0}
 	for request, arg := range map[uintptr]unsafe.Pointer{
 		syscall.TIOCSPTLCK: unsafe.Pointer(&unlock), syscall.TIOCGPTN: unsafe.Pointer(&number), syscall.TIOCSWINSZ: unsafe.Pointer(&size),
 	} {

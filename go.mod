@@ -22,4 +22,5 @@ require (
 	github.com/pion/transport/v3 v3.1.1 // indirect
 	github.com/stretchr/testify v1.11.1 // indirect
 	golang.org/x/crypto v0.58.0 // indirect
+	rsc.io/qr v0.2.0 // indirect
 )

@@ -245,7 +245,7 @@ func TestLANForgedICMP(t *testing.T) {
 			}
 			ben := boxes[1].join("ben", boxes[0].ip, flags...)
 			exchange("before", 3, 300, ana, ben)
-			packets := captured(stop())
+			packets := ipPackets(stop())
 			if len(packets) == 0 {
 				t.Fatal("nothing was captured")
 			}
@@ -265,8 +265,8 @@ func TestLANForgedICMP(t *testing.T) {
 	}
 }
 
-// captured returns the IP packets of a capture.
-func captured(pcap []byte) (packets [][]byte) {
+// ipPackets returns the IP packets of a capture.
+func ipPackets(pcap []byte) (packets [][]byte) {
 	const header, record, ethernet = 24, 16, 14
 	for at := header; at+record <= len(pcap); {
 		size := int(binary.LittleEndian.Uint32(pcap[at+8:]))
@@ -281,7 +281,7 @@ func captured(pcap []byte) (packets [][]byte) {
 // clientHello finds in a capture what a member's handshake begins with.
 func clientHello(t *testing.T, pcap []byte) string {
 	t.Helper()
-	for _, p := range captured(pcap) {
+	for _, p := range ipPackets(pcap) {
 		const payload, shakeHeader = 28, 29
 		if len(p) == payload+1200 && p[9] == 17 && p[payload] == 0x05 {
 			return hex.EncodeToString(p[payload+shakeHeader:])

@@ -6,7 +6,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -16,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"parley/room"
 )
 
 // The exit codes, which scripts rely on.
@@ -60,6 +61,8 @@ type program struct {
 	in       *os.File
 	out, err io.Writer
 	flags    *cli
+	secret   string       // the password that was given; empty: none
+	ignored  room.Ignored // by the person, in whatever room
 
 	lock   sync.Mutex
 	asides []string // what may explain why no room is found
@@ -90,7 +93,13 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if err == nil {
 		err = p.flags.check()
 	}
+	if err == nil {
+		err = passwordShown(args)
+	}
 	if err != nil {
+		return p.misused(args, err)
+	}
+	if err := p.readPassword(command.Selected()); err != nil {
 		return p.misused(args, err)
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
@@ -101,11 +110,15 @@ func (p *program) run(ctx context.Context, args []string) int {
 func (p *program) misused(args []string, err error) int {
 	p.flags.JSON = p.flags.JSON || contains(args, "--json") || contains(args, "-j")
 	text := strings.ReplaceAll(err.Error(), "expected a valid 16 bit uint but got", "want a number up to 65535, not")
+	if shown := passwordShown(args); shown != nil {
+		p.report(explain(shown))
+		return exitUsage
+	}
 	hint := "see parley --help"
 	var parse *kong.ParseError
 	if errors.As(err, &parse) && parse.Context != nil {
-		if node := parse.Context.Selected(); node != nil && node.Name != "pick" {
-			hint = "see parley " + node.Name + " --help"
+		if node := parse.Context.Selected(); node != nil && commandName(node) != "" {
+			hint = "see parley " + commandName(node) + " --help"
 		}
 	}
 	if word, ok := strings.CutPrefix(text, "unexpected argument "); ok && !strings.Contains(word, " ") {
@@ -139,12 +152,15 @@ func (p *program) report(f failure) {
 		p.printJSON(f)
 		return
 	}
-	fmt.Fprintf(p.err, "parley: %s\n", clean(f.text))
+	p.print(p.err, "parley: "+f.text)
 	for _, line := range f.more {
-		fmt.Fprintf(p.err, "  %s\n", clean(line))
+		p.print(p.err, "  "+line)
 	}
 	if f.hint != "" {
-		fmt.Fprintf(p.err, "%s\n", clean(f.hint))
+		p.print(p.err, f.hint)
+	}
+	if f.command != "" {
+		p.printWords(p.err, "  "+f.command)
 	}
 }
 

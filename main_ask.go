@@ -24,7 +24,7 @@ func (p *program) mayAsk() bool {
 
 // say is talk that belongs to a question and is never left out.
 func (p *program) say(format string, args ...any) {
-	fmt.Fprintf(p.err, "%s\n", clean(fmt.Sprintf(format, args...)))
+	p.print(p.err, fmt.Sprintf(format, args...))
 }
 
 // ask asks a question. An empty answer means preset. The end of the input, as
@@ -33,7 +33,7 @@ func (p *program) ask(ctx context.Context, question, preset string) (string, err
 	if preset != "" {
 		question += " [" + preset + "]"
 	}
-	fmt.Fprintf(p.err, "%s: ", clean(question))
+	fmt.Fprintf(p.err, "%s ", rows(clean(question+":"), columns(p.err)))
 	type answer struct {
 		text string
 		err  error
@@ -129,6 +129,7 @@ func describe(l room.Listing) string {
 	if l.Password {
 		how += ", password"
 	}
+	how += marked(l)
 	return pad(l.Room, 16) + "  " + pad(place(l), 20) + "  " + pad(people, 9) + "  " + how
 }
 

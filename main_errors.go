@@ -22,6 +22,7 @@ type failure struct {
 	text    string
 	more    []string // what goes with it, a line each
 	hint    string   // what to do next
+	command string   // and by which command
 	suggest string   // a free name
 	exit    int
 }
@@ -34,8 +35,9 @@ func (f failure) MarshalJSON() ([]byte, error) {
 		Text    string    `json:"text"`
 		More    []string  `json:"more,omitempty"`
 		Hint    string    `json:"hint,omitempty"`
+		Command string    `json:"command,omitempty"`
 		Suggest string    `json:"suggest,omitempty"`
-	}{room.Failure, f.code, f.text, f.more, f.hint, f.suggest})
+	}{room.Failure, f.code, text.Mark(f.text), f.more, text.Mark(f.hint), f.command, f.suggest})
 }
 
 // errQuiet ends the program with a code, all having been said.
@@ -51,12 +53,14 @@ func (u usage) Error() string { return u.text }
 // exitOf is the exit code for what a node reports; other codes are failures.
 var exitOf = map[string]int{
 	node.CodeTarget:      exitUsage,
+	node.CodePassword:    exitUsage,
 	node.CodeAmbiguous:   exitUsage,
 	node.CodeNotFound:    exitNotFound,
 	node.CodeMode:        exitRefused,
 	node.CodeVersion:     exitRefused,
 	node.CodeFull:        exitRefused,
 	node.CodeKey:         exitRefused,
+	node.CodePlaintext:   exitRefused,
 	node.CodeUnreachable: exitUndelivered,
 }
 
@@ -86,14 +90,14 @@ func explain(err error) failure {
 }
 
 func explainNode(e *node.Error) failure {
-	f := failure{code: e.Code, text: e.Text, hint: e.Hint, exit: exitFailure}
+	f := failure{code: e.Code, text: e.Text, more: e.More, hint: e.Hint, command: e.Command, exit: exitFailure}
 	if code, ok := exitOf[e.Code]; ok {
 		f.exit = code
 	}
 	switch {
 	case e.Code == node.CodeAmbiguous:
 		for _, l := range e.Choices {
-			f.more = append(f.more, fmt.Sprintf("%-40s  key %s", joinLine(l), shortKey(l)))
+			f.more = append(f.more, fmt.Sprintf("%-40s  key %s%s", joinLine(l), node.Fingerprint(l.Key), marked(l)))
 		}
 	case e.Code == node.CodeNotFound && len(e.Choices) > 0:
 		f.more = append(f.more, "these are:")
@@ -111,6 +115,8 @@ func explainRefused(r *room.Refused) failure {
 		if f.exit = exitNotFound; len(f.more) > 0 {
 			f.more = append([]string{"these are:"}, f.more...)
 		}
+	case "password":
+		f.hint = "give it with --password-file FILE or in PARLEY_PASSWORD, or on a terminal when asked"
 	case "which_room":
 		f.exit, f.hint = exitUsage, "say which one: parley join HOST/ROOM"
 	}
@@ -140,9 +146,6 @@ func joinLine(l room.Listing) string {
 	}
 	return node.JoinLine(netip.AddrPortFrom(l.Addr, port), l.Room)
 }
-
-// shortKey is enough of a room's key to tell two rooms apart by eye.
-func shortKey(l room.Listing) string { return l.Key.String()[:8] }
 
 // printJSON prints one object on a line, for programs and yet harmless to a terminal.
 func (p *program) printJSON(v any) {

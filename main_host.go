@@ -3,11 +3,17 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"runtime/debug"
 	"strings"
 
 	"parley/node"
 	"parley/room"
+	"parley/text"
 )
+
+// maxTopic is how many bytes of topic a room takes.
+const maxTopic = 400
 
 // Run hosts rooms until the person leaves, or until ctx ends.
 func (h *hostCmd) Run(ctx context.Context, p *program) error {
@@ -21,8 +27,16 @@ func (h *hostCmd) Run(ctx context.Context, p *program) error {
 		}
 		h.Rooms = strings.Fields(name)
 	}
+	if h.Topic = text.Mark(h.Topic); len(h.Topic) > maxTopic || strings.ContainsAny(h.Topic, "\n\t") {
+		return usage{fmt.Sprintf("--topic: want one line of at most %d bytes, without tabs", maxTopic), "say the rest in the room"}
+	}
 	if h.Guests {
 		p.talk("guests are let in: what is said is sent to them in clear")
+	}
+	if h.Password {
+		if err := p.newPassword(ctx, h.Rooms[0]); err != nil {
+			return err
+		}
 	}
 	n, err := p.node()
 	if err != nil {
@@ -32,7 +46,15 @@ func (h *hostCmd) Run(ctx context.Context, p *program) error {
 	return h.host(ctx, p, n)
 }
 
+// hostGC has the collector run when memory has grown by half, not only when it
+// has doubled. A host may have to keep megabytes for those who read slowly, on
+// a laptop that does other things; a full room says nothing faster without it.
+const hostGC = 50
+
 func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(hostGC)
+	}
 	var nick string
 	if !h.Headless {
 		var err error
@@ -40,7 +62,12 @@ func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
 			return err
 		}
 	}
-	hosting, err := n.Open(ctx, room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden})
+	verifier, err := p.verifier()
+	if err != nil {
+		return err
+	}
+	hosting, err := n.Open(ctx, room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden,
+		Approve: h.Approve, Slow: h.Slow, Filters: h.filters, MaxSeats: h.MaxMembers, Password: verifier})
 	if err != nil {
 		return err
 	}
@@ -85,14 +112,25 @@ func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting, hidden bool
 		p.talk("Port %d is taken here, so it is port %d.", node.Port, at.Port())
 	}
 	where := "on this network"
-	if here := hosting.Addrs()[0].Addr(); here.IsLoopback() {
+	loopback := hosting.Addrs()[0].Addr().IsLoopback()
+	if loopback {
 		where = "on this computer"
 		if !p.flags.bind().IsValid() {
 			p.talk("%s for now only its own programs can join.", noNetwork)
 		}
 	}
-	for _, name := range hosting.Rooms() {
-		p.talk("The room %s is open. Others join it with:", name)
+	rooms := hosting.Rooms()
+	if on := p.flags.Host.QR == qrOn; !p.flags.Quiet && (on || !loopback && len(rooms) == 1) {
+		for _, row := range p.qr(p.err, hosting.Ready().Invite) {
+			fmt.Fprintln(p.err, row)
+		}
+	}
+	for _, name := range rooms {
+		how := "open"
+		if p.secret != "" {
+			how = "open to those who know the password"
+		}
+		p.talk("The room %s is %s. Others join it with:", name, how)
 		if !n.NoDiscovery && !hidden {
 			p.talk("  parley join %-24s %s", name, where)
 		}
@@ -100,6 +138,11 @@ func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting, hidden bool
 			if i == 0 || !hosting.Addrs()[i].Addr().IsLoopback() { // here any address will do
 				p.talk("  %-36s by address", line)
 			}
+		}
+		ready := hosting.ReadyOf(name)
+		p.talk("  %s", ready.Invite)
+		if ready.Words != "" {
+			p.talk("Its key, to compare: %s", ready.Words)
 		}
 	}
 }

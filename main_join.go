@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"strings"
 	"time"
 
@@ -19,11 +18,12 @@ func (j *joinCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer n.Close()
+	to := goal{typed: j.Target}
 	if j.Target == "" {
 		if !p.mayAsk() {
 			return usage{"which room? It needs a name or an address", "for example: parley join physics, or parley join 10.0.0.5"}
 		}
-		if j.Target, err = p.pick(ctx, n); err != nil {
+		if to, err = p.pick(ctx, n); err != nil {
 			return err
 		}
 	}
@@ -31,12 +31,33 @@ func (j *joinCmd) Run(ctx context.Context, p *program) error {
 	if err != nil {
 		return err
 	}
-	return p.join(ctx, n, j.Target, nick, seat{stay: j.Stay})
+	return p.join(ctx, n, to, nick, seat{stay: j.Stay})
 }
 
-// join sits down in the room that target names, asking where it is not clear.
-func (p *program) join(ctx context.Context, n *node.Node, target, nick string, s seat) error {
-	m, err := p.sitDown(ctx, n, target, p.joinOptions(nick, false))
+// A goal is what is to be joined: what was typed, or a room that was heard and
+// picked from a list. Only what was typed has a key by somebody's word.
+type goal struct {
+	typed string
+	heard *room.Listing
+}
+
+func (g goal) String() string {
+	if g.heard != nil {
+		return g.heard.Room
+	}
+	return shown(g.typed)
+}
+
+func (g goal) join(ctx context.Context, n *node.Node, o room.JoinOptions) (*room.Member, error) {
+	if g.heard != nil {
+		return n.JoinHeard(ctx, *g.heard, o)
+	}
+	return n.Join(ctx, g.typed, o)
+}
+
+// join sits down in a room, asking where it is not clear.
+func (p *program) join(ctx context.Context, n *node.Node, to goal, nick string, s seat) error {
+	m, err := p.sitDown(ctx, n, to, p.joinOptions(nick, false))
 	if err != nil {
 		return err
 	}
@@ -44,15 +65,27 @@ func (p *program) join(ctx context.Context, n *node.Node, target, nick string, s
 }
 
 // sitDown joins, and lets the person choose where there are several rooms.
-func (p *program) sitDown(ctx context.Context, n *node.Node, target string, o room.JoinOptions) (*room.Member, error) {
-	slow := time.AfterFunc(time.Second, func() { p.talk("looking for %s …", shown(target)) })
+func (p *program) sitDown(ctx context.Context, n *node.Node, to goal, o room.JoinOptions) (*room.Member, error) {
+	slow := time.AfterFunc(time.Second, func() { p.talk("looking for %s …", to) })
 	if ask := o.Ask; ask != nil {
 		o.Ask = func(ctx context.Context, r room.Refused) (string, bool) {
 			slow.Stop() // found, and the time is the person's now
 			return ask(ctx, r)
 		}
 	}
-	m, err := n.Join(ctx, target, o)
+	if ask := o.Password; ask != nil {
+		o.Password = func(ctx context.Context, room string, wrong int) (string, bool) {
+			slow.Stop()
+			return ask(ctx, room, wrong)
+		}
+	}
+	if waiting := o.Waiting; waiting != nil {
+		o.Waiting = func(e room.Event) {
+			slow.Stop()
+			waiting(e)
+		}
+	}
+	m, err := to.join(ctx, n, o)
 	slow.Stop()
 	var ambiguous *node.Error
 	var refused *room.Refused
@@ -62,7 +95,8 @@ func (p *program) sitDown(ctx context.Context, n *node.Node, target string, o ro
 	case errors.As(err, &ambiguous) && ambiguous.Code == node.CodeAmbiguous:
 		p.say("%s:", ambiguous.Text)
 		for i, l := range ambiguous.Choices {
-			p.say("  %d  %s  key %s", i+1, describe(l), shortKey(l))
+			p.say("  %d  %s", i+1, describe(l))
+			p.say("     key %s", node.Fingerprint(l.Key))
 		}
 		for {
 			i, _, err := p.choose(ctx, oneOf(len(ambiguous.Choices)))
@@ -70,12 +104,12 @@ func (p *program) sitDown(ctx context.Context, n *node.Node, target string, o ro
 			case err != nil:
 				return nil, err
 			case i >= 0:
-				return n.Join(ctx, link(ambiguous.Choices[i]), o)
+				return n.JoinHeard(ctx, ambiguous.Choices[i], o)
 			}
 			p.say("type the number in front of the one you mean")
 		}
 	case errors.As(err, &refused) && refused.Code == "which_room" && len(refused.Rooms) > 0:
-		return p.whichRoom(ctx, n, target, refused, o)
+		return p.whichRoom(ctx, n, to.typed, refused, o)
 	}
 	return nil, err
 }
@@ -109,39 +143,27 @@ func shown(target string) string {
 	return target
 }
 
-// link is the link to a room that was heard: its address and its key.
-func link(l room.Listing) string {
-	port := l.UDP
-	if port == 0 {
-		port = l.TCP
-	}
-	key := l.Key
-	if !l.Secure {
-		key = [len(key)]byte{}
-	}
-	return node.Link(netip.AddrPortFrom(l.Addr, port), l.Room, key)
-}
-
-// pick asks which room to join, listing what is heard, and returns a target.
-func (p *program) pick(ctx context.Context, n *node.Node) (string, error) {
+// pick asks which room to join, listing what is heard.
+func (p *program) pick(ctx context.Context, n *node.Node) (goal, error) {
 	l, err := p.lookAround(ctx, n)
 	if err != nil {
-		return "", err
+		return goal{}, err
 	}
 	defer l.stop()
 	i, typed, err := p.choose(ctx, func() choice {
 		if l.print() == 0 {
 			return choice{question: "Address of the host, HOST[:PORT]"}
 		}
-		return choice{"Number, or HOST[:PORT]", "1", l.printed}
+		return choice{"Number, or HOST[:PORT]", l.preset(), l.printed}
 	})
 	if err != nil {
-		return "", err
+		return goal{}, err
 	}
 	if i >= 0 {
-		return link(l.all()[i]), nil
+		return goal{heard: &l.all()[i]}, nil
 	}
-	return p.withPort(ctx, typed)
+	typed, err = p.withPort(ctx, typed)
+	return goal{typed: typed}, err
 }
 
 // withPort asks for the port of an address that was typed without one.

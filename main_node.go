@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/user"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -36,22 +37,39 @@ func (p *program) node() (*node.Node, error) {
 	}
 	if c.Plaintext {
 		p.talk("plaintext: anyone on the network can read what is said, and forge it")
+	}
+	dir, err := p.dataDir()
+	if err != nil {
+		p.talk("no place to keep your identity (%v): you are somebody new this time; --data-dir names one", err)
 		return n, nil
 	}
-	return n, p.identify(n)
+	n.Pins = p.pins(dir)
+	if c.Plaintext { // there, everybody is nobody
+		return n, nil
+	}
+	return n, p.identify(n, dir)
+}
+
+// dataDir is where keys are kept.
+func (p *program) dataDir() (string, error) {
+	if p.flags.DataDir != "" {
+		return p.flags.DataDir, nil
+	}
+	return node.DataDir()
+}
+
+// pins are the rooms that the user knows.
+func (p *program) pins(dir string) *node.Pins {
+	pins := &node.Pins{Path: filepath.Join(dir, "pins")}
+	if named := p.flags.DataDir; named != "" && os.Getenv("PARLEY_DATA_DIR") != named {
+		pins.Command = "parley pins --data-dir " + node.Quoted(named)
+	}
+	return pins
 }
 
 // identify gives n its keys.
-func (p *program) identify(n *node.Node) error {
-	dir := p.flags.DataDir
-	if dir == "" {
-		var err error
-		if dir, err = node.DataDir(); err != nil {
-			p.talk("no place to keep your identity (%v): you are somebody new this time; --data-dir names one", err)
-			return nil
-		}
-	}
-	keys := node.Keys{Dir: dir, Warn: func(text string) { p.talk("%s", text) }}
+func (p *program) identify(n *node.Node, dir string) error {
+	keys := node.Keys{Dir: dir, Warn: func(text string) { p.say("%s", text) }}
 	id, err := keys.Identity()
 	var unsaved *node.UnsavedError
 	if errors.As(err, &unsaved) {
@@ -85,7 +103,7 @@ func (p *program) logger() (*slog.Logger, error) {
 // talk tells the person something that is no data.
 func (p *program) talk(format string, args ...any) {
 	if !p.flags.Quiet {
-		fmt.Fprintf(p.err, "%s\n", clean(fmt.Sprintf(format, args...)))
+		p.printWords(p.err, fmt.Sprintf(format, args...))
 	}
 }
 

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -82,7 +81,7 @@ func (p *program) watch(ctx context.Context, n *node.Node) error {
 			delete(last, l.Key)
 		}
 		if l.Gone && !p.flags.JSON {
-			fmt.Fprintf(p.out, "%s\n", clean(pad(l.Room, 16)+"  "+pad(place(l), 20)+"  gone"))
+			p.print(p.out, pad(l.Room, 16)+"  "+pad(place(l), 20)+"  gone")
 			return
 		}
 		p.printRoom(l)
@@ -98,5 +97,5 @@ func (p *program) printRoom(l room.Listing) {
 		p.printJSON(l)
 		return
 	}
-	fmt.Fprintf(p.out, "%s\n", clean(fmt.Sprintf("%s  key %s", describe(l), shortKey(l))))
+	p.print(p.out, describe(l)+"  key "+node.ShortKey(l.Key))
 }

@@ -33,7 +33,7 @@ func (s *sendCmd) Run(ctx context.Context, p *program) error {
 	}
 	o := p.joinOptions(nick, true)
 	o.Deaf, o.History = true, -1
-	m, err := p.sitDown(ctx, n, s.Target, o)
+	m, err := p.sitDown(ctx, n, goal{typed: s.Target}, o)
 	if err != nil {
 		return err
 	}
@@ -76,6 +76,7 @@ func (p *program) deliver(ctx context.Context, m *room.Member, said string) erro
 	for err == nil {
 		var e room.Event
 		if e, err = m.Next(ctx); err != nil || e.ID != id {
+			p.tellTrust(e)
 			continue
 		}
 		switch e.Type {
@@ -94,6 +95,18 @@ func (p *program) deliver(ctx context.Context, m *room.Member, said string) erro
 	return err
 }
 
+// tellTrust tells what e says about whom we talk to, if it does.
+func (p *program) tellTrust(e room.Event) {
+	if e.Type != room.Notice || e.Code != room.NoticeNewKey && e.Code != room.NoticeOtherKey {
+		return
+	}
+	if p.flags.JSON {
+		p.printJSON(e)
+		return
+	}
+	p.talk("%s", e.Text)
+}
+
 // Run prints what is said until ctx ends.
 func (t *tailCmd) Run(ctx context.Context, p *program) error {
 	n, err := p.node()
@@ -109,7 +122,7 @@ func (t *tailCmd) Run(ctx context.Context, p *program) error {
 	if p.flags.Nick == "" { // who only listens does not mind under which name
 		o.Ask = func(_ context.Context, r room.Refused) (string, bool) { return r.Suggest, r.Suggest != "" }
 	}
-	m, err := p.sitDown(ctx, n, t.Target, o)
+	m, err := p.sitDown(ctx, n, goal{typed: t.Target}, o)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,7 @@
 //	input.go     bytes to typed lines, bounded
 //	editor.go    the line being typed on a terminal: a machine too
 //	screen.go    where lines go: a terminal with an editor in its last row, or plain writers
+//	qr.go        a link, drawn for cameras
 //	guest.go     Guest, for a bare text client on a stream; telnet.go cleans what those send
 //
 // Nothing reaches a writer but by way of text.Clean, or as JSON with every
@@ -43,6 +44,9 @@ type Options struct {
 	Stay       bool // go on listening when In has ended, if it is no terminal
 	Headless   bool // do not read In
 
+	// QR draws a link for cameras, as rows for the terminal, or not, where it
+	// would not be seen. Nil: never.
+	QR func(link string) []string
 	// Width returns the terminal's width. Nil: lines are not broken.
 	Width func() int
 	// Zone is whose time is shown; nil: this machine's.

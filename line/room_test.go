@@ -91,7 +91,9 @@ func (l *lan) person(ctx context.Context, target, nick string, o Options) *perso
 	p := &person{out: &buffer{}, err: &buffer{}, done: make(chan error, 1)}
 	o.In, p.keys = io.Pipe()
 	o.Out, o.Err, o.Zone = p.out, p.err, time.UTC
-	o.Join.Identity, _ = transport.NewIdentity()
+	if o.Join.Identity.IsZero() {
+		o.Join.Identity, _ = transport.NewIdentity()
+	}
 	o.Join.Nick = nick
 	m, err := l.Join(ctx, target, o.Join)
 	if err != nil {
@@ -113,7 +115,7 @@ func (p *person) types(lines ...string) {
 func TestPeopleInARealRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, "physics", "chem")
-		ana := l.person(t.Context(), "physics", "ana", Options{})
+		ana := l.person(t.Context(), "physics", "ana", Options{Join: room.JoinOptions{Identity: l.ids["physics"]}}) // the host
 		ben := l.person(t.Context(), "physics", "ben", Options{})
 		time.Sleep(2 * time.Second)
 		ana.types("hi", "/me waves", "@ben psst", "/msg nobody x", "/foo", "/topic optics", "two\x07 words")
@@ -127,14 +129,14 @@ func TestPeopleInARealRoom(t *testing.T) {
 			t.Errorf("ben: %v", err)
 		}
 		l.close()
-		const seen = "ana: hi\n* ana waves\n%s psst\n* ana made this the topic: optics\nana: two␇ words\n* ben is now called benno\n"
+		const seen = "ana: hi\n** ana waves\n%s psst\n* ana made this the topic: optics\nana: two␇ words\n* ben is now called benno\n"
 		if want := "--> ben joined\n" + fmt.Sprintf(seen, "[you → ben]") + "<-- benno left\n"; ana.out.String() != want {
 			t.Errorf("ana has\n%swant\n%s", ana.out, want)
 		}
 		if want := fmt.Sprintf(seen, "[ana → you]") + "benno: in chem\n"; ben.out.String() != want {
 			t.Errorf("ben has\n%swant\n%s", ben.out, want)
 		}
-		for _, want := range []string{"* you are ana in physics", "there is no command /foo", "! some lines were not sent"} {
+		for _, want := range []string{"* you are hosting physics as ana", "there is no command /foo", "! some lines were not sent"} {
 			if !strings.Contains(ana.err.String(), want) {
 				t.Errorf("ana was told\n%swant %s", ana.err, want)
 			}
@@ -211,10 +213,10 @@ func TestGuestInARealRoom(t *testing.T) {
 		<-ana.done
 		client.Close()
 		l.close()
-		if want := "--> gus joined\ngus: hello\n[gus → you] psst\nana: hi guest\n* ana waves\n<-- gus left\n"; ana.out.String() != want {
+		if want := "--> gus joined\ngus: hello\n[gus → you] psst\nana: hi guest\n** ana waves\n<-- gus left\n"; ana.out.String() != want {
 			t.Errorf("ana has\n%swant\n%s", ana.out, want)
 		}
-		for _, want := range []string{"Your name? ! ", "Your name? * you are gus in physics", "2 here: ana, gus (guest)", "ana: hi guest\n", "* ana waves\n", "[you → ana] psst"} {
+		for _, want := range []string{"Your name? ! ", "Your name? * you are gus in physics", "2 here: ana, gus (guest)", "ana: hi guest\n", "** ana waves\n", "[you → ana] psst"} {
 			if !strings.Contains(screen.String(), want) {
 				t.Errorf("the guest has\n%swant %s", &screen, want)
 			}

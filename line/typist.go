@@ -180,6 +180,7 @@ func (t *typist) join(words []string) bool {
 	}
 	o := t.s.o.Join
 	o.Nick, o.Ask = cmp.Or(t.nick, o.Nick), nil
+	o.Waiting = func(e room.Event) { t.tell(answer{do: "note", arg: "waiting: " + e.Text}) }
 	if len(words) == 2 {
 		o.Nick = words[1]
 	}
@@ -223,10 +224,12 @@ func (s *session) answer(a answer) (done bool, _ error) {
 		if s.o.JSON {
 			s.object(a.room)
 		} else {
-			s.screen.print(false, Listing(a.room))
+			s.view.say("", false, "", Listing(a.room))
 		}
 	case "note":
 		s.tell("", a.arg)
+	case "link":
+		s.link()
 	default:
 		s.tell("", s.change(a.do, a.arg))
 	}

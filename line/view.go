@@ -2,8 +2,11 @@ package line
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/charmbracelet/x/ansi"
 
 	"parley/room"
 	"parley/text"
@@ -45,6 +48,7 @@ type view struct {
 	comings []room.Event // joins and leaves that are held
 	since   time.Time    // when the first of them came
 	receipt room.Event   // the last delivered
+	out     string       // who was put out last: that he leaves needs no line
 }
 
 // What rings the bell, as /bell takes it.
@@ -93,6 +97,9 @@ func (v *view) show(e room.Event, now time.Time) {
 			return
 		}
 	}
+	if e.Type == room.Kick || e.Type == room.Ban {
+		v.out = e.Nick
+	}
 	head, body, talk := v.words(e)
 	if head == "" {
 		return
@@ -102,7 +109,7 @@ func (v *view) show(e room.Event, now time.Time) {
 	v.date(e)
 	if e.Replay && !v.replay {
 		v.replay = true
-		v.print(false, v.dim("--- said earlier ---"))
+		v.rule("said earlier")
 	} else if !e.Replay {
 		v.live()
 	}
@@ -116,13 +123,14 @@ func (v *view) show(e room.Event, now time.Time) {
 func (v *view) live() {
 	if v.replay {
 		v.replay = false
-		v.print(false, v.dim("--- now ---"))
+		v.rule("now")
 	}
 }
 
 // coming holds a join or leave.
 func (v *view) coming(e room.Event, now time.Time) {
-	if v.quiet || e.Own || e.Replay {
+	told := e.Nick == v.out && (e.Reason == "kicked" || e.Reason == "banned")
+	if v.quiet || e.Own || e.Replay || told {
 		return
 	}
 	if len(v.comings) == 0 {
@@ -183,9 +191,19 @@ func (v *view) date(e room.Event) {
 	}
 	day := e.At.In(v.zone).Format("Monday, 2 January 2006")
 	if v.day != "" && v.day != day {
-		v.print(false, v.dim("--- "+day+" ---"))
+		v.rule(day)
 	}
 	v.day = day
+}
+
+// rule draws a line between what was and what comes.
+func (v *view) rule(words string) {
+	words = "--- " + words + " ---"
+	if v.width != nil && text.Width(words) >= max(v.width(), narrowest) {
+		v.say("", false, "", words)
+		return
+	}
+	v.print(false, v.dim(words))
 }
 
 // lines prints head and, behind it, the lines of body, after e's time. All is clean.
@@ -201,13 +219,21 @@ func (v *view) lines(e room.Event, talk bool, head string, body ...string) {
 	v.say(stamp, talk, head, body...)
 }
 
-// say prints like lines, with stamp for the time.
+// say prints like lines, with stamp for the time. Where rows are broken, each is
+// narrower than the screen: in the last column some terminals break by themselves.
 func (v *view) say(stamp string, talk bool, head string, body ...string) {
 	indent := strings.Repeat(" ", len(stamp)) + "  | "
 	first, rest := 0, 0 // cells; 0: as many as it takes
 	if v.width != nil {
-		width := max(v.width(), narrowest) - 1 // in the last column some terminals break by themselves
-		first, rest = max(width-len(stamp)-text.Width(head), 1), width-len(indent)
+		width := max(v.width(), narrowest) - 1
+		if first, rest = width-len(stamp)-text.Width(head), width-len(indent); first < 1 {
+			// A head as long as that is rare, and does without its colours.
+			head, first = ansi.Strip(head), width-len(stamp)
+			if len(body) == 0 {
+				body = []string{""}
+			}
+			body, head = slices.Concat([]string{head + body[0]}, body[1:]), ""
+		}
 	}
 	lead := v.dim(stamp) + head
 	if len(body) == 0 {

@@ -33,7 +33,7 @@ func TestViewOfEvents(t *testing.T) {
 		{said("b\x1ben", "hi"), "12:00 b␛en: hi"},
 		{said("ben", "שלום"), "12:00 ben: \u2068שלום\u2069"},
 		{said("", ""), "12:00 : "},
-		{room.Event{Type: room.Act, At: noon, From: "ana", Text: "waves"}, "12:00 * ana waves"},
+		{room.Event{Type: room.Act, At: noon, From: "ana", Text: "waves"}, "12:00 ** ana waves"},
 		{room.Event{Type: room.Whisper, At: noon, From: "ana", To: "ben", Text: "psst"}, "12:00 [you → ben] psst"},
 		{room.Event{Type: room.Whisper, At: noon, From: "ben", To: "ana", Text: "psst"}, "12:00 [ben → you] psst"},
 		{room.Event{Type: room.Renamed, At: noon, From: "cyn", Nick: "cy"}, "12:00 * cyn is now called cy"},

@@ -26,6 +26,10 @@ const (
 	// happens to broadcasts by radio; the second is sent after 100 ms, and the
 	// answers come within 50 ms.
 	sameNameWait = 150 * time.Millisecond
+	// knownWait is how long a room that is remembered may take to show up
+	// after another of its name: three queries and their answers. It must not
+	// seem to have another key because somebody was quicker.
+	knownWait = 500 * time.Millisecond
 	// betterWait is how long a room is held back whose address nobody can
 	// type, for a better one to be heard: the answers to one query.
 	betterWait = 60 * time.Millisecond
@@ -43,7 +47,15 @@ func (n *Node) Rooms(ctx context.Context, heard func(room.Listing)) error {
 	if err := n.checkBind(); err != nil {
 		return err
 	}
-	h := holder{heard: heard, held: make(map[transport.Key]*time.Timer)}
+	pins, err := n.pins()
+	if err != nil { // to look around one need not trust anybody
+		n.warn(err.Error())
+	}
+	marked := func(l room.Listing) {
+		l.Pin = n.mark(pins, l)
+		heard(l)
+	}
+	h := holder{heard: marked, held: make(map[transport.Key]*time.Timer)}
 	defer h.close()
 	return n.browse(ctx, h.hear)
 }
@@ -137,33 +149,47 @@ func listing(s discovery.Sighting) room.Listing {
 // place is where a room is.
 type place struct {
 	Target
-	via []target // nearest first
+	via       []target // nearest first
+	strangers bool     // other rooms are called the same
 }
 
-// find finds what a target names.
-func (n *Node) find(ctx context.Context, t Target) (place, error) {
+// find finds what a target names. Of several rooms of a name, the one whose key
+// is remembered is meant.
+func (n *Node) find(ctx context.Context, t Target, g *guard) (place, error) {
+	if err := g.downgrade(place{Target: t}); err != nil {
+		return place{}, err
+	}
 	if t.Host != "" {
 		return n.findHost(ctx, t)
 	}
-	found, there, err := n.findRoom(ctx, t.Room)
+	found, there, err := n.findRoom(ctx, t.Room, g)
 	if err != nil {
 		return place{}, err
 	}
-	switch len(found) {
-	case 1:
-		if found[0].Secure == n.Plaintext {
-			return place{}, n.wrongMode(fmt.Sprintf("the room %s", t.Room))
+	known := slices.DeleteFunc(slices.Clone(found), func(s discovery.Sighting) bool { return !g.knows(s) })
+	switch {
+	case len(known) == 1:
+		p := placeOf(known[0])
+		p.strangers = len(found) > 1
+		return p, nil
+	case len(found) > 1:
+		return place{}, n.ambiguous(t.Room, found, g)
+	case len(found) == 1:
+		s := found[0]
+		if s.Secure == n.Plaintext {
+			return place{}, g.otherMode(s)
 		}
-		return placeOf(found[0]), nil
-	case 0:
-		if p, err := n.findHost(ctx, Target{Host: t.Room}); err == nil {
-			return p, nil
-		} else if ctx.Err() != nil {
-			return place{}, ctx.Err()
+		if err := g.admit(s.Name, s.Key); s.Secure && err != nil {
+			return place{}, err
 		}
-		return place{}, n.notFound(t.Room, there)
+		return placeOf(s), nil
 	}
-	return place{}, ambiguous(t.Room, found)
+	if p, err := n.findHost(ctx, Target{Host: t.Room}); err == nil {
+		return p, nil
+	} else if ctx.Err() != nil {
+		return place{}, ctx.Err()
+	}
+	return place{}, n.notFound(t.Room, there, g)
 }
 
 func placeOf(s discovery.Sighting) place {
@@ -222,13 +248,17 @@ func (n *Node) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
 
 // findRoom looks for the rooms called name, and returns all others that it
 // came across, too. More than one have that name if several hosts chose it.
-func (n *Node) findRoom(ctx context.Context, name string) (found, there []discovery.Sighting, err error) {
+func (n *Node) findRoom(ctx context.Context, name string, g *guard) (found, there []discovery.Sighting, err error) {
 	ctx, cancel := context.WithTimeout(ctx, findLimit)
 	defer cancel()
 	key := text.RoomKey(name)
 	var enough *time.Timer
 	all, err := n.collect(ctx, func(s discovery.Sighting) {
-		if enough == nil && text.RoomKey(s.Name) == key {
+		switch {
+		case text.RoomKey(s.Name) != key:
+		case enough == nil && len(of(g.pins, name)) > 0 && !g.knows(s):
+			enough = time.AfterFunc(knownWait, cancel)
+		case enough == nil:
 			enough = time.AfterFunc(sameNameWait, cancel)
 		}
 	})
@@ -291,10 +321,10 @@ func (n *Node) collect(ctx context.Context, heard func(discovery.Sighting)) ([]d
 	return all, err
 }
 
-func (n *Node) notFound(name string, there []discovery.Sighting) error {
+func (n *Node) notFound(name string, there []discovery.Sighting, g *guard) error {
 	e := &Error{Code: CodeNotFound, Text: fmt.Sprintf("no room called %s is announced on this network", name)}
 	for _, s := range there {
-		e.Choices = append(e.Choices, listing(s))
+		e.Choices = append(e.Choices, n.marked(s, g.pins))
 	}
 	e.Hint = "if you know where it is hosted, give the address: parley join HOST[:PORT]"
 	if n.NoDiscovery {
@@ -303,11 +333,11 @@ func (n *Node) notFound(name string, there []discovery.Sighting) error {
 	return e
 }
 
-func ambiguous(name string, found []discovery.Sighting) error {
+func (n *Node) ambiguous(name string, found []discovery.Sighting, g *guard) error {
 	e := &Error{Code: CodeAmbiguous, Text: fmt.Sprintf("%d rooms are called %s", len(found), name),
 		Hint: "say which one, by its address"}
 	for _, s := range found {
-		e.Choices = append(e.Choices, listing(s))
+		e.Choices = append(e.Choices, n.marked(s, g.pins))
 	}
 	return e
 }

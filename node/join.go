@@ -27,13 +27,57 @@ func (n *Node) Join(ctx context.Context, target string, o room.JoinOptions) (*ro
 	if err := n.checkBind(); err != nil {
 		return nil, err
 	}
-	p, err := n.find(ctx, t)
+	g, err := n.guard(t)
 	if err != nil {
 		return nil, err
 	}
-	w := &way{node: n, place: p, byName: t.Host == ""}
+	p, err := n.find(ctx, t, g)
+	if err != nil {
+		return nil, err
+	}
+	return n.join(ctx, p, t.Host == "", g, o)
+}
+
+// JoinHeard sits down in a room that Rooms has told of. What Rooms tells is the
+// network's word and nobody's promise: unlike that of a link, the key must agree
+// with what is remembered of the room.
+func (n *Node) JoinHeard(ctx context.Context, l room.Listing, o room.JoinOptions) (*room.Member, error) {
+	n.start()
+	if l.Secure == n.Plaintext {
+		return nil, n.wrongMode("the room " + l.Room)
+	}
+	p := place{Target: Target{Room: l.Room}, via: []target{{l.Addr, l.UDP, l.TCP}}}
+	if l.Secure {
+		p.Key = l.Key
+	}
+	g, err := n.guard(p.Target)
+	if err != nil {
+		return nil, err
+	}
+	g.word = false
+	if err := g.admit(l.Room, p.Key); l.Secure && err != nil {
+		return nil, err
+	}
+	return n.join(ctx, p, true, g, o)
+}
+
+// join sits down in the room at a place.
+func (n *Node) join(ctx context.Context, p place, byName bool, g *guard, o room.JoinOptions) (*room.Member, error) {
+	if err := g.downgrade(p); err != nil {
+		return nil, err
+	}
+	w := &way{node: n, place: p, byName: byName}
 	o.Room, o.Identity = p.Room, n.identity()
-	o.Trust = trust(p.Key, o.Trust)
+	next := o.Trust
+	o.Trust = func(name string, key transport.Key) error {
+		if p.Key != (transport.Key{}) && key != p.Key {
+			return mismatch(p.Key, key)
+		}
+		if err := g.admit(name, key); err != nil || next == nil {
+			return err
+		}
+		return next(name, key)
+	}
 	o.Fill = func(e *room.Event) {
 		if at, err := netip.ParseAddrPort(e.Addr); err == nil {
 			e.Invite = Link(at, e.Room, e.Key)
@@ -45,7 +89,14 @@ func (n *Node) Join(ctx context.Context, target string, o room.JoinOptions) (*ro
 	if o.Logger == nil {
 		o.Logger = n.log
 	}
-	return room.Join(ctx, o, w.dial)
+	m, err := room.Join(ctx, o, w.dial)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.seated(ctx, m, p.strangers); err != nil {
+		return nil, err
+	}
+	return m, nil
 }
 
 // identity is who we are to a room; in plaintext nobody.
@@ -54,21 +105,6 @@ func (n *Node) identity() transport.Identity {
 		return transport.Identity{}
 	}
 	return n.Identity
-}
-
-// trust demands that a room has the key want, unless that is zero, and passes
-// then asks next.
-func trust(want transport.Key, next func(transport.Key) error) func(transport.Key) error {
-	return func(got transport.Key) error {
-		if want != (transport.Key{}) && got != want {
-			return &Error{Code: CodeKey, Text: fmt.Sprintf("the room is not the one it should be: its key is %s, not %s", got, want),
-				Hint: "somebody else may have taken the address; ask whoever hosts the room for a new link"}
-		}
-		if next != nil {
-			return next(got)
-		}
-		return nil
-	}
 }
 
 // way is how a member gets to its room, each time anew.

@@ -39,15 +39,30 @@ func DataDir() (string, error) {
 //	identity            who the user is, to everybody
 //	rooms/HASH          the key of a room, HASH being of its name
 //	rooms/HASH.lock     held by the process that hosts it
+//	pins                see [Pins]
 //
 // A key file is the 32-byte Ed25519 seed in base64 on its first line; further
-// lines are for people. Files are readable by their owner alone, never
-// overwritten, and appear whole: of two programs that start at once, both get
-// the key of the first.
+// lines are for people, but for one that begins with "machine ", which names the
+// computer that the identity was made on. Files are never overwritten, and
+// appear whole: of two programs that start at once, both get the key of the
+// first. A file that others can read is refused, as somebody may have its key.
+// On Windows that is not looked at: there, access lists decide who reads a file,
+// what they come to is not cheaply told, and a user's own directory is closed
+// to other users from the start.
+//
+// When a computer's disk is copied, its users' identities are copied with it, and
+// two computers would be one person. So an identity that was made on another
+// computer is put aside, as identity.from-another-machine, and a new one
+// made. Keys of rooms are not bound to a computer: a room may move.
 type Keys struct {
 	Dir string
 
-	// Warn is told, in words for people, of a file that others can read. Nil: nobody.
+	// Machine returns what is this computer's alone, or nothing where that
+	// cannot be known. Nil: MachineID.
+	Machine func() string
+
+	// Warn is told, in words for people, of an identity that was put aside.
+	// Nil: nobody.
 	Warn func(text string)
 }
 
@@ -68,7 +83,83 @@ func (e *UnsavedError) Unwrap() error { return e.Err }
 // Identity returns the user's identity, making it at the first call ever. With
 // an *UnsavedError it returns one that will not last.
 func (k Keys) Identity() (transport.Identity, error) {
-	return k.load(filepath.Join(k.Dir, "identity"), "This is who you are in parley. Keep it to yourself.")
+	path, here := filepath.Join(k.Dir, "identity"), k.machine()
+	remark := "This is who you are in parley. Keep it to yourself.\n"
+	if here != "" {
+		remark += machineWord + here + "\n"
+	}
+	id, machine, err := k.read(path)
+	if err == nil && machine != "" && here != "" && machine != here {
+		if err := k.putAside(path, here); err != nil {
+			id, _ := transport.NewIdentity() // its error is crypto/rand's, which has none
+			return id, err
+		}
+	} else if !errors.Is(err, fs.ErrNotExist) {
+		return id, err
+	}
+	return k.load(path, remark)
+}
+
+// machineWord begins the line of a key file that names the computer.
+const machineWord = "machine "
+
+// machine returns the name under which key files know this computer. It is a
+// hash, since the id itself is not for everybody who may get to see the file.
+func (k Keys) machine() string {
+	of := k.Machine
+	if of == nil {
+		of = MachineID
+	}
+	id := of()
+	if id == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte("parley machine 1\n" + id))
+	return hex.EncodeToString(sum[:])
+}
+
+// maxAside is how many identities of other computers are kept beside ours: disks
+// are not copied often.
+const maxAside = 100
+
+// putAside renames an identity that was made on another computer than here.
+func (k Keys) putAside(path, here string) error {
+	return exclusively(path+".lock", func() error {
+		if _, machine, err := k.read(path); err != nil || machine == "" || machine == here {
+			return nil // another program was quicker; or what is wrong is told when it is read again
+		}
+		for n := 1; ; n++ {
+			aside := path + ".from-another-machine"
+			if n > 1 {
+				aside += fmt.Sprintf("-%d", n)
+			}
+			if _, err := os.Lstat(aside); err == nil && n < maxAside {
+				continue
+			}
+			if err := rename(path, aside); err != nil {
+				return &UnsavedError{Path: path, Err: err}
+			}
+			if k.Warn != nil {
+				k.Warn(fmt.Sprintf("your identity was made on another computer, of which this one seems to be a copy: you get a new one here, and the old one is kept in %s", aside))
+			}
+			return nil
+		}
+	})
+}
+
+// rename gives a file another name, which nothing may have.
+func rename(from, to string) error {
+	err := os.Link(from, to)
+	if errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if err == nil {
+		return os.Remove(from)
+	}
+	if _, taken := os.Lstat(to); taken == nil { // no hard links here
+		return fs.ErrExist
+	}
+	return os.Rename(from, to)
 }
 
 // Room returns the key of a room and holds it, so that no second program hosts
@@ -77,7 +168,7 @@ func (k Keys) Identity() (transport.Identity, error) {
 func (k Keys) Room(name string) (id transport.Identity, release func(), err error) {
 	sum := sha256.Sum256([]byte(name))
 	path := filepath.Join(k.Dir, "rooms", hex.EncodeToString(sum[:16]))
-	id, err = k.load(path, fmt.Sprintf("The key of the room %q. Who has it can pose as the room.", name))
+	id, err = k.load(path, fmt.Sprintf("The key of the room %q. Who has it can pose as the room.\n", name))
 	if err != nil {
 		return id, func() {}, err
 	}
@@ -89,7 +180,7 @@ func (k Keys) Room(name string) (id transport.Identity, release func(), err erro
 func lockFile(path, name string) (release func(), err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return func() {}, &UnsavedError{path, err}
+		return func() {}, &UnsavedError{Path: path, Err: err}
 	}
 	if !lock(f) {
 		owner := make([]byte, 16)
@@ -118,35 +209,36 @@ const (
 )
 
 func (k Keys) load(path, remark string) (transport.Identity, error) {
-	id, err := k.read(path)
+	id, _, err := k.read(path)
 	if !errors.Is(err, fs.ErrNotExist) {
 		return id, err
 	}
 	if id, err = transport.NewIdentity(); err != nil {
 		return id, err
 	}
-	text := base64.StdEncoding.EncodeToString(id.Seed()) + "\n" + remark + "\n"
+	text := base64.StdEncoding.EncodeToString(id.Seed()) + "\n" + remark
 	switch err := createWhole(path, []byte(text)); {
 	case errors.Is(err, fs.ErrExist): // somebody was quicker
-		return k.read(path)
+		id, _, err := k.read(path)
+		return id, err
 	case err != nil:
-		return id, &UnsavedError{path, err}
+		return id, &UnsavedError{Path: path, Err: err}
 	}
 	return id, nil
 }
 
-// maxKeyFile bounds what is read of a key file: its first line has 44 bytes.
+// maxKeyFile bounds what is read of a key file: its lines have some 200 bytes.
 const maxKeyFile = 4 << 10
 
-func (k Keys) read(path string) (transport.Identity, error) {
+// read reads a key file, and the computer that it names.
+func (k Keys) read(path string) (id transport.Identity, machine string, err error) {
 	var text []byte
 	for range readAttempts {
-		var err error
-		if text, err = readFile(path); err != nil {
+		if text, err = readFile(path, maxKeyFile); err != nil {
 			if _, gone := os.Lstat(path); gone != nil { // not there, or nobody can tell
-				return transport.Identity{}, fs.ErrNotExist
+				return id, "", fs.ErrNotExist
 			}
-			return transport.Identity{}, &Error{Code: CodeKeyFile, Text: fmt.Sprintf("cannot read your key: %v", err),
+			return id, "", &Error{Code: CodeKeyFile, Text: fmt.Sprintf("cannot read your key: %v", err),
 				Hint: "make the file readable, or choose another directory with --data-dir", Err: err}
 		}
 		if bytes.Contains(text, []byte("\n")) {
@@ -154,24 +246,30 @@ func (k Keys) read(path string) (transport.Identity, error) {
 		}
 		time.Sleep(readPause)
 	}
-	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" && k.Warn != nil {
-		k.Warn(fmt.Sprintf("others on this computer may read your key and pose as you: chmod 600 %s", path))
+	if info, err := os.Stat(path); err == nil && info.Mode().Perm()&0o077 != 0 && runtime.GOOS != "windows" {
+		return id, "", &Error{Code: CodeKeyFile, Text: fmt.Sprintf("others on this computer may read your key and pose as you: the permissions of %s are %#o", path, info.Mode().Perm()),
+			Hint: fmt.Sprintf("if nobody has, close it: chmod 600 %s; if somebody may have, move it away to be somebody new", Quoted(path))}
 	}
-	line, _, _ := bytes.Cut(text, []byte("\n"))
+	line, rest, _ := bytes.Cut(text, []byte("\n"))
 	seed, err := base64.StdEncoding.Strict().DecodeString(string(bytes.TrimSpace(line)))
 	if err == nil {
-		var id transport.Identity
-		if id, err = transport.IdentityFromSeed(seed); err == nil {
-			return id, nil
+		id, err = transport.IdentityFromSeed(seed)
+	}
+	if err != nil {
+		return transport.Identity{}, "", &Error{Code: CodeKeyFile, Text: fmt.Sprintf("%s is damaged: its first line is no key", path),
+			Hint: "nothing was changed; put a good copy back, or move the file away to be somebody new"}
+	}
+	for line := range bytes.Lines(rest) {
+		if name, ok := bytes.CutPrefix(bytes.TrimSpace(line), []byte(machineWord)); ok {
+			machine = string(name)
 		}
 	}
-	return transport.Identity{}, &Error{Code: CodeKeyFile, Text: fmt.Sprintf("%s is damaged: its first line is no key", path),
-		Hint: "nothing was changed; put a good copy back, or move the file away to be somebody new"}
+	return id, machine, nil
 }
 
-// readFile reads the beginning of a key file, and of nothing else that may be at
-// its place: a pipe would be waited for, a device read for ever.
-func readFile(path string) ([]byte, error) {
+// readFile reads up to limit bytes of a file, and of nothing else that may be at its
+// place: a pipe would be waited for, a device read for ever.
+func readFile(path string, limit int64) ([]byte, error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, err
@@ -184,7 +282,7 @@ func readFile(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxKeyFile))
+	return io.ReadAll(io.LimitReader(f, limit))
 }
 
 // createWhole makes the file at path with its whole content, unless there is one.

@@ -1,7 +1,6 @@
 package node
 
 import (
-	"bytes"
 	"encoding/base64"
 	"errors"
 	"os"
@@ -101,19 +100,38 @@ func TestIdentityThatIsNoFile(t *testing.T) {
 	}
 }
 
-// Whose key can be read by others is told so.
-func TestIdentityOfEverybody(t *testing.T) {
-	var told []string
-	keys := Keys{Dir: t.TempDir(), Warn: func(text string) { told = append(told, text) }}
-	if _, err := keys.Identity(); err != nil || len(told) > 0 {
-		t.Fatalf("%v, %q", err, told)
+// A key that others can read is refused, as somebody may have it.
+func TestKeyOfEverybody(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: Windows has no such permissions")
 	}
-	path := filepath.Join(keys.Dir, "identity")
-	seed, _ := os.ReadFile(path)
-	os.WriteFile(path, bytes.TrimSpace(seed[:44]), 0o600) // which is read more than once
-	os.Chmod(path, 0o640)
-	if _, err := keys.Identity(); err != nil || runtime.GOOS != "windows" && (len(told) != 1 || !strings.Contains(told[0], path)) {
-		t.Errorf("%v, %q", err, told)
+	keys := Keys{Dir: t.TempDir()}
+	id, err := keys.Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, release, err := keys.Room("physics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	rooms, _ := filepath.Glob(filepath.Join(keys.Dir, "rooms", "*[0-9a-f]"))
+	for _, path := range append(rooms, filepath.Join(keys.Dir, "identity")) {
+		for _, mode := range []os.FileMode{0o640, 0o604, 0o620, 0o644, 0o666} {
+			os.Chmod(path, mode)
+			_, err := keys.Identity()
+			if filepath.Base(path) != "identity" {
+				_, _, err = keys.Room("physics")
+			}
+			var e *Error
+			if !errors.As(err, &e) || e.Code != CodeKeyFile || !strings.Contains(e.Text, path) || !strings.Contains(e.Hint, "chmod 600 "+path) {
+				t.Errorf("%s with %#o: %v", path, mode, err)
+			}
+		}
+		os.Chmod(path, 0o600)
+	}
+	if again, err := keys.Identity(); err != nil || again.Key() != id.Key() {
+		t.Errorf("closed again: %v", err)
 	}
 }
 
@@ -172,5 +190,110 @@ func TestDataDir(t *testing.T) {
 	t.Setenv("HOME", "/home/ana")
 	if dir, err = DataDir(); runtime.GOOS == "linux" && (err != nil || dir != "/home/ana/.local/share/parley") {
 		t.Errorf("%q, %v", dir, err)
+	}
+}
+
+// on is the computer with an id; of nothing, one that has none.
+func (k Keys) on(id string) Keys {
+	k.Machine = func() string { return id }
+	return k
+}
+
+// A disk that is copied to another computer does not make one person of two:
+// there a new identity is made, and the old one is kept.
+func TestIdentityOfAnotherComputer(t *testing.T) {
+	var told []string
+	keys := Keys{Dir: t.TempDir(), Warn: func(text string) { told = append(told, text) }}
+	identity := func(on string) transport.Key {
+		t.Helper()
+		id, err := keys.on(on).Identity()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return id.Key()
+	}
+	path := filepath.Join(keys.Dir, "identity")
+	a := identity("a")
+	first, _ := os.ReadFile(path)
+	if identity("a") != a || identity("") != a || len(told) > 0 {
+		t.Fatalf("on the same computer, or one without an id: another identity; told %q", told)
+	}
+	if strings.Contains(string(first), "machine a") {
+		t.Errorf("the computer's id is in the file: %q", first)
+	}
+	b := identity("b")
+	if b == a || identity("b") != b {
+		t.Error("the copy has the same identity, or none that lasts")
+	}
+	if len(told) != 1 || !strings.Contains(told[0], path+".from-another-machine") {
+		t.Errorf("told %q", told)
+	}
+	if aside, err := os.ReadFile(path + ".from-another-machine"); err != nil || string(aside) != string(first) {
+		t.Errorf("the old identity: %q, %v", aside, err)
+	}
+	if c := identity("c"); c == b || c == a {
+		t.Error("the copy of the copy")
+	}
+	if aside, _ := os.ReadFile(path + ".from-another-machine"); string(aside) != string(first) {
+		t.Error("the first old identity was written over")
+	}
+	if _, err := os.Stat(path + ".from-another-machine-2"); err != nil {
+		t.Error(err)
+	}
+	if info, _ := os.Stat(path); runtime.GOOS != "windows" && info.Mode().Perm() != 0o600 {
+		t.Errorf("others may read the new one: %v", info.Mode())
+	}
+}
+
+// An identity that names no computer is left as it is.
+func TestIdentityOfNoComputer(t *testing.T) {
+	keys := Keys{Dir: t.TempDir()}
+	a, err := keys.on("").Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := keys.on("b").Identity(); err != nil || b.Key() != a.Key() {
+		t.Errorf("%v, %v", b.Key(), err)
+	}
+}
+
+// Programs that start at once on the copy get the same new identity.
+func TestManyStartsOnACopy(t *testing.T) {
+	keys := Keys{Dir: t.TempDir()}
+	old, err := keys.on("a").Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	const programs = 16
+	var got [programs]transport.Key
+	var running sync.WaitGroup
+	for i := range programs {
+		running.Go(func() {
+			id, err := keys.on("b").Identity()
+			if err != nil {
+				t.Error(err)
+			}
+			got[i] = id.Key()
+		})
+	}
+	running.Wait()
+	for _, k := range got {
+		if k != got[0] || k == old.Key() || k == (transport.Key{}) {
+			t.Fatalf("identities: %v", got)
+		}
+	}
+	if aside, _ := filepath.Glob(filepath.Join(keys.Dir, "identity.from*")); len(aside) != 1 {
+		t.Errorf("put aside: %v", aside)
+	}
+}
+
+// This computer has the id that its system gave it.
+func TestMachineID(t *testing.T) {
+	b, err := os.ReadFile("/etc/machine-id")
+	if err != nil || runtime.GOOS != "linux" {
+		t.Skipf("SKIPPED: this system has no /etc/machine-id (%v)", err)
+	}
+	if got := MachineID(); got != strings.TrimSpace(string(b)) && len(strings.TrimSpace(string(b))) == 32 {
+		t.Errorf("%q, want %q", got, b)
 	}
 }

@@ -29,6 +29,12 @@
 // prove it. So must a room that was found on the LAN: its announcement is signed
 // by the key. A host is either encrypted or plaintext, as its whole program is,
 // and neither side ever changes to the other's mode by itself.
+//
+// A room that was joined once is remembered by its name and key ([Pins]), and
+// from then on nobody else is joined under that name: a room with another key
+// is refused, and so is the name, or the address, in plaintext. Where the room
+// and a stranger of its name are heard, the room is joined. A link goes
+// before what is remembered, and is remembered in turn.
 package node
 
 import (
@@ -84,6 +90,9 @@ type Node struct {
 	// RoomKey gives the key of a room to be hosted and what to call when it
 	// is hosted no more. Nil: a new key each time.
 	RoomKey func(name string) (key transport.Identity, release func(), err error)
+
+	// Pins are the rooms that the user knows. Nil: none are, and none are remembered.
+	Pins *Pins
 
 	// Guest serves a bare text client, in rooms that let them in, until ctx or
 	// the client ends. It gets a seat from sit.

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"parley/room"
+	"parley/text"
 )
 
 // Ready returns the "ready" of the first room as its host sees it: where it
@@ -27,6 +28,9 @@ func (h *Hosting) ReadyOf(name string) room.Event {
 		}
 	}
 	e.Invite = Link(at, name, e.Key)
+	if e.Secure {
+		e.Words = text.KeyWords(e.Key)
+	}
 	return e
 }
 

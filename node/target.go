@@ -156,11 +156,11 @@ func JoinLine(at netip.AddrPort, room string) string {
 	if t.Port == Port {
 		t.Port = 0
 	}
-	return "parley join " + quoted(t.String())
+	return "parley join " + Quoted(t.String())
 }
 
-// quoted puts s in quotes if a shell might see more in it than a word.
-func quoted(s string) string {
+// Quoted puts s in quotes if a shell might see more in it than a word.
+func Quoted(s string) string {
 	plain := func(r rune) bool {
 		return unicode.In(r, unicode.L, unicode.M, unicode.N) || strings.ContainsRune("-_.:/[]@%+=,", r)
 	}

@@ -15,7 +15,8 @@ const (
 	// in front of it wants to be back within 5 s of his host.
 	firstBackoff = 500 * time.Millisecond
 	lastBackoff  = 2500 * time.Millisecond
-	// attemptTime bounds one try to come back: dialling and joining.
+	// attemptTime bounds one try to come back: dialling and joining, but for the
+	// time in which the host says that it has not decided yet.
 	attemptTime = 10 * time.Second
 )
 
@@ -52,8 +53,10 @@ func (m *Member) comeBack(ctx context.Context, wait time.Duration) attempt {
 				return attempt{err: err}
 			}
 		}
-		once, cancel := context.WithTimeout(ctx, attemptTime)
-		a, err := m.attempt(once)
+		once, cancel := context.WithCancel(ctx)
+		late := time.AfterFunc(attemptTime, cancel)
+		a, err := m.attempt(once, func() { late.Reset(attemptTime) })
+		late.Stop()
 		cancel()
 		var refused *Refused
 		switch {
@@ -72,7 +75,7 @@ func (m *Member) comeBack(ctx context.Context, wait time.Duration) attempt {
 // passing tells whether a refusal may be over when we ask again.
 func passing(code string) bool {
 	switch code {
-	case codeFull, codeNoRoom, codeWhich, codeProtocol, codeNotStored, codeIdle, codeClosing, codeReplaced, codeTooSlow:
+	case codeFull, codeNoRoom, codeWhich, codeProtocol, codeNotStored, codeIdle, codeClosing, codeReplaced, codeTooSlow, codeTooOften:
 		return true
 	}
 	return false

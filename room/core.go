@@ -37,9 +37,6 @@ const (
 	// seatsShare is the part of the seats, one in so many, that one address
 	// other than our own may have: a class behind one, but not the whole room.
 	seatsShare = 4
-	// peopleCost is how many people a list of who is here names for the price of a
-	// message: in a large room it is long.
-	peopleCost = 20
 	// maxTries bounds the names that one connection asks for.
 	maxTries = 50
 
@@ -81,7 +78,12 @@ type core struct {
 	links    map[*link]struct{}
 	lost     []loss  // in the order they were lost
 	newLinks []*link // without a seat, oldest first
+	parked   []*link // whose joins were put off, oldest first (wait.go)
 	doubts   []doubt // in the order they began
+	held     []held  // by when it is their turn
+	paces    map[source]*pace
+	verifier *Verifier // of the password newcomers have to prove; nil: there is none
+	guesses  guesses
 	waiting  []*item
 	batch    []*item           // under way
 	flying   map[entryID]*item // of batch, what is to be stored
@@ -96,27 +98,30 @@ type core struct {
 
 // seat is a seat whose holder is, or was until lately, connected here.
 type seat struct {
-	id      seatID
-	session [16]byte
-	key     transport.Key
-	nick    string
-	via     string
-	role    string
-	away    string
-	why     string // why its connection was ended last, to be told
-	quiet   bool
-	deaf    bool
-	guest   bool
-	since   time.Time
-	born    uint64     // the log's end when it sat down
-	got     uint64     // what it has reported
-	link    *link      // nil: lost
-	from    netip.Addr // of its last connection
-	lostAt  time.Time
-	gone    bool
-	bucket  bucket
-	toldAt  time.Time
-	telling bool
+	id       seatID
+	session  [16]byte
+	key      transport.Key
+	nick     string
+	via      string
+	role     string
+	away     string
+	why      string // why its connection was ended last, to be told
+	quiet    bool
+	deaf     bool
+	guest    bool
+	since    time.Time
+	born     uint64     // the log's end when it sat down
+	got      uint64     // what it has reported
+	link     *link      // nil: lost
+	from     netip.Addr // of its last connection
+	rival    netip.Addr // where else its key is used, as its holder was told
+	lostAt   time.Time
+	gone     bool
+	out      *expulsion // it was put out, and its leave is to be said
+	pace     *pace
+	fromPace *pace // of the address of its last connection; nil for our own
+	toldAt   time.Time
+	telling  bool
 }
 
 // link is one connection, seated or not.
@@ -127,7 +132,13 @@ type link struct {
 	seat  *seat
 	tries int
 	slow  bool // it has been told that it is read slowly
+	held  bool // its join waits for its turn
 	ended bool
+
+	parked  *parking  // its join was put off; nil: it was not
+	proving *proving  // it has been asked for the password
+	proved  *Verifier // what it has proved
+	answer  string    // our own proof, for the welcome
 
 	// silent is how long the peer has owed an answer; nil: nobody knows.
 	silent func() time.Duration
@@ -143,6 +154,8 @@ type item struct {
 	release string // and the name to give back after
 	owner   string
 	doubted bool // its key's other seat has been asked
+	heard   bool // as a join, it has paid for the list of who is here,
+	counted bool // and for its line
 }
 
 // doubt is a join that waits to learn whether seats are still held.
@@ -162,13 +175,15 @@ type outcome struct {
 
 func newCore(h *Host, logID [16]byte) *core {
 	return &core{host: h, logID: logID, rand: rand.Reader, state: newState(), seats: map[seatID]*seat{},
-		quiet: map[string][]*seat{}, links: map[*link]struct{}{}, flying: map[entryID]*item{}}
+		quiet: map[string][]*seat{}, links: map[*link]struct{}{}, flying: map[entryID]*item{}, paces: map[source]*pace{},
+		verifier: h.Password, guesses: newGuesses()}
 }
 
 // open tells up to which entry the log must be folded before the first command.
 func (c *core) open(upto uint64) {
 	c.opening = upto
 	c.waiting = append(c.waiting, &item{cmd: command{Type: string(Topic), Text: c.host.Topic}})
+	c.settings()
 }
 
 // attach takes in a new connection. When too many have no seat, the one that
@@ -199,8 +214,8 @@ func (c *core) hurry(i int) {
 	c.newLinks = slices.Delete(c.newLinks, i, i+1)
 }
 
-// from is where a connection comes from.
-func (l *link) from() netip.Addr { return l.peer.Addr.Addr().Unmap() }
+// from is where a connection comes from, as limits count it.
+func (l *link) from() netip.Addr { return transport.Source(l.peer.Addr.Addr()) }
 
 // remote tells whether an address is another computer's.
 func remote(a netip.Addr) bool { return a.IsValid() && !a.IsLoopback() }
@@ -219,6 +234,9 @@ func (c *core) detach(now time.Time, l *link, why string) {
 	l.ended = true
 	delete(c.links, l)
 	c.newLinks = slices.DeleteFunc(c.newLinks, func(o *link) bool { return o == l })
+	c.unpark(now, l)
+	c.guesses.drop(l)
+	l.proving = nil
 	if s := l.seat; s != nil && s.link == l {
 		s.link, s.why = nil, why
 		c.lose(now, s)
@@ -250,61 +268,35 @@ func (c *core) command(now time.Time, l *link, cmd command) {
 		c.speak(now)
 	}
 	if l.seat != nil {
-		c.pace(now, l, cmd.Type)
+		c.pace(now, l, &cmd)
 	} else if l.tries++; l.tries > maxTries { // nothing else is of use yet
 		l.ended = true
 		l.out.finish(refusal(codeProtocol, "too many tries"))
 		return
 	}
+	if l.parked != nil && cmd.Type != typeGot {
+		c.unpark(now, l)
+		c.guesses.drop(l)
+		c.turnAway(l, codeProtocol, "the last question is not answered yet")
+		return
+	}
+	if cmd.Type == typeProve && l.seat == nil {
+		c.prove(now, l, cmd.Scram)
+		return
+	}
 	switch cmd.Type {
 	case typeGot:
 		return
-	case string(Message), string(Act), string(Whisper), string(Renamed), string(Topic), typeJoin, typeLeave, typeNames, typeAway:
+	case string(Message), string(Act), string(Whisper), string(Renamed), string(Topic), typeJoin, typeLeave, typeNames, typeAway,
+		typeBans, typeFilters, typeKnocks, typePassword:
 	default:
+		if Kind(cmd.Type).acts() {
+			break
+		}
 		l.out.control(encode(report{Type: string(Failed), ID: cmd.ID, Code: codeUnknown, Text: fmt.Sprintf("this host does not know %.32q", cmd.Type)}), true)
 		return
 	}
 	c.waiting = append(c.waiting, &item{link: l, cmd: cmd})
-}
-
-// pace has the link's reader wait when its member sends more than it may.
-// Whatever it sends counts, as all of it is work for the host, and much of it
-// for everybody.
-func (c *core) pace(now time.Time, l *link, kind string) {
-	cost := 1
-	if kind == typeNames {
-		cost += len(c.state.people) / peopleCost
-	}
-	wait := l.seat.bucket.take(now, cost, c.host.burst(), c.host.rate())
-	l.out.pause(now.Add(wait))
-	switch {
-	case wait > 0 && !l.slow:
-		l.slow = true
-		l.out.control(encode(report{Type: string(Notice), Code: codeSlow,
-			Text: fmt.Sprintf("sending slowly: this room takes %d messages a second from each of us, and nothing is lost", c.host.rate())}), false)
-	case wait == 0 && l.slow && l.seat.bucket.tokens > float64(c.host.burst())/2:
-		l.slow = false
-	}
-}
-
-// bucket is a token bucket that may go into debt by what was read already.
-type bucket struct {
-	tokens float64
-	at     time.Time
-}
-
-// take takes tokens and returns how long to wait before the next.
-func (b *bucket) take(now time.Time, cost, burst, rate int) time.Duration {
-	if b.at.IsZero() {
-		b.tokens = float64(burst)
-	} else {
-		b.tokens = min(float64(burst), b.tokens+now.Sub(b.at).Seconds()*float64(rate))
-	}
-	b.at = now
-	if b.tokens -= float64(cost); b.tokens >= 0 {
-		return 0
-	}
-	return time.Duration(-b.tokens / float64(rate) * float64(time.Second))
 }
 
 // tick does what is due by the clock.
@@ -318,10 +310,13 @@ func (c *core) tick(now time.Time) {
 		}
 		c.lost = c.lost[1:]
 	}
+	c.judge(now)
+	c.tickParked(now)
 	for len(c.doubts) > 0 && !now.Before(c.doubts[0].until) {
 		c.resolve(now, c.doubts[0])
 		c.doubts = c.doubts[1:]
 	}
+	c.letIn(now)
 	c.speak(now)
 }
 
@@ -350,7 +345,16 @@ func (c *core) wake() (at time.Time) {
 	if len(c.doubts) > 0 {
 		sooner(c.doubts[0].until)
 	}
+	if len(c.held) > 0 {
+		sooner(c.held[0].at)
+	}
 	if t := c.receipts.wake(); !t.IsZero() {
+		sooner(t)
+	}
+	if t := c.wakeParked(); !t.IsZero() {
+		sooner(t)
+	}
+	if t := c.guesses.wake(); !t.IsZero() {
 		sooner(t)
 	}
 	return at
@@ -370,7 +374,7 @@ func (c *core) tailed(now time.Time, entries []Entry) error {
 			c.receipts.track(now, e, mine.seat, c.seats)
 		}
 		for l := range c.links {
-			if s := l.seat; s != nil && !s.deaf {
+			if s := l.seat; s != nil && !s.deaf && !l.ended {
 				l.out.offer(f, ok && e.Visible(s.key))
 			}
 		}
@@ -402,6 +406,16 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 		if s != nil {
 			s.nick = r.Nick
 		}
+	case Op, Deop:
+		c.people = nil
+	case Kick, Ban:
+		c.expel(now, r)
+	case typeAddress:
+		c.expelFrom(now, r)
+	case Approve:
+		c.admit(now)
+	case Deny:
+		c.deny(now, r)
 	}
 }
 

@@ -307,17 +307,17 @@ func TestBucket(t *testing.T) {
 	var b bucket
 	now := time.Unix(0, 0)
 	for i := range 5 {
-		if d := b.take(now, 1, 5, 10); d != 0 {
+		if d := b.take(now, 1, flow{5, 10}); d != 0 {
 			t.Errorf("%d: %v", i, d)
 		}
 	}
-	if d := b.take(now, 1, 5, 10); d != 100*time.Millisecond {
+	if d := b.take(now, 1, flow{5, 10}); d != 100*time.Millisecond {
 		t.Errorf("%v", d)
 	}
-	if d := b.take(now.Add(200*time.Millisecond), 1, 5, 10); d != 0 {
+	if d := b.take(now.Add(200*time.Millisecond), 1, flow{5, 10}); d != 0 {
 		t.Errorf("%v", d)
 	}
-	if d := b.take(now.Add(time.Hour), 1, 5, 10); d != 0 || b.tokens != 4 {
+	if d := b.take(now.Add(time.Hour), 1, flow{5, 10}); d != 0 || b.tokens != 4 {
 		t.Errorf("%v %v", d, b.tokens)
 	}
 }

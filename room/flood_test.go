@@ -20,12 +20,13 @@ func TestEverythingIsPaced(t *testing.T) {
 	}{
 		{"message", command{Type: string(Message), Text: "x"}, 1},
 		{"refused message", command{Type: string(Message)}, 1},
-		{"nick", command{Type: string(Renamed), Nick: "bob"}, 1},
-		{"topic", command{Type: string(Topic), Text: "x"}, 1},
+		{"nick", command{Type: string(Renamed), Nick: "bob"}, changeCost},
+		{"topic", command{Type: string(Topic), Text: "x"}, changeCost},
+		{"long message", command{Type: string(Message), Text: strings.Repeat("x", 4096)}, 1 + 4096/textCost},
 		{"away", command{Type: typeAway, Text: "x"}, 1},
 		{"names", command{Type: typeNames}, 1 + 40/peopleCost},
 		{"got", command{Type: typeGot, Got: 1 << 60}, 1},
-		{"join", command{Type: typeJoin, V: Version}, 1},
+		{"join", command{Type: typeJoin, V: Version}, 1 + 40/peopleCost},
 		{"nonsense", command{Type: "dance"}, 1},
 	} {
 		p := newPlay(&Host{Burst: 100, Rate: 10})

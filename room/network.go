@@ -28,10 +28,14 @@ type HostOptions struct {
 	Rooms       []string // their names; the first is the one that Sit means
 	Topic       string
 	Delivery    transport.Delivery
-	Guests      bool // let bare text clients in
-	Hidden      bool // do not announce
-	MaxSeats    int  // of a room; 0: 1,000
-	Burst, Rate int  // flood control of a member; 0: 500 and 100/s
+	Guests      bool      // let bare text clients in
+	Hidden      bool      // do not announce
+	Approve     bool      // newcomers wait until they are let in
+	Slow        int       // seconds from one's message to one's next; 0: as the log says
+	Filters     []string  // what may not be said
+	Password    *Verifier // of what newcomers have to know; nil: nothing. Not in plaintext, not with guests
+	MaxSeats    int       // of a room; 0: 1,000
+	Burst, Rate int       // flood control of a member; 0: 500 and 100/s
 }
 
 // Hosting is rooms being open on this machine.
@@ -51,7 +55,8 @@ type Listing struct {
 	Members                  int
 	Secure, Password, Guests bool
 	Seen                     time.Time
-	Gone                     bool // it is there no more
+	Gone                     bool   // it is there no more
+	Pin                      string // what we know of its key: known, new or changed; empty: nothing
 }
 
 // MarshalJSON writes the "room" object of the output schema.
@@ -67,6 +72,7 @@ func (l Listing) MarshalJSON() ([]byte, error) {
 		Secure   bool          `json:"secure"`
 		Password bool          `json:"password"`
 		Guests   bool          `json:"guests"`
+		Pin      string        `json:"pin,omitempty"`
 		Gone     bool          `json:"gone,omitempty"`
-	}{"room", l.Room, l.Addr, l.UDP, l.TCP, l.Key, l.Members, l.Secure, l.Password, l.Guests, l.Gone})
+	}{"room", l.Room, l.Addr, l.UDP, l.TCP, l.Key, l.Members, l.Secure, l.Password, l.Guests, l.Pin, l.Gone})
 }

@@ -206,18 +206,17 @@ func TestCrowd(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := open(t, pipes, func(h *Host) { h.MaxSeats = crowd })
 		defer h.close()
-		id := identity(t)
 		members := make([]*Member, crowd)
 		var joining, reading sync.WaitGroup
 		for i := range crowd {
 			joining.Go(func() {
-				m := h.join(fmt.Sprintf("m%dx", i), func(o *JoinOptions) { o.Identity = id })
+				m := h.join(fmt.Sprintf("m%dx", i), nil)
 				members[i] = m
 				reading.Go(func() { keep(m) })
 			})
 		}
 		joining.Wait()
-		if r := refused(t, h, JoinOptions{Nick: "late", Identity: id}); r.Code != "full" {
+		if r := refused(t, h, JoinOptions{Nick: "late", Identity: identity(t)}); r.Code != "full" {
 			t.Errorf("%+v", r)
 		}
 		h.mu.Lock()

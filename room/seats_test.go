@@ -283,7 +283,7 @@ func TestVouch(t *testing.T) {
 		h := open(t, pipes, nil)
 		defer h.close()
 		ana := h.join("ana", func(o *JoinOptions) {
-			o.Trust = func(k transport.Key) error {
+			o.Trust = func(_ string, k transport.Key) error {
 				if k != h.host.Key.Key() {
 					t.Errorf("trust asked about %v", k)
 				}
@@ -295,7 +295,7 @@ func TestVouch(t *testing.T) {
 		}
 		leave(t, ana)
 		distrust := errors.New("not this one")
-		if _, err := Join(t.Context(), JoinOptions{Nick: "ben", Trust: func(transport.Key) error { return distrust }}, h.dial(identity(t))); !errors.Is(err, distrust) {
+		if _, err := Join(t.Context(), JoinOptions{Nick: "ben", Trust: func(string, transport.Key) error { return distrust }}, h.dial(identity(t))); !errors.Is(err, distrust) {
 			t.Errorf("%v", err)
 		}
 		h.id = other // the connections prove a key that is not vouched for

@@ -10,8 +10,8 @@ const (
 	// outboxSize is how many bytes wait to be written before Send waits.
 	// As much again is being written, and the kernel is asked to hold no
 	// more than that unsent (see tune): so a PING is not stuck behind
-	// megabytes, and a slow member costs little.
-	outboxSize = 128 << 10
+	// megabytes, and a slow member costs little. The largest message fits.
+	outboxSize = 68 << 10
 	// keepSize is the size above which a buffer is let go of at rest.
 	keepSize = 16 << 10
 )

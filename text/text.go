@@ -58,6 +58,7 @@ const (
 	bad     = utf8.RuneError
 	newline = '\u23ce' // shown for a line break
 	escape  = '\u241b' // and for ESC
+	blank   = '\u2800' // a letter of Braille that looks like a space, and counts as none
 	base    = '\u25cc' // what a lone combining mark is put on
 	tab     = "    "   // four cells wherever it stands: a real tab's width depends on what is before it
 )

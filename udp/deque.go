@@ -1,5 +1,7 @@
 package udp
 
+import "sync"
+
 // deque is a first-in, first-out queue whose elements can be reached by place,
 // without allocation while it keeps its size. The zero value is empty.
 type deque[T any] struct {
@@ -40,56 +42,55 @@ func (d *deque[T]) pop() T {
 }
 
 // store is a first-in, first-out store of bytes, addressed by how many came
-// before. The zero value is empty.
+// before. It holds them in blocks, which it takes from where all stores do and
+// gives back as they empty: so a peer that reads slowly costs what is kept for
+// it, and one that has read nothing. The zero value is empty.
 type store struct {
-	ring       []byte // its length is zero or a power of two
-	head, tail uint64 // held are the bytes head <= i < tail
+	blocks     deque[*block] // from the one with head on
+	head, tail uint64        // held are the bytes head <= i < tail
 }
 
-// storeKeeps is how large a ring an empty store keeps, in bytes.
-const storeKeeps = 4 << 10
+// block is a part of a store, whose first byte has an address that is a
+// multiple of its size.
+type block [blockSize]byte
+
+// blockSize is that of two or three packets. An empty store keeps one block.
+const blockSize = 4 << 10
+
+var blocks = sync.Pool{New: func() any { return new(block) }}
 
 func (s *store) len() int { return int(s.tail - s.head) }
 
 // push stores b and returns the address of its first byte.
 func (s *store) push(b []byte) uint64 {
-	if need := s.len() + len(b); need > len(s.ring) {
-		size := max(512, len(s.ring))
-		for size < need {
-			size *= 2
-		}
-		bigger := make([]byte, size)
-		for at := s.head; at < s.tail; {
-			part := s.ring[at&uint64(len(s.ring)-1):]
-			part = part[:min(uint64(len(part)), s.tail-at)]
-			at += uint64(copyInto(bigger, at, part))
-		}
-		s.ring = bigger
-	}
 	at := s.tail
-	s.tail += uint64(copyInto(s.ring, at, b))
+	for len(b) > 0 {
+		if s.tail%blockSize == 0 {
+			s.blocks.push(blocks.Get().(*block))
+		}
+		n := copy(s.find(s.tail), b)
+		b, s.tail = b[n:], s.tail+uint64(n)
+	}
 	return at
 }
 
-// copyInto copies b to address at of a ring.
-func copyInto(ring []byte, at uint64, b []byte) int {
-	n := copy(ring[at&uint64(len(ring)-1):], b)
-	copy(ring, b[n:])
-	return len(b)
+// find returns what follows an address in its block.
+func (s *store) find(at uint64) []byte {
+	return (*s.blocks.at(int(at/blockSize - s.head/blockSize)))[at%blockSize:]
 }
 
 // read copies the bytes from address at on into dst.
 func (s *store) read(at uint64, dst []byte) {
-	if len(dst) > 0 {
-		n := copy(dst, s.ring[at&uint64(len(s.ring)-1):])
-		copy(dst[n:], s.ring)
+	for len(dst) > 0 {
+		n := copy(dst, s.find(at))
+		dst, at = dst[n:], at+uint64(n)
 	}
 }
 
 // drop forgets everything before address to.
 func (s *store) drop(to uint64) {
-	s.head = to
-	if s.head == s.tail && len(s.ring) > storeKeeps {
-		s.ring = nil
+	for n := to/blockSize - s.head/blockSize; n > 0; n-- {
+		blocks.Put(s.blocks.pop())
 	}
+	s.head = to
 }

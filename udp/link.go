@@ -34,9 +34,12 @@ const (
 
 // What one end decides for itself.
 const (
-	sendBuffer   = 256 << 10 // cost of messages accepted and not yet acknowledged, or not yet sent if bare, per lane
-	maxSpans     = 256       // of packet numbers remembered; what is older counts as having come
-	ackSpans     = 8         // in one ACK, the most that is sent: older ones were told many times
+	// sendBuffer is the cost of messages accepted and not yet acknowledged, or not
+	// yet sent if bare, per lane: more than a LAN has under way, and what a
+	// peer costs that reads nothing.
+	sendBuffer   = 128 << 10
+	maxSpans     = 256 // of packet numbers remembered; what is older counts as having come
+	ackSpans     = 8   // in one ACK, the most that is sent: older ones were told many times
 	keepalive    = 15 * second
 	deadAfter    = 30 * second // without a word from the peer
 	lateness     = 1 * second  // a timer this late means that we were stopped, not the peer

@@ -45,10 +45,10 @@ func TestBlackoutMemory(t *testing.T) {
 	s.run(s.now+10*millisecond, func() bool { return !l.startable(0) })
 	l.cc.window = leastWindow // as after many losses
 	s.wires[0].cut = false
-	s.run(s.now+10*millisecond, func() bool { return l.resend.len() > 100 }) // a probe tells that all was lost
+	s.run(s.now+10*millisecond, func() bool { return l.resend.len() > 50 }) // a probe tells that all was lost
 	s.wires[0].cut, s.wires[1].cut = true, true
 	most := l.resend.len()
-	if most < 100 {
+	if most < 50 {
 		t.Fatalf("only %d pieces are to be sent again when the blackout begins", most)
 	}
 	s.run(s.now+25*second, func() bool {
@@ -56,7 +56,7 @@ func TestBlackoutMemory(t *testing.T) {
 		return most > 100_000
 	})
 	if most > 3000 {
-		t.Errorf("%d pieces of 256 KiB wait to be sent again", most)
+		t.Errorf("%d pieces of 128 KiB wait to be sent again", most)
 	}
 	s.wires = [2]wire{{delay: millisecond}, {delay: millisecond}}
 	if !s.run(s.now+20*second, func() bool { return l.out[0].held == 0 }) {

@@ -105,7 +105,7 @@ func FuzzFrames(f *testing.F) {
 			l.tick(now)
 			drain(l, now)
 			l.wake(now)
-			if kept := l.in[0].held + l.in[1].held + len(l.ready.ring) + 24*len(l.resend.ring); kept > 64<<10 {
+			if kept := l.in[0].held + l.in[1].held + blockSize*l.ready.blocks.len() + 24*len(l.resend.ring); kept > 64<<10 {
 				t.Fatalf("%d bytes are kept for packets of %d", kept, len(payload))
 			}
 			if l.flying < 0 || l.out[0].held < 0 || l.taken < 0 || l.waiting < 0 {

@@ -148,7 +148,7 @@ func TestStore(t *testing.T) {
 		}
 	}
 	s.drop(begin + uint64(len(model)))
-	if len(s.ring) > storeKeeps {
-		t.Errorf("empty, it keeps %d bytes", len(s.ring))
+	if s.blocks.len() > 1 {
+		t.Errorf("empty, it keeps %d blocks", s.blocks.len())
 	}
 }
