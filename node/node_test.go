@@ -431,6 +431,37 @@ func TestHostIsFull(t *testing.T) {
 	})
 }
 
+// Among those who wait, the one has to go whose source has the most.
+func TestWaitingIsShared(t *testing.T) {
+	var h Hosting
+	call := func(addr string) (c, gone transport.Conn) {
+		c, _ = transport.Pipe(transport.Peer{}, transport.Peer{Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), 1)})
+		return c, h.enter(c)
+	}
+	honest, _ := call("10.0.0.1")
+	var first transport.Conn
+	for i := range maxWaitingFrom {
+		c, gone := call(fmt.Sprintf("2001:db8::%x", i+1))
+		if first == nil {
+			first = c
+		}
+		if gone != nil {
+			t.Fatal("somebody has to go too soon")
+		}
+	}
+	if _, gone := call("2001:db8::ffff"); gone != first {
+		t.Error("a source with its share drives out another's, or none")
+	}
+	for i := range 10 * maxWaiting {
+		if _, gone := call(fmt.Sprint("10.0.1.", i%100)); gone == honest {
+			t.Fatal("the only one of its source had to go")
+		}
+	}
+	if n := len(h.waiting); n != maxWaiting {
+		t.Errorf("%d wait, want %d", n, maxWaiting)
+	}
+}
+
 // A lossy start: whatever carrier wins, the room is joined.
 func TestJoinOverABadNetwork(t *testing.T) {
 	for seed := range uint64(10) {
