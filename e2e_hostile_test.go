@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"slices"
@@ -69,37 +70,57 @@ func newClient(t testing.TB, addr, via string) *client {
 
 // dial connects, with sockets of its own.
 func (c *client) dial(ctx context.Context) (transport.Conn, error) {
+	conn, err := c.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return conn, nil
+}
+
+func (c *client) connect(ctx context.Context) (*owned, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
+	o := new(owned)
+	var err error
 	if c.via == "tcp" {
-		e := &tcp.Endpoint{DialContext: c.from.stream, Identity: c.who, Plaintext: c.plain}
-		conn, err := e.Dial(ctx, c.addr)
-		return closing(conn, e.Close), err
+		e := &tcp.Endpoint{Identity: c.who, Plaintext: c.plain, DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
+			raw, err := c.from.stream(ctx, network, addr)
+			o.socket = raw
+			return raw, err
+		}}
+		o.endpoint = e
+		o.Conn, err = e.Dial(ctx, c.addr)
+	} else {
+		socket := c.from.packets(c.t)
+		e := &udp.Endpoint{Socket: socket, Identity: c.who, Plaintext: c.plain}
+		o.socket, o.endpoint = socket, e
+		o.Conn, err = e.Dial(ctx, c.addr)
 	}
-	socket := c.from.packets(c.t)
-	e := &udp.Endpoint{Socket: socket, Identity: c.who, Plaintext: c.plain}
-	conn, err := e.Dial(ctx, c.addr)
-	return closing(conn, func() error { e.Close(); return socket.Close() }), err
+	if err != nil {
+		o.cut()
+		return nil, err
+	}
+	return o, nil
 }
 
-// owned is a Conn that owns its endpoint.
+// owned is a Conn that owns its endpoint and socket.
 type owned struct {
 	transport.Conn
-	end func() error
-}
-
-func closing(c transport.Conn, end func() error) transport.Conn {
-	if c == nil {
-		end()
-		return nil
-	}
-	return &owned{c, end}
+	endpoint, socket io.Closer
 }
 
 func (o *owned) Close() error {
 	err := o.Conn.Close()
-	o.end()
+	o.cut()
 	return err
+}
+
+// cut is a Close without a word.
+func (o *owned) cut() {
+	if o.socket != nil {
+		o.socket.Close()
+	}
+	o.endpoint.Close()
 }
 
 // polite takes a seat as everybody does.
@@ -121,30 +142,30 @@ func (c *client) polite(nick string) *room.Member {
 
 // rude takes a seat and leaves the rest to the test: the connection, on which the
 // welcome has been read.
-func (c *client) rude(nick string) transport.Conn {
+func (c *client) rude(nick string) *owned {
 	c.t.Helper()
-	conn, err := c.sit(nick)
+	conn, err := c.sit(context.Background(), nick)
 	if err != nil {
 		c.t.Fatalf("%s joins over %s: %v", nick, c.via, err)
 	}
+	c.t.Cleanup(conn.cut)
 	return conn
 }
 
-func (c *client) sit(nick string) (transport.Conn, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+func (c *client) sit(ctx context.Context, nick string) (*owned, error) {
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	conn, err := c.dial(ctx)
+	conn, err := c.connect(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err = conn.Send(ctx, jsonOf("type", "join", "v", 1, "nick", nick)); err == nil {
+	if err = conn.Send(ctx, wired("type", "join", "v", 1, "nick", nick)); err == nil {
 		err = welcomed(ctx, conn)
 	}
 	if err != nil {
-		conn.Close()
+		conn.cut()
 		return nil, err
 	}
-	c.t.Cleanup(func() { conn.Close() })
 	return conn, nil
 }
 
@@ -168,8 +189,8 @@ func welcomed(ctx context.Context, conn transport.Conn) error {
 	}
 }
 
-// jsonOf writes a JSON object of names and values.
-func jsonOf(pairs ...any) []byte {
+// wired writes a JSON object of names and values.
+func wired(pairs ...any) []byte {
 	m := map[string]any{}
 	for i := 0; i < len(pairs); i += 2 {
 		m[pairs[i].(string)] = pairs[i+1]
@@ -185,7 +206,7 @@ func jsonOf(pairs ...any) []byte {
 func command(pairs ...any) []byte {
 	var id [16]byte
 	rand.Read(id[:])
-	return jsonOf(append(pairs, "id", fmt.Sprintf("%x", id))...)
+	return wired(append(pairs, "id", fmt.Sprintf("%x", id))...)
 }
 
 // flooder says things as fast as they are taken, and hears everything.

@@ -206,8 +206,8 @@ func (c *core) hurry(i int) {
 	c.newLinks = slices.Delete(c.newLinks, i, i+1)
 }
 
-// from is where a connection comes from.
-func (l *link) from() netip.Addr { return l.peer.Addr.Addr().Unmap() }
+// from is where a connection comes from, as limits count it.
+func (l *link) from() netip.Addr { return transport.Source(l.peer.Addr.Addr()) }
 
 // remote tells whether an address is another computer's.
 func remote(a netip.Addr) bool { return a.IsValid() && !a.IsLoopback() }

@@ -147,7 +147,7 @@ func (c *core) crowded(from netip.Addr) bool {
 	}
 	n := 0
 	for _, s := range c.seats {
-		if s.from == from {
+		if transport.Source(s.from) == from {
 			n++
 		}
 	}
@@ -227,8 +227,8 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 		old.out.finish(encode(report{Type: typeBye, Code: codeReplaced, Text: "the seat has another connection now"}))
 	}
 	via := viaOf(l, cmd)
-	s.from = l.from()
-	s.pace, s.fromPace = c.paceOf(now, s.key), c.paceFrom(now, s.from)
+	s.from = l.peer.Addr.Addr().Unmap()
+	s.pace, s.fromPace = c.paceOf(now, s.key), c.paceFrom(now, l.from())
 	if via != s.via {
 		c.people = nil
 	}

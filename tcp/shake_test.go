@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -199,6 +200,41 @@ func TestClientRefuses(t *testing.T) {
 			case errors.As(err, &refused) != (c.reason != 0), c.reason != 0 && refused.Reason != c.reason:
 				t.Errorf("Dial: %v, want the reason %d", err, c.reason)
 			}
+		})
+	}
+}
+
+// BenchmarkHandshake is all that it takes to begin a Conn over loopback, both
+// ends of it, from connect to the proofs of identity.
+func BenchmarkHandshake(b *testing.B) {
+	for name, plaintext := range map[string]bool{"secure": false, "plaintext": true} {
+		b.Run(name, func(b *testing.B) {
+			client, host := &Endpoint{Plaintext: plaintext}, &Endpoint{Listener: loopback(b), Plaintext: plaintext}
+			defer client.Close()
+			defer host.Close()
+			at := addrPort(host.Listener.Addr())
+			var closing sync.WaitGroup
+			defer closing.Wait()
+			b.ReportAllocs()
+			for b.Loop() {
+				accepted := make(chan error, 1)
+				var d transport.Conn
+				go func() {
+					var err error
+					d, err = host.Accept(b.Context())
+					accepted <- err
+				}()
+				c, err := client.Dial(b.Context(), at)
+				if err != nil {
+					b.Fatal(err)
+				}
+				if err := <-accepted; err != nil {
+					b.Fatal(err)
+				}
+				closing.Go(func() { c.Close() })
+				d.Close()
+			}
+			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "joins/s")
 		})
 	}
 }

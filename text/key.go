@@ -14,6 +14,21 @@ import (
 // Letter case is folded first, so a letter stands for its capital too: i, I, l, L,
 // 1 and | are one. Where a Greek letter's two cases look like two Latin
 // letters, the capital counts.
+//
+// This is the skeleton of UTS 39, with its data for whatever looks like a letter
+// or digit of ASCII in a script that is written today, and with more where
+// terminals' fonts draw alike what that data tells apart. What it does not
+// cover:
+//
+//   - Letters of one script other than Latin that differ by a stroke, as in
+//     Thai, Lao, the scripts of India, and Chinese characters and their
+//     radicals; Arabic letters that differ by their dots.
+//   - Accents: é and è, ö and ő, ç and ş are different letters of different
+//     names, and so are e and é. Only caron and breve, and comma and cedilla
+//     below, which many fonts cannot tell apart, are one.
+//   - Letters side by side that pass for another but are no matter of UTS 39:
+//     vv for w, cl for d. (rn for m is.)
+//   - Pictures: two emoji that differ in detail make two names.
 func Key(nick string) string {
 	folded := cases.Fold().String(norm.NFKC.String(nick))
 	key := strings.Map(func(r rune) rune {
@@ -22,11 +37,15 @@ func Key(nick string) string {
 		}
 		return r
 	}, norm.NFKD.String(folded))
-	return dotted.Replace(key)
+	return letters.Replace(key)
 }
 
-// dotted takes away a dot above a letter that has one anyway.
-var dotted = strings.NewReplacer("l\u0307", "l", "j\u0307", "j")
+// letters takes away a dot above a letter that has one anyway, takes apart
+// what looks like two letters, and puts together two that look like one.
+var letters = strings.NewReplacer("l\u0307", "l", "j\u0307", "j",
+	"æ", "ae", "œ", "oe", "ꜳ", "aa", "ꜵ", "ao", "ꜷ", "au", "ꜹ", "av", "ꜻ", "av", "ꜽ", "ay", "ꝏ", "oo", "ꭣ", "uo", "ᵫ", "ue",
+	"ʣ", "dz", "ʦ", "ts", "ʪ", "ls", "ʫ", "lz", "ǁ", "ll", "װ", "ll", "ы", "bl", "ю", "lo", "ꚙ", "oo",
+	"rn", "m")
 
 // lookalike gives for a letter, case folded, the one that stands for all that
 // look like it or its capital. It covers what a font for terminals draws alike, in the
@@ -46,17 +65,19 @@ var lookalike = func() map[rune]rune {
 			}
 		}
 	}
+	m['\u0306'], m['\u0327'] = '\u030c', '\u0326' // breve and caron; cedilla and comma below
 	return m
 }()
 
 const classes = `
-	aаαɑ⍺ᴀꓮᎪ bвβьƅʙꓐᏼᏴᏏ cсϲᴄⲥꓚᏟ dԁᴅꓓᎠᏧ eеεҽ℮ᴇⲉꓰᎬ⋿ fϝꞙꓝքꜰ gɡցԍɢꓖᏀᏳ hһнηհʜⲏꓧᎻᏂ
-	jјϳյȷᴊꓙᎫ kкκᴋⲕꓗᏦ mмμϻᴍⲙꓟᎷ nνոɴⲛꓠ pрρᴘⲣꓑᏢ qԛգ rгʀⲅᴦꓣᎡᏒ sѕտꜱꓢᏕᏚ
-	tтτᴛⲧꓔᎢ uսʋᴜꓴ vѵᴠꓦᏙ wԝѡωաᴡⲱꓪᏔᏃ xхχ×ⲭꓫᕁᕽ yуυγүʏყⲩꓬᎩᎽ zζᴢⲍꓜ
-	li1|ıɩіιӏǀ∣ɪʟⲓⳑꓲꓡᏞᎥꙇ⍳ⵏ
-	o0оοօσჿⲟꓳᴏ๐໐०০੦૦౦೦൦၀ဝഠଠⵔ〇○◯
-	2ƨ 3зӡȝʒɜ 4Ꮞ 5ƽ 6б 8ȣ
-	-‐‒–—−˗۔ーｰ一 .·․・ '’‘´ʼ′ˈʹ‛
+	aаαɑ⍺ᴀꓮᎪᗅ bвβьƅʙꓐᏼᏴᏏᖯꞵᑲᗷ cсᴄⲥꓚᏟ dԁᴅꓓꓒᎠᏧᗞᗪᑯ eеεҽ℮ᴇⲉꓰᎬ⋿ⴹꬲ fϝꞙꓝքꜰꬵᖴẝ gɡցԍɢꓖᏀᏳƍᶃ hһнηհʜⲏꓧᎻᏂᕼ
+	jјϳյȷᴊꓙᎫᒍʝ kкκĸᴋⲕꓗᏦ mмμϻᴍⲙꓟᎷᗰ nνոռɴⲛꓠ pрρᴘⲣꓑᏢᑭ qԛգզⵕ rгʀⲅᴦꓣᎡᏒꭇꭈᖇ sѕտꜱꓢᏕᏚ
+	tтτᴛⲧꓔᎢ uսʋᴜꓴꭒꭎꞟᑌሀ vѵᴠꓦᏙטᐯⴸ٧۷ wԝѡωաᴡⲱꓪᏔᎳɯ xхχ×ⲭꓫᕁᕽꭓ᙭ⵝ yуυγүʏყⲩꓬᎩᎽỿɣꭚᶌ zζᴢⲍꓜᏃ
+	li1|ıɩіιӏǀ∣ɪʟⲓⳑꓲꓡᏞᎥꙇ⍳ⵏᒪוןا١۱ߊ
+	o0оοօσסჿⲟꓳᴏᴑꬽ๐໐०০੦૦௦୦౦೦൦၀ዐ߀ဝഠଠⵔهھہە٥۵〇○◯
+	2ƨᒿꝛϩꙅ 3зӡȝʒɜⳍꝫ 4Ꮞ 5ƽ 6бᏮⳓ 8ȣ৪੪ 9৭ꝯ୨੧൭ⳋ
+	æӕ πпⲡ φфⲫɸ λлⲗʌ
+	-‐‒–—−˗۔ーｰ一 .·․・ '’‘ʼ′ˈʹ‛
 	へヘ 二ニ 口ロ 力カ 工エ 夕タ 卜ト 八ハ 丿ノ
-	يیى كک ٠۰ ١۱ ٢۲ ٣۳ ٧۷ ٨۸ ٩۹
+	يیى كک ٠۰ ٢۲ ٣۳ ٨۸ ٩۹
 `

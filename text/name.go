@@ -21,7 +21,7 @@ const (
 
 // reserved are the names that would let their bearer speak for the program:
 // its own parts, and the words it uses where a name could stand.
-var reserved = []string{"server", "host", "system", "admin", "you", "all", "everyone"}
+var reserved = []string{"server", "host", "system", "admin", "administrator", "moderator", "op", "operator", "parley", "you", "all", "everyone"}
 
 // Nick returns the nick that s stands for, as everybody will see it, or an
 // error that states the rule that s breaks.
@@ -29,7 +29,7 @@ var reserved = []string{"server", "host", "system", "admin", "you", "all", "ever
 // A nick is a nickname of RFC 8266, so width and compatibility variants are
 // folded and letter case is kept. It has 1 to 32 characters in at most 64 bytes,
 // no spaces, no colon or comma, nothing invisible, and none of @ # / - in
-// front. Its letters are of one script, or of those that one language writes
+// front, nor any with which the program's own lines begin: * ! | < >. Its letters are of one script, or of those that one language writes
 // together. It has a letter, a digit or a picture, and is not a word by
 // which the program itself speaks.
 func Nick(s string) (string, error) {
@@ -56,7 +56,7 @@ func Nick(s string) (string, error) {
 	if err := checkNickRunes(nick); err != nil {
 		return "", err
 	}
-	if strings.ContainsRune("@#/-", rune(nick[0])) {
+	if strings.ContainsRune("@#/-*!|<>", rune(nick[0])) {
 		return "", fmt.Errorf("a name may not begin with %c", nick[0])
 	}
 	if err := oneScript(nick); err != nil {
@@ -98,6 +98,9 @@ func checkNickRunes(nick string) error {
 			seen = seen || unicode.In(r, unicode.L, unicode.N, unicode.So)
 			continue
 		}
+		if 0x334 <= r && r <= 0x338 || unicode.Is(unicode.Me, r) { // o\u0338 is not ø
+			return fmt.Errorf("a name may not have marks through or around its letters such as U+%04X", r)
+		}
 		row, marks = row+1, marks+1
 		if unicode.Is(unicode.Mc, r) {
 			row = 0
@@ -123,6 +126,15 @@ var scripts = func() (names []string) {
 	return names
 }()
 
+// written are the scripts that people write with today, which are those that
+// UAX 31 recommends or calls of limited use.
+var written = strings.Fields(`
+	Adlam Arabic Armenian Balinese Bamum Batak Bengali Bopomofo Canadian_Aboriginal Chakma Cham Cherokee Cyrillic Devanagari
+	Ethiopic Georgian Greek Gujarati Gurmukhi Han Hangul Hanifi_Rohingya Hebrew Hiragana Javanese Kannada Katakana Kayah_Li
+	Khmer Lao Latin Lepcha Limbu Lisu Malayalam Mandaic Meetei_Mayek Miao Mongolian Myanmar New_Tai_Lue Newa Nko
+	Nyiakeng_Puachue_Hmong Ol_Chiki Oriya Osage Saurashtra Sinhala Sundanese Syloti_Nagri Syriac Tai_Le Tai_Tham Tai_Viet
+	Tamil Telugu Thaana Thai Tibetan Tifinagh Vai Wancho Yi`)
+
 // together are the scripts that one language writes in one word.
 var together = [][]string{
 	{"Latin", "Han", "Hiragana", "Katakana"},
@@ -134,7 +146,12 @@ var together = [][]string{
 func oneScript(nick string) error {
 	var have []string
 	for _, r := range nick {
-		if name := scriptOf(r); name != "" && !slices.Contains(have, name) {
+		name := scriptOf(r)
+		switch {
+		case name == "" || slices.Contains(have, name):
+		case !slices.Contains(written, name):
+			return fmt.Errorf("a name may not have letters such as U+%04X, which nobody writes with today and which look like others", r)
+		default:
 			have = append(have, name)
 		}
 	}
@@ -208,7 +225,7 @@ func tame(s string) string {
 		}
 		return r
 	}, norm.NFKC.String(strings.ToValidUTF8(s, "")))
-	return fit(strings.TrimLeft(s, "@#/-"), "")
+	return fit(strings.TrimLeft(s, "@#/-*!|<>"), "")
 }
 
 // fit puts end behind as much of s as a nick has room for.

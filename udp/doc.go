@@ -33,7 +33,7 @@
 //	RETRY   0x02  id 8, token 20
 //	REFUSE  0x03  id 8, reason 1
 //	ACCEPT  0x04  id 8, zeros up to 1200 bytes
-//	SHAKE   0x05  id 8, token 20, a DTLS datagram
+//	SHAKE   0x05  id 8, token 20, a DTLS datagram; the member's: zeros up to 1200 bytes
 //
 // The version is 1. The mode is 1 for secure, 2 for plaintext. The token of the
 // first HELLO is zero. The host answers it with RETRY and keeps nothing: the
@@ -53,7 +53,7 @@
 // It puts the token into each; the host leaves that field zero. The host opens
 // a candidate for a SHAKE with a good token, within the limits of limiter, and
 // goes by that token from then on. A SHAKE with another token is answered with
-// RETRY if it has twice the size of one. The member takes such a RETRY's token
+// RETRY. In all of the handshake the host sends no more bytes than have come. The member takes such a RETRY's token
 // if the host has not taken part yet, 50 ms have gone by since its first SHAKE,
 // and it is one of the first three; or if it is one that it has had before.
 // Only one cipher suite, extended master secret, and handshake messages that

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"parley/transport"
@@ -29,9 +30,6 @@ const (
 	fullWait  = 500 * time.Millisecond
 	lastEvery = flightInterval / 2 // the server's last flight is repeated no faster
 	proofTime = 5 * time.Second    // from the keys to the proof of identity
-	// retryRatio is how many times the size of a RETRY a SHAKE must have to be
-	// answered with one. Every ClientHello has it.
-	retryRatio = 2
 )
 
 // shake is what a Conn has until its link is confirmed. Conn.mu guards it.
@@ -51,6 +49,9 @@ type shake struct {
 	retry  chan token
 	refuse chan transport.Reason
 	accept chan struct{}
+
+	// The server's: how many bytes it may send, which is as many as have come.
+	credit atomic.Int64
 
 	// The server's, once the handshake is done: its last flight, and when it
 	// was sent last.
@@ -525,10 +526,11 @@ func (e *Endpoint) onShake(b []byte, from netip.AddrPort) {
 	switch s := c.shake; {
 	case s == nil || c.peer.Addr != from:
 	case s.flow != nil && host && t != s.token: // of two tokens, we go by the one that came first
-		if passes(datagram, fromClient) && len(b) >= retryRatio*retrySize && e.mayAnswer(from) {
+		if passes(datagram, fromClient) && e.mayAnswer(from) {
 			e.send(appendRetry(nil, id, s.token), from)
 		}
 	case s.flow != nil:
+		s.credit.Add(int64(len(b)))
 		s.heard = s.flow.deliver(datagram) || s.heard
 	case s.last != nil && passes(datagram, fromClient) && e.now()-s.lastAt >= instant(lastEvery):
 		s.lastAt = e.now()
@@ -543,7 +545,7 @@ func (e *Endpoint) newcomer(id uint64, t token, datagram []byte, from netip.Addr
 	case !passes(datagram, fromClient):
 	case e.proved(id, [2]byte{protocolVersion, modeSecure}, t, from):
 		e.candidate(id, t, datagram, from)
-	case shakeHeader+len(datagram) >= retryRatio*retrySize && e.mayAnswer(from):
+	case e.mayAnswer(from):
 		e.retry(id, from)
 	}
 }
@@ -555,17 +557,26 @@ func (e *Endpoint) candidate(id uint64, t token, datagram []byte, from netip.Add
 	if place == nil {
 		return
 	}
-	f := newFlow(func(b []byte) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &shake{cancel: cancel, token: t}
+	s.credit.Store(shakeSize)
+	s.flow = newFlow(func(b []byte) error {
+		// A flight that is repeated for five seconds to one who has said a
+		// single thing would be a weapon.
+		if s.credit.Add(-int64(shakeHeader+len(b))) < 0 {
+			s.credit.Add(int64(shakeHeader + len(b)))
+			return nil
+		}
 		return e.send(appendShake(nil, id, token{}, b), from)
 	}, e.Socket.LocalAddr(), net.UDPAddrFromAddrPort(from))
-	ctx, cancel := context.WithCancel(context.Background())
-	c.shake = &shake{flow: f, cancel: cancel, token: t}
+	c.shake = s
 	if !e.add(c) {
 		cancel()
 		e.leave(place)
 		e.send(appendRefuse(nil, id, transport.ReasonFull), from)
 		return
 	}
+	f := s.flow
 	f.assume(false)
 	f.deliver(datagram)
 	e.work.Go(func() {

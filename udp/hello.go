@@ -13,7 +13,7 @@ import (
 //	RETRY   type 1, id 8, token 20
 //	REFUSE  type 1, id 8, reason 1
 //	ACCEPT  type 1, id 8, zeros up to 1200 bytes
-//	SHAKE   type 1, id 8, token 20, a DTLS datagram
+//	SHAKE   type 1, id 8, token 20, a DTLS datagram; the client's: zeros up to 1200 bytes
 //
 // The id is drawn at random by the client and names the conversation from its
 // HELLO to its last packet. Whoever does not see the wire cannot guess it, so
@@ -47,6 +47,8 @@ const (
 
 	shakeHeader = 1 + 8 + tokenSize
 	// shakeSize bounds a SHAKE like any datagram before the path is probed.
+	// The client's have this size, so that the server's part of the
+	// handshake, of 545 bytes, is no more than what it answers.
 	shakeSize = helloSize
 )
 
@@ -128,10 +130,15 @@ func parseAccept(b []byte) (id uint64, ok bool) {
 // every one, because any of them may be the first to arrive; the server leaves
 // it zero.
 func appendShake(dst []byte, id uint64, t token, datagram []byte) []byte {
+	start := len(dst)
 	dst = append(dst, typeShake)
 	dst = binary.BigEndian.AppendUint64(dst, id)
 	dst = append(dst, t[:]...)
-	return append(dst, datagram...)
+	dst = append(dst, datagram...)
+	if t == (token{}) {
+		return dst
+	}
+	return fill(dst, start)
 }
 
 // parseShake reads a SHAKE; datagram lies within b and is not yet filtered.
@@ -139,7 +146,29 @@ func parseShake(b []byte) (id uint64, t token, datagram []byte, ok bool) {
 	if len(b) <= shakeHeader || len(b) > shakeSize || b[0] != typeShake {
 		return 0, token{}, nil, false
 	}
-	return binary.BigEndian.Uint64(b[1:]), token(b[9:shakeHeader]), b[shakeHeader:], true
+	id, t, datagram = binary.BigEndian.Uint64(b[1:]), token(b[9:shakeHeader]), b[shakeHeader:]
+	if t != (token{}) {
+		if len(b) != shakeSize {
+			return 0, token{}, nil, false
+		}
+		datagram = unpadded(datagram)
+	}
+	return id, t, datagram, len(datagram) > 0
+}
+
+// unpadded cuts off the zeros that follow the last record. No record begins
+// with one. What is not records remains as it is.
+func unpadded(b []byte) []byte {
+	for at := 0; at < len(b); {
+		if rest := b[at:]; rest[0] == 0 && areZero(rest) {
+			return b[:at]
+		} else if len(rest) < recordHeader {
+			break
+		} else {
+			at += recordHeader + int(binary.BigEndian.Uint16(rest[11:]))
+		}
+	}
+	return b
 }
 
 var zeros [helloSize]byte
@@ -148,7 +177,7 @@ func areZero(b []byte) bool { return string(b) == string(zeros[:len(b)]) }
 
 // fill pads the datagram that begins at start up to helloSize.
 func fill(dst []byte, start int) []byte {
-	return append(dst, zeros[len(dst)-start:]...)
+	return append(dst, zeros[min(len(dst)-start, helloSize):]...)
 }
 
 // admissionHash digests all that was agreed on before the handshake. The keys

@@ -23,7 +23,8 @@ func TestLayout(t *testing.T) {
 		{"RETRY", appendRetry(nil, id, testToken), "\x02" + idBytes + tok, 29},
 		{"REFUSE", appendRefuse(nil, id, transport.ReasonFull), "\x03" + idBytes + "\x03", 10},
 		{"ACCEPT", appendAccept(nil, id), "\x04" + idBytes, 1200},
-		{"SHAKE", appendShake(nil, id, testToken, []byte("dtls")), "\x05" + idBytes + tok + "dtls", 33},
+		{"SHAKE", appendShake(nil, id, testToken, []byte("dtls")), "\x05" + idBytes + tok + "dtls", 1200},
+		{"SHAKE of the host", appendShake(nil, id, token{}, []byte("dtls")), "\x05" + idBytes + string(make([]byte, tokenSize)) + "dtls", 33},
 	}
 	for _, x := range cases {
 		if want := x.want + string(zeros[:x.size-len(x.want)]); string(x.got) != want {
@@ -84,6 +85,18 @@ func TestStrict(t *testing.T) {
 		}
 		if _, _, d, ok := parseShake(b); ok != want || ok && len(d) != size-shakeHeader {
 			t.Errorf("SHAKE of %d bytes: %v", size, ok)
+		}
+	}
+	flight := flights()[2]
+	for _, datagram := range [][]byte{flight, flight[:len(flight)-1], flight[:5], {0, 1}} {
+		b := appendShake(nil, 9, testToken, datagram)
+		_, _, d, ok := parseShake(b)
+		whole := len(datagram) == len(flight)
+		if !ok || whole != (len(d) == len(datagram)) {
+			t.Errorf("of a SHAKE with %d bytes %d are read, %v", len(datagram), len(d), ok)
+		}
+		if _, _, _, ok := parseShake(b[:shakeSize-1]); ok {
+			t.Error("a short SHAKE of a client was taken")
 		}
 	}
 }
