@@ -522,12 +522,12 @@ func TestHostileArguments(t *testing.T) {
 			own.t, own.columns = t, 40
 			for i, args := range [][]string{
 				{s}, {"join", s}, {"join", b.addr() + "/" + s, "--nick", "x"}, {"join", b.addr(), "--nick", s}, {"host", s, "--nick", "x"},
-				{"host", "x", "--port", "0", "--topic", s, "--nick", s}, {"rooms", "--wait", s}, {"rooms", "--iface", s}, {"send", b.addr(), "hi", "--nick=" + s},
+				{"host", "x" + strconv.Itoa(len(name)), "--port", "0", "--topic", s, "--nick", "x"}, {"rooms", "--wait", s}, {"rooms", "--iface", s}, {"send", b.addr(), "hi", "--nick=" + s},
 				{"join", "parley://" + s}, {"join", "x", "--bind", s}, {"join", "x", "--impair", s}, {"join", "x", "--transport", s}, {"rooms", "--log-file", dir + "/" + s + "/x"},
 				{"--" + s}, {"rooms", "--data-dir", dir + "/none/\x1b[2J" + strings.ReplaceAll(s, "/", "")}, {"join", b.addr(), "--data-dir", broken, "--nick", "x"},
 				{"join", b.addr() + "/nowhere", "--data-dir", path, "--nick", "x"},
 			} {
-				if (i+len(name))%6 != 0 { // of 800 combinations, as many as a few seconds hold
+				if (i+len(name))%9 != 0 { // of 800 combinations as many as a few seconds hold
 					continue
 				}
 				stdout, stderr, _ := own.once("args-"+strconv.Itoa(i)+"-"+name[:1], "", append(args, "--no-input")...)

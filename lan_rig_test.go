@@ -93,6 +93,7 @@ const countRules = `table inet parley {
 	counter tcp_out {}
 	counter udp_in {}
 	counter tcp_in {}
+	counter forged {}
 	chain out {
 		type filter hook output priority 0
 		oifname "eth0" meta l4proto udp counter name udp_out

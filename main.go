@@ -15,6 +15,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"parley/room"
 )
 
 // The exit codes, which scripts rely on.
@@ -59,6 +61,8 @@ type program struct {
 	in       *os.File
 	out, err io.Writer
 	flags    *cli
+	secret   string       // the password that was given; empty: none
+	ignored  room.Ignored // by the person, in whatever room
 
 	lock   sync.Mutex
 	asides []string // what may explain why no room is found
@@ -89,7 +93,13 @@ func (p *program) run(ctx context.Context, args []string) int {
 	if err == nil {
 		err = p.flags.check()
 	}
+	if err == nil {
+		err = passwordShown(args)
+	}
 	if err != nil {
+		return p.misused(args, err)
+	}
+	if err := p.readPassword(command.Selected()); err != nil {
 		return p.misused(args, err)
 	}
 	command.BindTo(ctx, (*context.Context)(nil))
@@ -100,6 +110,10 @@ func (p *program) run(ctx context.Context, args []string) int {
 func (p *program) misused(args []string, err error) int {
 	p.flags.JSON = p.flags.JSON || contains(args, "--json") || contains(args, "-j")
 	text := strings.ReplaceAll(err.Error(), "expected a valid 16 bit uint but got", "want a number up to 65535, not")
+	if shown := passwordShown(args); shown != nil {
+		p.report(explain(shown))
+		return exitUsage
+	}
 	hint := "see parley --help"
 	var parse *kong.ParseError
 	if errors.As(err, &parse) && parse.Context != nil {

@@ -53,6 +53,7 @@ func (u usage) Error() string { return u.text }
 // exitOf is the exit code for what a node reports; other codes are failures.
 var exitOf = map[string]int{
 	node.CodeTarget:      exitUsage,
+	node.CodePassword:    exitUsage,
 	node.CodeAmbiguous:   exitUsage,
 	node.CodeNotFound:    exitNotFound,
 	node.CodeMode:        exitRefused,
@@ -114,6 +115,8 @@ func explainRefused(r *room.Refused) failure {
 		if f.exit = exitNotFound; len(f.more) > 0 {
 			f.more = append([]string{"these are:"}, f.more...)
 		}
+	case "password":
+		f.hint = "give it with --password-file FILE or in PARLEY_PASSWORD, or on a terminal when asked"
 	case "which_room":
 		f.exit, f.hint = exitUsage, "say which one: parley join HOST/ROOM"
 	}

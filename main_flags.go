@@ -3,12 +3,16 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/netip"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 
+	"parley/room"
 	"parley/transport"
 	"parley/udp"
 )
@@ -49,6 +53,7 @@ type common struct {
 	Plaintext     bool   `help:"No encryption, to watch the wire. Both sides must say it; anyone on the way can read and forge."`
 	NoDiscovery   bool   `help:"Neither announce rooms nor look for them."`
 	Impair        string `placeholder:"SPEC" help:"Damage the datagrams this program sends: loss=20%,dup=5%,delay=50ms,jitter=10ms,reorder=5%,corrupt=1%,seed=7."`
+	PasswordFile  string `placeholder:"FILE" help:"File with the password of the room on its only line. Else PARLEY_PASSWORD is used, or you are asked."`
 	History       int    `default:"${history}" placeholder:"N" help:"How many earlier lines to show on joining; 0 for none."`
 	DataDir       string `placeholder:"DIR" help:"Where your identity is kept. Default: the system's place for such things."`
 	JSON          bool   `name:"json" short:"j" help:"Print one JSON object a line."`
@@ -71,6 +76,14 @@ type hostCmd struct {
 	Delivery string   `enum:"ordered,unordered,bare" default:"ordered" help:"How what is said travels to members over UDP: ordered, unordered (each as soon as it is there), or bare (one datagram, never again)."`
 	Hidden   bool     `help:"Do not announce the rooms."`
 	QR       string   `name:"qr" enum:"auto,on,off" default:"auto" help:"Draw the link of the room for cameras: auto (where it can be seen), on or off."`
+	Password bool     `env:"-" help:"Ask for a password, without showing it, that others need to come in."`
+
+	Approve    bool   `help:"Newcomers wait until you, or an op, let them in."`
+	Slow       int    `placeholder:"SECONDS" help:"Everybody may say one thing every so many seconds."`
+	FilterFile string `placeholder:"FILE" help:"What may not be said: a word, a /regular expression/, links, whispers or actions, one a line."`
+	MaxMembers int    `placeholder:"N" help:"How many seats a room has. Default: 1000."`
+
+	filters []string // of FilterFile
 }
 
 type joinCmd struct {
@@ -135,10 +148,66 @@ func (c *cli) check() error {
 	if c.History < 0 {
 		return errors.New("--history: want 0 or more")
 	}
+	if err := c.Host.check(); err != nil {
+		return err
+	}
+	if c.PasswordFile != "" && c.Host.Password {
+		return errors.New("--password asks for a password and --password-file holds one. Leave out one of them")
+	}
+	if err := c.checkPassword(c.PasswordFile != "" || c.Host.Password); err != nil {
+		return err
+	}
 	if c.Host.Guests && c.Transport == "udp" {
 		return errors.New("--guests come over TCP, which --transport udp shuts. Leave one of them out")
 	}
 	return nil
+}
+
+// check looks at what the rooms are to be like, and reads the filters.
+func (h *hostCmd) check() (err error) {
+	switch {
+	case h.Slow < 0 || h.Slow > maxSlow:
+		return fmt.Errorf("--slow: want 1 to %d seconds", maxSlow)
+	case h.MaxMembers < 0 || h.MaxMembers > maxMembers:
+		return fmt.Errorf("--max-members: want 1 to %d", maxMembers)
+	case h.FilterFile != "":
+		h.filters, err = readFilters(h.FilterFile)
+	}
+	return err
+}
+
+const (
+	maxSlow    = 3600 // as /slow has it
+	maxMembers = 5000 // whom one host can serve
+	maxFilters = 64   // of a room
+	maxFile    = 64 << 10
+)
+
+// readFilters reads a file of filters. Empty lines, and those that begin with #,
+// do not count.
+func readFilters(name string) (filters []string, err error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, fmt.Errorf("--filter-file: %w", err)
+	}
+	defer f.Close()
+	all, err := io.ReadAll(io.LimitReader(f, maxFile))
+	if err != nil {
+		return nil, fmt.Errorf("--filter-file: %w", err)
+	}
+	for i, l := range strings.Split(string(all), "\n") {
+		l = strings.TrimSpace(l)
+		if l == "" || l[0] == '#' || slices.Contains(filters, l) {
+			continue
+		}
+		if err := room.CheckFilter(l); err != nil {
+			return nil, fmt.Errorf("--filter-file: line %d of %s: %w", i+1, name, err)
+		}
+		if filters = append(filters, l); len(filters) > maxFilters {
+			return nil, fmt.Errorf("--filter-file: %s has more than %d filters", name, maxFilters)
+		}
+	}
+	return filters, nil
 }
 
 // bind is the address of --bind.
@@ -172,7 +241,10 @@ var examples = map[string]string{
   parley host lab --headless     only host, until Ctrl-C
   parley host demo --delivery bare --impair loss=20%,seed=7
                                  see what datagrams lose when nobody repairs it
+  parley host class --approve --slow 5
+                                 you let people in, and nobody floods
   parley host lab --guests       let netcat in: nc THIS-COMPUTER 7667
+  parley host staff --password   others need a password, which you are asked for
 `,
 	"join": `
   parley join physics            a room on this network

@@ -9,7 +9,11 @@ import (
 
 	"parley/node"
 	"parley/room"
+	"parley/text"
 )
+
+// maxTopic is how many bytes of topic a room takes.
+const maxTopic = 400
 
 // Run hosts rooms until the person leaves, or until ctx ends.
 func (h *hostCmd) Run(ctx context.Context, p *program) error {
@@ -23,8 +27,16 @@ func (h *hostCmd) Run(ctx context.Context, p *program) error {
 		}
 		h.Rooms = strings.Fields(name)
 	}
+	if h.Topic = text.Mark(h.Topic); len(h.Topic) > maxTopic || strings.ContainsAny(h.Topic, "\n\t") {
+		return usage{fmt.Sprintf("--topic: want one line of at most %d bytes, without tabs", maxTopic), "say the rest in the room"}
+	}
 	if h.Guests {
 		p.talk("guests are let in: what is said is sent to them in clear")
+	}
+	if h.Password {
+		if err := p.newPassword(ctx, h.Rooms[0]); err != nil {
+			return err
+		}
 	}
 	n, err := p.node()
 	if err != nil {
@@ -50,7 +62,12 @@ func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
 			return err
 		}
 	}
-	hosting, err := n.Open(ctx, room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden})
+	verifier, err := p.verifier()
+	if err != nil {
+		return err
+	}
+	hosting, err := n.Open(ctx, room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden,
+		Approve: h.Approve, Slow: h.Slow, Filters: h.filters, MaxSeats: h.MaxMembers, Password: verifier})
 	if err != nil {
 		return err
 	}
@@ -104,7 +121,11 @@ func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting, hidden bool
 	}
 	rooms := hosting.Rooms()
 	for _, name := range rooms {
-		p.talk("The room %s is open. Others join it with:", name)
+		how := "open"
+		if p.secret != "" {
+			how = "open to those who know the password"
+		}
+		p.talk("The room %s is %s. Others join it with:", name, how)
 		if !n.NoDiscovery && !hidden {
 			p.talk("  parley join %-24s %s", name, where)
 		}

@@ -73,6 +73,18 @@ func (p *program) sitDown(ctx context.Context, n *node.Node, to goal, o room.Joi
 			return ask(ctx, r)
 		}
 	}
+	if ask := o.Password; ask != nil {
+		o.Password = func(ctx context.Context, room string, wrong int) (string, bool) {
+			slow.Stop()
+			return ask(ctx, room, wrong)
+		}
+	}
+	if waiting := o.Waiting; waiting != nil {
+		o.Waiting = func(e room.Event) {
+			slow.Stop()
+			waiting(e)
+		}
+	}
 	m, err := to.join(ctx, n, o)
 	slow.Stop()
 	var ambiguous *node.Error

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"os"
@@ -26,12 +27,27 @@ type seat struct {
 
 // joinOptions are how this program sits down.
 func (p *program) joinOptions(nick string, quiet bool) room.JoinOptions {
-	o := room.JoinOptions{Nick: nick, Quiet: quiet, History: p.flags.History}
+	o := room.JoinOptions{Nick: nick, Quiet: quiet, History: p.flags.History, Ignored: &p.ignored}
 	if o.History == 0 {
 		o.History = -1
 	}
 	if p.mayAsk() {
-		o.Ask = p.otherNick
+		o.Ask, o.Password = p.otherNick, p.askPassword
+	}
+	if p.secret != "" {
+		o.Password, o.Guarded = p.givePassword, true
+	}
+	o.Waiting = p.tellWaiting()
+	return o
+}
+
+// laterOptions are how this program goes to another room when it sits in one:
+// the front end has the keyboard then.
+func (p *program) laterOptions(nick string) room.JoinOptions {
+	o := p.joinOptions(nick, false)
+	o.Ask, o.Waiting, o.Guarded = nil, nil, false
+	if p.secret == "" {
+		o.Password = nil
 	}
 	return o
 }
@@ -46,7 +62,7 @@ func (p *program) show(ctx context.Context, m *room.Member, n *node.Node, s seat
 		Color: isTerminal(p.out) && line.WantColor(os.Getenv),
 		Quiet: p.flags.Quiet, Stay: s.stay, Headless: s.mute,
 		Timestamps: isTerminal(p.out),
-		Join:       p.joinOptions(m.Ready().Nick, false),
+		Join:       p.laterOptions(m.Ready().Nick),
 	}
 	if terminal {
 		o.QR = func(link string) []string { return p.qr(p.out, link, linkRows) }
@@ -61,11 +77,14 @@ func (p *program) show(ctx context.Context, m *room.Member, n *node.Node, s seat
 		}
 	}
 	err := line.Run(ctx, o, m, n)
+	var refused *room.Refused
 	switch {
 	case errors.Is(err, line.ErrUndelivered):
 		return errQuiet(exitUndelivered) // it has been said
 	case errors.Is(err, line.ErrNotSent):
 		return errQuiet(exitFailure) // and which, too
+	case errors.As(err, &refused):
+		return errQuiet(explainRefused(refused).exit) // and why we were put out
 	}
 	return err
 }
@@ -77,8 +96,16 @@ func isTerminal(w any) bool {
 
 // serveGuest gives a bare text client its front end.
 func serveGuest(ctx context.Context, conn net.Conn, sit node.Sit, log *slog.Logger) {
+	told := ""
+	waits := func(e room.Event) { // to be let in
+		if told != e.Text {
+			told = e.Text
+			conn.SetWriteDeadline(time.Now().Add(leaveLimit))
+			fmt.Fprintf(conn, "* %s\n", clean(e.Text))
+		}
+	}
 	err := line.Guest(ctx, conn, func(ctx context.Context, nick string) (*room.Member, error) {
-		return sit(ctx, room.JoinOptions{Nick: nick, History: -1})
+		return sit(ctx, room.JoinOptions{Nick: nick, History: -1, Waiting: waits})
 	})
 	if err != nil {
 		log.Info("a guest has left", "addr", conn.RemoteAddr().String(), "error", err)

@@ -164,7 +164,7 @@ func (e *editor) sequence(b []byte) int {
 // take returns the line and begins a new one.
 func (e *editor) take() string {
 	line := e.line
-	if line != "" && (len(e.past) == 0 || e.past[len(e.past)-1] != line) {
+	if line != "" && secretFrom(line) == len(line) && (len(e.past) == 0 || e.past[len(e.past)-1] != line) {
 		if len(e.past) == maxPast {
 			e.past = slices.Delete(e.past, 0, 1)
 		}
@@ -272,7 +272,8 @@ func (e *editor) tab() {
 // its place. The row is empty before, or is an older one of the editor's.
 func (e *editor) draw(width int) string {
 	room := max(width-len(prompt)-1, 1)
-	before, after := e.line[:e.pos], e.line[e.pos:]
+	line, pos := veiled(e.line, e.pos)
+	before, after := line[:pos], line[pos:]
 	for len(before) > 32*room {
 		before = before[fitting(before, 1):]
 	}

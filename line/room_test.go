@@ -91,7 +91,9 @@ func (l *lan) person(ctx context.Context, target, nick string, o Options) *perso
 	p := &person{out: &buffer{}, err: &buffer{}, done: make(chan error, 1)}
 	o.In, p.keys = io.Pipe()
 	o.Out, o.Err, o.Zone = p.out, p.err, time.UTC
-	o.Join.Identity, _ = transport.NewIdentity()
+	if o.Join.Identity.IsZero() {
+		o.Join.Identity, _ = transport.NewIdentity()
+	}
 	o.Join.Nick = nick
 	m, err := l.Join(ctx, target, o.Join)
 	if err != nil {
@@ -113,7 +115,7 @@ func (p *person) types(lines ...string) {
 func TestPeopleInARealRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, "physics", "chem")
-		ana := l.person(t.Context(), "physics", "ana", Options{})
+		ana := l.person(t.Context(), "physics", "ana", Options{Join: room.JoinOptions{Identity: l.ids["physics"]}}) // the host
 		ben := l.person(t.Context(), "physics", "ben", Options{})
 		time.Sleep(2 * time.Second)
 		ana.types("hi", "/me waves", "@ben psst", "/msg nobody x", "/foo", "/topic optics", "two\x07 words")
@@ -134,7 +136,7 @@ func TestPeopleInARealRoom(t *testing.T) {
 		if want := fmt.Sprintf(seen, "[ana → you]") + "benno: in chem\n"; ben.out.String() != want {
 			t.Errorf("ben has\n%swant\n%s", ben.out, want)
 		}
-		for _, want := range []string{"* you are ana in physics", "there is no command /foo", "! some lines were not sent"} {
+		for _, want := range []string{"* you are hosting physics as ana", "there is no command /foo", "! some lines were not sent"} {
 			if !strings.Contains(ana.err.String(), want) {
 				t.Errorf("ana was told\n%swant %s", ana.err, want)
 			}

@@ -180,6 +180,7 @@ func (t *typist) join(words []string) bool {
 	}
 	o := t.s.o.Join
 	o.Nick, o.Ask = cmp.Or(t.nick, o.Nick), nil
+	o.Waiting = func(e room.Event) { t.tell(answer{do: "note", arg: "waiting: " + e.Text}) }
 	if len(words) == 2 {
 		o.Nick = words[1]
 	}

@@ -48,6 +48,7 @@ type view struct {
 	comings []room.Event // joins and leaves that are held
 	since   time.Time    // when the first of them came
 	receipt room.Event   // the last delivered
+	out     string       // who was put out last: that he leaves needs no line
 }
 
 // What rings the bell, as /bell takes it.
@@ -96,6 +97,9 @@ func (v *view) show(e room.Event, now time.Time) {
 			return
 		}
 	}
+	if e.Type == room.Kick || e.Type == room.Ban {
+		v.out = e.Nick
+	}
 	head, body, talk := v.words(e)
 	if head == "" {
 		return
@@ -125,7 +129,8 @@ func (v *view) live() {
 
 // coming holds a join or leave.
 func (v *view) coming(e room.Event, now time.Time) {
-	if v.quiet || e.Own || e.Replay {
+	told := e.Nick == v.out && (e.Reason == "kicked" || e.Reason == "banned")
+	if v.quiet || e.Own || e.Replay || told {
 		return
 	}
 	if len(v.comings) == 0 {

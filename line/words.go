@@ -50,7 +50,8 @@ func (v *view) words(e room.Event) (head string, body []string, talk bool) {
 	if head, body, ok := v.trouble(e); ok {
 		return head, body, true
 	}
-	return v.deed(e), nil, false
+	head, body = v.deed(e)
+	return head, body, false
 }
 
 // trouble puts in words what is about the connection or our own messages.
@@ -144,22 +145,79 @@ func (v *view) passage(e room.Event) string {
 
 // deeds are what keepers of a room do to others.
 var deeds = map[room.Kind]string{
-	room.Kick: "put out", room.Ban: "banned", room.Mute: "muted", room.Op: "made a moderator",
-	"unban": "let back in", "unmute": "allowed to speak again", "deop": "a moderator no more",
+	room.Kick: "put out", room.Ban: "banned", room.Unban: "not banned any more", room.Mute: "muted", room.Unmute: "allowed to speak again",
+	room.Op: "an op now, made one", room.Deop: "no op any more, made so", room.Approve: "let in", room.Deny: "not let in",
 }
 
 // deed puts what a keeper of the room did in words. What a later version
 // invents is shown in JSON only.
-func (v *view) deed(e room.Event) string {
+func (v *view) deed(e room.Event) (head string, body []string) {
+	if e.Nick == "" {
+		return v.order(e)
+	}
 	done, ok := deeds[e.Type]
 	if !ok {
+		return "", nil
+	}
+	head = "* " + v.name(e.Nick) + " is "
+	if text.Key(e.Nick) == text.Key(v.self) {
+		head = "* you are "
+	}
+	if head += done; e.By != "" {
+		head += " by " + v.name(e.By)
+	}
+	return head + v.until(e) + because(e.Reason), nil
+}
+
+// order puts in words what is for the whole room.
+func (v *view) order(e room.Event) (head string, body []string) {
+	by := "the host"
+	if e.By != "" {
+		by = v.name(e.By)
+	}
+	head, tail := "* "+by+" ", v.until(e)+because(e.Reason)
+	switch e.Type {
+	case room.Mute:
+		return head + "muted the room" + tail + ": only the host and ops speak now", nil
+	case room.Unmute:
+		return head + "has everybody speak again", nil
+	case room.Slow:
+		if e.Seconds == 0 {
+			return head + "ended slow mode", nil
+		}
+		return head + fmt.Sprintf("began slow mode: everybody may say one thing every %d s", e.Seconds), nil
+	case room.Lock:
+		return head + "locked the room" + tail + ": nobody new comes in", nil
+	case room.Unlock:
+		return head + "unlocked the room", nil
+	case room.Motd:
+		if e.Text == "" {
+			return head + "took the message of the day away", nil
+		}
+		return head + "made this the message of the day: ", text.Lines(e.Text)
+	case room.Approve:
+		if e.State == "on" {
+			return head + "has newcomers wait until they are let in", nil
+		}
+		return head + "lets newcomers in unasked", nil
+	case room.Filter:
+		return head + "stops what has: ", text.Lines(e.Text)
+	case room.Unfilter:
+		return head + "stops no more what has: ", text.Lines(e.Text)
+	}
+	return "", nil
+}
+
+// until tells when something ends that does so by itself.
+func (v *view) until(e room.Event) string {
+	if e.Until.IsZero() {
 		return ""
 	}
-	line := "* " + v.name(e.Nick) + " is " + done
-	if e.By != "" {
-		line += " by " + v.name(e.By)
+	at := e.Until.In(v.zone)
+	if day := "2006-01-02"; at.Format(day) != e.At.In(v.zone).Format(day) {
+		return at.Format(" until 2 January, 15:04")
 	}
-	return line + because(e.Reason)
+	return at.Format(" until 15:04")
 }
 
 // roster answers /names.
@@ -208,6 +266,9 @@ func greeting(e room.Event) []string {
 	if e.Text != "" {
 		lines = append(lines, "the topic is: "+text.Clean(e.Text))
 	}
+	if e.Motd != "" {
+		lines = append(lines, "the message of the day: "+text.Clean(e.Motd))
+	}
 	return lines
 }
 
@@ -244,6 +305,8 @@ func (v *view) rings(e room.Event) bool {
 	switch e.Type {
 	case room.Whisper:
 		return v.bell != bellOff
+	case room.Notice: // somebody waits to be let in
+		return v.bell != bellOff && e.Code == "knock"
 	case room.Message, room.Act:
 		return v.bell == bellAll || v.bell == bellMention && mentions(e.Text, v.self)
 	}

@@ -27,6 +27,7 @@ const (
 	CodeVersion     = "version"      // they speak another version
 	CodeFull        = "full"         // no place left there
 	CodeKey         = "key_mismatch" // the room is not the one that was meant
+	CodePassword    = "password"     // a room that everybody could read along in has none
 	CodePort        = "port_taken"   // somebody else has the port
 	CodeHosted      = "hosted"       // this user hosts that room already
 	CodeKeyFile     = "key_file"     // a file with a key cannot be used

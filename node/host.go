@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -67,6 +68,9 @@ func (n *Node) Open(ctx context.Context, o room.HostOptions) (*Hosting, error) {
 	if err := checkRooms(&o); err != nil {
 		return nil, err
 	}
+	if err := n.checkPassword(&o); err != nil {
+		return nil, err
+	}
 	h := &Hosting{node: n, options: o, changed: make(chan struct{}, 1), done: make(chan struct{})}
 	if err := h.makeRooms(); err != nil {
 		h.release()
@@ -116,11 +120,25 @@ func checkRooms(o *room.HostOptions) error {
 	return nil
 }
 
+// checkPassword refuses a password that would keep nobody out.
+func (n *Node) checkPassword(o *room.HostOptions) error {
+	switch {
+	case o.Password == nil:
+		return nil
+	case n.Plaintext:
+		return &Error{Code: CodePassword, Text: "a plaintext room cannot have a password: anyone on the network could read past it", Hint: "leave one of them out"}
+	case o.Guests:
+		return &Error{Code: CodePassword, Text: "a room that lets guests in cannot have a password: they would have to show it to everybody on the network", Hint: "leave one of them out"}
+	}
+	return nil
+}
+
 func (h *Hosting) makeRooms() error {
 	n, o := h.node, h.options
 	for _, name := range o.Rooms {
 		r := &hosted{release: func() {}, Host: &room.Host{Name: name, Delivery: o.Delivery, Plaintext: n.Plaintext, Guests: o.Guests,
-			Hidden: o.Hidden, Topic: o.Topic, MaxSeats: o.MaxSeats, Burst: o.Burst, Rate: o.Rate, Logger: n.log.With("room", name)}}
+			Hidden: o.Hidden, Topic: o.Topic, MaxSeats: o.MaxSeats, Burst: o.Burst, Rate: o.Rate,
+			Approve: o.Approve, Slow: o.Slow, Filters: o.Filters, Own: n.own, Password: o.Password, Changed: h.kick, Logger: n.log.With("room", name)}}
 		h.rooms = append(h.rooms, r)
 		if n.Plaintext {
 			_, r.signer, _ = ed25519.GenerateKey(nil) // for this once: a plaintext room is nobody's
@@ -133,6 +151,14 @@ func (h *Hosting) makeRooms() error {
 		r.signer = ed25519.NewKeyFromSeed(r.Key.Seed())
 	}
 	return nil
+}
+
+// own tells whether an address is one of this machine's.
+func (n *Node) own(a netip.Addr) bool {
+	all, _ := n.net.Discovery().Interfaces()
+	return slices.ContainsFunc(all, func(i discovery.Interface) bool {
+		return slices.ContainsFunc(i.Prefixes, func(p netip.Prefix) bool { return p.Addr().WithZone("") == a })
+	})
 }
 
 // roomKey gives r its key.
@@ -228,7 +254,7 @@ func (h *Hosting) announce() {
 		list := make([]discovery.Room, 0, len(h.rooms))
 		for _, r := range h.rooms {
 			list = append(list, discovery.Room{Name: r.Name, UDP: h.udpPort, TCP: h.tcpPort, Members: r.Members(),
-				Secure: !h.node.Plaintext, Guests: h.guests(), Signer: r.signer})
+				Secure: !h.node.Plaintext, Password: r.Guarded(), Guests: h.guests(), Signer: r.signer})
 		}
 		return list
 	})
@@ -259,7 +285,7 @@ func (h *Hosting) guest(c net.Conn) {
 
 // Sit takes a seat for the host's own user, in o.Room or else the first room.
 func (h *Hosting) Sit(ctx context.Context, o room.JoinOptions) (*room.Member, error) {
-	o.Identity = h.node.identity()
+	o.Identity, o.Guarded = h.node.identity(), false // nobody has to prove anything to himself
 	return h.sit(ctx, o, transport.Peer{Key: o.Identity.Key()})
 }
 

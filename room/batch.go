@@ -17,6 +17,7 @@ import (
 // Roles of people.
 const (
 	roleHost   = "host"
+	roleOp     = "op"
 	roleMember = "member"
 	roleGuest  = "guest"
 )
@@ -28,7 +29,7 @@ func (c *core) next(now time.Time) []*item {
 	for c.batch == nil && c.state.seq >= max(c.need, c.opening) && len(c.waiting) > 0 && !c.closing {
 		clear(c.flying)
 		var later []*item
-		held := holds{links: map[*link]bool{}, seats: map[*seat]bool{}, names: map[string]bool{}}
+		held := holds{links: map[*link]bool{}, seats: map[*seat]bool{}, names: map[string]bool{}, spoke: map[transport.Key]bool{}}
 		for i, it := range c.waiting {
 			if len(c.batch) >= maxBatch {
 				later = append(later, c.waiting[i:]...)
@@ -64,18 +65,21 @@ type holds struct {
 	links map[*link]bool
 	seats map[*seat]bool
 	names map[string]bool
+	rules bool                   // what is allowed at all
+	spoke map[transport.Key]bool // in slow mode
 }
 
 // check decides one command: it answers it at once, or puts it into the batch,
 // or returns false to have it wait.
 func (c *core) check(now time.Time, it *item, held *holds) bool {
+	if held.rules {
+		return false
+	}
 	switch {
 	case it.cmd.Type == typeJoin:
 		return c.checkJoin(now, it, held)
-	case it.link == nil && it.seat == nil: // the host's own topic, unless there is one
-		if c.state.topic == "" && it.cmd.Text != "" {
-			c.put(now, it, c.newID(), nil, "", report{Type: it.cmd.Type, Text: it.cmd.Text})
-		}
+	case it.link == nil && it.seat == nil:
+		c.checkOwn(now, it, held)
 		return true
 	}
 	if it.link != nil {
@@ -97,6 +101,10 @@ func (c *core) check(now time.Time, it *item, held *holds) bool {
 		c.tellNames(it)
 	case typeAway:
 		c.checkAway(it)
+	case typeBans, typeFilters, typeKnocks:
+		c.tellRules(now, it)
+	case typePassword:
+		return c.checkPassword(now, it)
 	default:
 		return c.checkSaid(now, it, held)
 	}
@@ -137,16 +145,14 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 		return false
 	}
 	s := it.seat
-	switch Kind(it.cmd.Type) {
-	case Renamed:
+	switch kind := Kind(it.cmd.Type); {
+	case kind == Renamed:
 		return c.checkNick(now, it, id, held)
-	case Topic:
-		if !line(it.cmd.Text) {
-			c.fail(it, codeTooLong, fmt.Sprintf("a topic is one line of at most %d bytes without control characters", maxLine))
-			return true
-		}
-		c.put(now, it, id, nil, "", report{Type: it.cmd.Type, From: s.nick, Text: it.cmd.Text})
+	case kind == Topic || kind.acts():
+		c.checkAct(now, it, id, held)
 		return true
+	case held.spoke[s.key] && kind != Whisper:
+		return false
 	}
 	if err := text.Valid(it.cmd.Text); err != nil {
 		c.fail(it, textCode(it.cmd.Text), err.Error())
@@ -174,6 +180,13 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 			c.fail(it, codeTooLong, fmt.Sprintf("this room sends bare datagrams and the message is %d bytes longer than one holds", over))
 			return true
 		}
+	}
+	if no := c.forbidden(now, it); no != nil {
+		c.fail(it, no.Code, no.Text)
+		return true
+	}
+	if c.state.rules.slow > 0 {
+		held.spoke[s.key] = true
 	}
 	c.put(now, it, id, audience, it.cmd.Text, r)
 	return true
@@ -212,6 +225,10 @@ func (c *core) checkNick(now time.Time, it *item, id [16]byte, held *holds) bool
 	nick, err := text.Nick(it.cmd.Nick)
 	if err != nil {
 		c.fail(it, codeNick, err.Error())
+		return true
+	}
+	if c.keptFrom(s.role, s.key, nick) {
+		c.fail(it, codeNick, filteredName)
 		return true
 	}
 	name := text.Key(nick)
@@ -279,9 +296,12 @@ func (c *core) checkLeave(now time.Time, it *item, held *holds) {
 		return
 	}
 	r := report{Type: typeLeave, Nick: s.nick, Reason: "quit", Text: it.cmd.Text, Seat: s.id.String()}
-	if it.link == nil {
+	switch {
+	case s.out != nil:
+		r.Reason, r.By, r.Text = s.out.code, s.out.by, s.out.reason
+	case it.link == nil:
 		r.Reason = "lost"
-	} else if !line(it.cmd.Text) {
+	case !line(it.cmd.Text) || c.speechless(now, s) != nil || c.keptFrom(s.role, s.key, it.cmd.Text):
 		r.Text = ""
 	}
 	it.owner = s.key.String()
@@ -304,6 +324,10 @@ func (c *core) checkLeave(now time.Time, it *item, held *holds) {
 func (c *core) checkAway(it *item) {
 	if !line(it.cmd.Text) {
 		c.fail(it, codeTooLong, fmt.Sprintf("a reason is one line of at most %d bytes without control characters", maxLine))
+		return
+	}
+	if c.keptFrom(it.seat.role, it.seat.key, it.cmd.Text) {
+		c.fail(it, codeFiltered, "a filter of this room is against these words")
 		return
 	}
 	it.seat.away = it.cmd.Text
@@ -391,6 +415,9 @@ func (c *core) committed(now time.Time, outcomes []outcome) {
 				c.unname(it.seat)
 				it.seat.nick, _ = text.Nick(it.cmd.Nick)
 				c.quiet[it.claim] = append(c.quiet[it.claim], it.seat)
+			}
+			if it.cmd.Type == typePassword {
+				c.setPassword(now, it.cmd.Verifier)
 			}
 			c.accept(it, o.result.Seq)
 		}

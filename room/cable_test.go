@@ -54,9 +54,13 @@ func cables(seed uint64, each func(*cable)) carrier {
 	return func(t testing.TB, host, member transport.Identity) (transport.Conn, transport.Conn) {
 		c := &cable{rand: r, window: 64, changed: make(chan struct{})}
 		c.rand = rand.New(rand.NewPCG(r.Uint64(), 2))
+		var binding [32]byte
+		if !host.IsZero() {
+			binding = [32]byte{1, byte(c.rand.Uint32())}
+		}
 		each(c)
 		for i, id := range []transport.Identity{host, member} {
-			c.ends[1-i] = plug{cable: c, side: 1 - i, peer: transport.Peer{Key: id.Key(), Via: "udp", Secure: !id.IsZero()}}
+			c.ends[1-i] = plug{cable: c, side: 1 - i, peer: transport.Peer{Key: id.Key(), Via: "udp", Secure: !id.IsZero(), Binding: binding}}
 		}
 		return lanes{&c.ends[0]}, lanes{&c.ends[1]}
 	}

@@ -18,6 +18,7 @@ type Command struct {
 	needs   bool   // nothing is done without Args
 	rare    bool   // /help only names it, so that all fits on a small screen
 	seated  bool   // not for guests: their screen and their connection are their own
+	keeper  bool   // for the host and ops
 }
 
 // Commands are all there are; /help is made of them.
@@ -28,7 +29,7 @@ var Commands = []Command{
 	{Name: "reply", Aliases: []string{"r"}, Args: "TEXT", Help: "whisper to whom whispered to you last", needs: true},
 	{Name: "me", Args: "ACTION", Help: "say what you do", needs: true},
 	{Name: "nick", Args: "NAME", Help: "take another name", needs: true},
-	{Name: "topic", Args: "[TEXT]", Help: "show or change the topic"},
+	{Name: "topic", Args: "[TEXT]", Help: "show the topic, or as the host or an op change it"},
 	{Name: "away", Args: "[REASON]", Help: "tell those who whisper to you that you are away"},
 	{Name: "list", Aliases: []string{"rooms"}, Help: "rooms on this network", Front: "list", seated: true},
 	{Name: "join", Args: "ROOM", Help: "go to another room", Front: "join", seated: true},
@@ -37,17 +38,33 @@ var Commands = []Command{
 	{Name: "back", Help: "be here again", rare: true},
 	{Name: "whois", Args: "NICK", Help: "more about one person", needs: true, rare: true},
 	{Name: "query", Args: "[NICK]", Help: "whisper every line to NICK; without a name, to the room again", rare: true},
-	{Name: "ignore", Args: "[NICK]", Help: "hide what NICK says; without a name, list whom you ignore", rare: true},
-	{Name: "unignore", Args: "NICK", Help: "show what NICK says again", needs: true, rare: true},
+	{Name: "ignore", Args: "[NICK]", Help: "see nothing more of NICK; without a name, list whom you ignore", rare: true},
+	{Name: "unignore", Args: "NICK", Help: "hear NICK again", needs: true, rare: true},
 	{Name: "link", Aliases: []string{"invite"}, Help: "the link that brings others here", Front: "link", rare: true, seated: true},
 	{Name: "key", Aliases: []string{"fingerprint"}, Help: "the keys of the room and of you, in words that can be read out", rare: true},
-	{Name: "motd", Help: "what the room told you when you came", rare: true},
+	{Name: "motd", Args: "[TEXT|-]", Help: "what the room told you when you came; the host and ops set it with TEXT, - takes it away", rare: true},
+	{Name: "password", Args: "NEW|off", Help: "the host alone: change what newcomers have to know, or take it off", needs: true, rare: true, seated: true},
 	{Name: "stats", Help: "what the connection counts", rare: true},
 	{Name: "delivered", Help: "show or hide who has received what you say", Front: "delivered", rare: true, seated: true},
 	{Name: "quiet", Help: "hide or show joins and leaves", Front: "quiet", rare: true},
 	{Name: "timestamp", Help: "show or hide times", Front: "timestamp", rare: true},
 	{Name: "bell", Args: "[off|dm|mention|all]", Help: "when to ring", Front: "bell", rare: true, seated: true},
 	{Name: "clear", Help: "clear the screen", Front: "clear", rare: true, seated: true},
+	{Name: "kick", Args: "NICK [REASON]", Help: "put NICK out, who may come back", needs: true, keeper: true},
+	{Name: "ban", Args: "[-a] NICK [10m|2h|7d] [REASON]", Help: "put NICK out for good or for a time, whatever the nick; -a bans the address, too", needs: true, keeper: true},
+	{Name: "unban", Args: "NICK", Help: "let NICK in again, who was banned under this nick", needs: true, keeper: true},
+	{Name: "bans", Aliases: []string{"banlist"}, Help: "who is banned, and who is muted", keeper: true},
+	{Name: "mute", Aliases: []string{"silence"}, Args: "NICK|all [10m|2h|7d] [REASON]", Help: "NICK, or everybody but the host and ops, may not speak", needs: true, keeper: true},
+	{Name: "unmute", Args: "NICK|all", Help: "NICK, or everybody, may speak again", needs: true, keeper: true},
+	{Name: "slow", Args: "SECONDS|off", Help: "everybody may say one thing every so many SECONDS", needs: true, keeper: true},
+	{Name: "op", Args: "NICK", Help: "NICK may do all this, too", needs: true, keeper: true},
+	{Name: "deop", Args: "[NICK]", Help: "NICK may not any more; without a name, you", keeper: true},
+	{Name: "lock", Args: "[REASON]", Help: "nobody new comes in; who was here before may come back", keeper: true},
+	{Name: "unlock", Help: "newcomers come in again", keeper: true},
+	{Name: "approve", Args: "[NICK|on|off]", Help: "let NICK in; on: newcomers wait for that; without a name, who waits", keeper: true},
+	{Name: "deny", Args: "NICK [REASON]", Help: "do not let NICK in", needs: true, keeper: true},
+	{Name: "filter", Args: "[PATTERN]", Help: "stop what has the word (* in it: anything), matches the /regular expression/, or is links, whispers or actions; without a pattern, list them", keeper: true},
+	{Name: "unfilter", Args: "PATTERN|all", Help: "stop it no more", needs: true, keeper: true},
 }
 
 // Find returns the command called name, or by one of its aliases.

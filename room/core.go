@@ -82,6 +82,8 @@ type core struct {
 	doubts   []doubt // in the order they began
 	held     []held  // by when it is their turn
 	paces    map[source]*pace
+	verifier *Verifier // of the password newcomers have to prove; nil: there is none
+	guesses  guesses
 	waiting  []*item
 	batch    []*item           // under way
 	flying   map[entryID]*item // of batch, what is to be stored
@@ -115,6 +117,7 @@ type seat struct {
 	rival    netip.Addr // where else its key is used, as its holder was told
 	lostAt   time.Time
 	gone     bool
+	out      *expulsion // it was put out, and its leave is to be said
 	pace     *pace
 	fromPace *pace // of the address of its last connection; nil for our own
 	toldAt   time.Time
@@ -132,7 +135,10 @@ type link struct {
 	held  bool // its join waits for its turn
 	ended bool
 
-	parked *parking // its join was put off; nil: it was not
+	parked  *parking  // its join was put off; nil: it was not
+	proving *proving  // it has been asked for the password
+	proved  *Verifier // what it has proved
+	answer  string    // our own proof, for the welcome
 
 	// silent is how long the peer has owed an answer; nil: nobody knows.
 	silent func() time.Duration
@@ -169,13 +175,15 @@ type outcome struct {
 
 func newCore(h *Host, logID [16]byte) *core {
 	return &core{host: h, logID: logID, rand: rand.Reader, state: newState(), seats: map[seatID]*seat{},
-		quiet: map[string][]*seat{}, links: map[*link]struct{}{}, flying: map[entryID]*item{}, paces: map[source]*pace{}}
+		quiet: map[string][]*seat{}, links: map[*link]struct{}{}, flying: map[entryID]*item{}, paces: map[source]*pace{},
+		verifier: h.Password, guesses: newGuesses()}
 }
 
 // open tells up to which entry the log must be folded before the first command.
 func (c *core) open(upto uint64) {
 	c.opening = upto
 	c.waiting = append(c.waiting, &item{cmd: command{Type: string(Topic), Text: c.host.Topic}})
+	c.settings()
 }
 
 // attach takes in a new connection. When too many have no seat, the one that
@@ -227,6 +235,8 @@ func (c *core) detach(now time.Time, l *link, why string) {
 	delete(c.links, l)
 	c.newLinks = slices.DeleteFunc(c.newLinks, func(o *link) bool { return o == l })
 	c.unpark(now, l)
+	c.guesses.drop(l)
+	l.proving = nil
 	if s := l.seat; s != nil && s.link == l {
 		s.link, s.why = nil, why
 		c.lose(now, s)
@@ -266,14 +276,23 @@ func (c *core) command(now time.Time, l *link, cmd command) {
 	}
 	if l.parked != nil && cmd.Type != typeGot {
 		c.unpark(now, l)
+		c.guesses.drop(l)
 		c.turnAway(l, codeProtocol, "the last question is not answered yet")
+		return
+	}
+	if cmd.Type == typeProve && l.seat == nil {
+		c.prove(now, l, cmd.Scram)
 		return
 	}
 	switch cmd.Type {
 	case typeGot:
 		return
-	case string(Message), string(Act), string(Whisper), string(Renamed), string(Topic), typeJoin, typeLeave, typeNames, typeAway:
+	case string(Message), string(Act), string(Whisper), string(Renamed), string(Topic), typeJoin, typeLeave, typeNames, typeAway,
+		typeBans, typeFilters, typeKnocks, typePassword:
 	default:
+		if Kind(cmd.Type).acts() {
+			break
+		}
 		l.out.control(encode(report{Type: string(Failed), ID: cmd.ID, Code: codeUnknown, Text: fmt.Sprintf("this host does not know %.32q", cmd.Type)}), true)
 		return
 	}
@@ -291,6 +310,7 @@ func (c *core) tick(now time.Time) {
 		}
 		c.lost = c.lost[1:]
 	}
+	c.judge(now)
 	c.tickParked(now)
 	for len(c.doubts) > 0 && !now.Before(c.doubts[0].until) {
 		c.resolve(now, c.doubts[0])
@@ -334,6 +354,9 @@ func (c *core) wake() (at time.Time) {
 	if t := c.wakeParked(); !t.IsZero() {
 		sooner(t)
 	}
+	if t := c.guesses.wake(); !t.IsZero() {
+		sooner(t)
+	}
 	return at
 }
 
@@ -351,7 +374,7 @@ func (c *core) tailed(now time.Time, entries []Entry) error {
 			c.receipts.track(now, e, mine.seat, c.seats)
 		}
 		for l := range c.links {
-			if s := l.seat; s != nil && !s.deaf {
+			if s := l.seat; s != nil && !s.deaf && !l.ended {
 				l.out.offer(f, ok && e.Visible(s.key))
 			}
 		}
@@ -383,6 +406,16 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 		if s != nil {
 			s.nick = r.Nick
 		}
+	case Op, Deop:
+		c.people = nil
+	case Kick, Ban:
+		c.expel(now, r)
+	case typeAddress:
+		c.expelFrom(now, r)
+	case Approve:
+		c.admit(now)
+	case Deny:
+		c.deny(now, r)
 	}
 }
 

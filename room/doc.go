@@ -53,6 +53,26 @@
 // its messages are stored and whispers are kept, is SHA-256("parley seat key
 // 1\n" + session).
 //
+// # Keepers
+//
+// The host, which is the seat with the host's own key (in plaintext the one in
+// the host's program), may put people out, mute them and set how the room is;
+// and so may the ops that it makes. Ops act on members and guests, the host on all. What
+// they do are entries of the log like any other, and what holds is what these
+// add up to (rules.go): it holds for a key, whatever nick, seat, carrier or address
+// it comes with, and after a restart. The core decides acts against it (moderate.go),
+// one at a time: nothing is decided beside an act until it is folded, so that a
+// right that is lost, is lost.
+//
+// Who has no lasting key, in plaintext and as a guest, is held by the address, which
+// never is loopback or the host's own. Addresses are in entries of their own,
+// which hosts alone may see, and filters in such that only the host and their
+// maker see. The lists are bounded; the oldest are forgotten first.
+//
+// A join is decided in this order: banned or put out; a seat to resume; full;
+// locked; the password; the address's share; approval (knock.go); the name. So
+// who may not come in learns nothing of who is there. The host passes all of it.
+//
 // # Machines
 //
 // The host is a machine (core, in core.go, batch.go and seating.go): time and
@@ -103,7 +123,7 @@
 //
 //	{"type":"welcome","v":1,"room":"physics","nick":"ana","role":"member","seat":"…","session":"…","log":"…","seq":41,"after":20,…}
 //	    nick     as everybody sees it
-//	    role     host, member or guest
+//	    role     host, op, member or guest
 //	    session  to be kept secret, and shown when coming back
 //	    log      the log's id; when it is not the one that was sent, old seqs mean nothing
 //	    seq      the last event there is
@@ -113,7 +133,7 @@
 //	    secure   false in a plaintext room
 //	    guests   guests read in clear
 //	    kept     the log outlives the host
-//	    topic
+//	    topic, motd
 //	    why      why the last connection was ended by the host
 //	    vouch    {"key":K,"until":U,"sig":S}: the room's key, seconds since 1970, and in base64 its Ed25519
 //	             signature over "parley vouch 1\n" + the host's key (32 bytes) + "\n" + U in decimal. A member of a secure
@@ -128,6 +148,47 @@
 // A member waits as long as that goes on, gives the host up 10 s after the last
 // one, and says nothing meanwhile.
 //
+// A room with a password has whoever asks for a new seat prove it, before
+// anything else of the room is told, its people and names least of all. A seat
+// that is resumed proves nothing again. The exchange is SCRAM-SHA-256 (RFC 5802,
+// RFC 7677); "scram" is a message of it as it stands there:
+//
+//	{"type":"prove","room":"physics","vouch":{…}}     host: the password of this room, please
+//	{"type":"prove","scram":"p=parley-proof,,n=room,r=NONCE"}          member
+//	{"type":"prove","scram":"r=NONCE…,s=SALT,i=200000"}                 host
+//	{"type":"prove","scram":"c=BINDING,r=NONCE…,p=PROOF"}              member
+//	{"type":"welcome",…,"scram":"v=PROOF"}                              host
+//
+// The user is always "room", the password is prepared by RFC 8265
+// (OpaqueString), and BINDING is the base64 of "p=parley-proof,," and the SHA-256 of
+//
+//	"parley proof 1\n"             15 bytes
+//	the connection's Binding       32   what only its two ends know
+//	the room's key                 32   of the vouch; zeros without one
+//	the host's key                 32   which the connection has proved
+//	the member's key               32   likewise
+//	"1\n" and the room's name           v, and the name as the host wrote it
+//
+// So a machine in between, which has two connections, cannot pass a proof on.
+// Before it answers the first message the member checks the host's key, the
+// vouch and the name, that it trusts that room, and that the connection has a
+// Binding; and before it makes a proof, that there are 100,000 to 2,000,000
+// rounds. A welcome without the right proof of the host comes from somebody who
+// does not know the password, and is refused. What the host answers instead:
+//
+//	error, code password     wrong; the connection is kept for another join
+//	error, code relay        bound to another connection than this
+//	wait, code password      not looked at yet
+//
+// Only wrong passwords cost something: 3 a minute for an IPv4 address or a /64
+// of IPv6, then pauses of 5 s up to a minute; 10 a minute for a room; 10 a minute of
+// its own for a key that has proved the password before. When the budget is
+// used up proofs wait, those of whom has failed least often first (guesses.go).
+//
+// The host's own seat, in the host's program, changes the password with
+// {"type":"password","id":"…","verifier":{…}}, or without a verifier takes it
+// off; the password itself goes nowhere. From anybody else it is refused.
+//
 // After the welcome come, in one or more messages of at most 20 people, who is
 // here as of the event seq:
 //
@@ -140,11 +201,22 @@
 //	{"type":"action","id":"…","text":"waves"}           to all
 //	{"type":"whisper","id":"…","to":"ben","text":"…"}   to one
 //	{"type":"nick","id":"…","nick":"anna"}              another name
-//	{"type":"topic","id":"…","text":"light"}
 //	{"type":"away","id":"…","text":"lunch"}             with an empty text: back
 //	{"type":"names","id":"…"}                           answered by members, with the id
 //	{"type":"got","got":57}                             what has come (below)
 //	{"type":"leave","text":"bye"}                       answered by bye, code left
+//
+// and as the host or an op
+//
+//	{"type":"kick","id":"…","nick":"cyn","reason":"…"}  also deny, for who waits to be let in
+//	{"type":"ban","id":"…","nick":"cyn","reason":"…","seconds":600,"address":true}  both may be absent
+//	{"type":"unban","id":"…","nick":"cyn"}              also unmute (no nick: all), op, deop (no nick: oneself)
+//	{"type":"mute","id":"…","nick":"cyn","reason":"…","seconds":600}  no nick: all but the host and ops
+//	{"type":"slow","id":"…","seconds":10}               0: no more
+//	{"type":"lock","id":"…","reason":"…"}               also unlock
+//	{"type":"topic","id":"…","text":"light"}            also motd, filter, unfilter
+//	{"type":"approve","id":"…","nick":"cyn"}            or, of all newcomers, "state":"on" or "off"
+//	{"type":"bans","id":"…"}                            also filters, knocks: answered by a notice of that code
 //
 // Text of what is said is 1 to 4,096 bytes without control characters but
 // newline and tab; topic, reasons and last words are one line of at most 400
@@ -162,9 +234,14 @@
 //	{"seq":58,"at":"2026-01-02T15:04:05.000Z","id":"…","type":"message","from":"ana","text":"hi"}     also action
 //	{…,"type":"whisper","from":"ana","to":"ben","text":"…"}
 //	{…,"type":"join","nick":"cyn","seat":"…","host":"…","transport":"udp","role":"member","key":"…"}
-//	{…,"type":"leave","nick":"cyn","seat":"…","reason":"quit","text":"…"}       quit, lost, kicked, banned
+//	{…,"type":"leave","nick":"cyn","seat":"…","reason":"quit","text":"…"}       quit, lost, kicked, banned; the last two with by
 //	{…,"type":"nick","from":"cyn","nick":"cy","seat":"…"}
 //	{…,"type":"topic","from":"ana","text":"…"}
+//	{…,"type":"ban","by":"ana","nick":"cyn","key":"…","reason":"…","until":"…"}   also kick, unban, mute, unmute, op, deop, approve, deny
+//	{…,"type":"slow","by":"ana","seconds":10}
+//	{…,"type":"lock","by":"ana","reason":"…"}   also unlock, and mute and unmute of all; approve has a state
+//	{…,"type":"motd","by":"ana","text":"…"}     also filter, unfilter
+//	{…,"type":"notice","code":"password","by":"ana","text":"…"}     the password was changed
 //	{"type":"skip","from_seq":59,"count":2}      so many events are not for this member
 //
 // Every seq after "after" comes once, as an event or in a skip. Besides:
@@ -172,6 +249,7 @@
 //	{"type":"delivered","delivered":[[58,7,9]]}  the event 58, ours, was received by 7 of 9
 //	{"type":"notice","code":"…","text":"…"}      without seq: from the host to us; slow: we are read slowly;
 //	                                             elsewhere: our key is used from another address, too
+//	                                             knock, with nick and key: somebody asks to come in
 //	{"type":"error","code":"…","text":"…"}       what was sent last makes no sense
 //	{"type":"ping"}                              nothing; the carrier acknowledges it, or the seat is empty
 //	{"type":"bye","code":"…","text":"…"}         the host hangs up. closing, replaced and too_slow may

@@ -16,14 +16,46 @@ const (
 	Act     Kind = "action"  // From did Text: /me
 	Whisper Kind = "whisper" // From said Text to To alone
 	Joined  Kind = "join"    // Nick sat down
-	Left    Kind = "leave"   // Nick left; Reason is quit, lost, kicked or banned, Text a last word
+	Left    Kind = "leave"   // Nick left; Reason is quit, lost, kicked or banned, Text a last word, or why By did that
 	Renamed Kind = "nick"    // From is called Nick from now on
 	Topic   Kind = "topic"   // From made Text the topic
-	Kick    Kind = "kick"    // By put Nick out
-	Ban     Kind = "ban"     // By put Nick out for good
-	Mute    Kind = "mute"    // By took the word from Nick
-	Op      Kind = "op"      // By made Nick a moderator
 	Notice  Kind = "notice"  // the host, or this very program, says Text; in the log when it has a seq
+)
+
+// The kinds by which the log tells what the host and its ops did. By did it,
+// or the host's own settings where By is empty; Nick, whose key is Key, is whom it
+// is about, Reason why, Until when it ends by itself, if it does.
+const (
+	Kick     Kind = "kick"     // Nick was put out
+	Ban      Kind = "ban"      // Nick was put out, and may not come back
+	Unban    Kind = "unban"    // Nick may
+	Mute     Kind = "mute"     // Nick may not speak; without a Nick nobody may but the host and ops
+	Unmute   Kind = "unmute"   // Nick may, or everybody
+	Op       Kind = "op"       // Nick may do all this, too
+	Deop     Kind = "deop"     // Nick may not any more
+	Slow     Kind = "slow"     // one message every Seconds; 0: as many as one likes
+	Lock     Kind = "lock"     // nobody new comes in
+	Unlock   Kind = "unlock"   // again they do
+	Motd     Kind = "motd"     // Text is what newcomers are told
+	Approve  Kind = "approve"  // Nick is let in; without a Nick, State tells whether newcomers wait for that: on or off
+	Deny     Kind = "deny"     // Nick, who waited, is not; only the host and ops see it
+	Filter   Kind = "filter"   // Text may not be said; only the host and By see it
+	Unfilter Kind = "unfilter" // Text, or with "all" everything, may; likewise
+)
+
+// acts tells the kinds by which the host and its ops act on the room.
+func (k Kind) acts() bool {
+	switch k {
+	case Kick, Ban, Unban, Mute, Unmute, Op, Deop, Slow, Lock, Unlock, Motd, Approve, Deny, Filter, Unfilter:
+		return true
+	}
+	return false
+}
+
+// What a State of approve says.
+const (
+	stateOn  = "on"
+	stateOff = "off"
 )
 
 // The kinds that are for one member.
@@ -68,20 +100,23 @@ type Event struct {
 	Of        int           `json:"of,omitempty"`
 	FromSeq   uint64        `json:"from_seq,omitempty"`
 	State     string        `json:"state,omitempty"`
-	Role      string        `json:"role,omitempty"` // host, member or guest
+	Until     time.Time     `json:"until,omitzero"` // by the host's clock
+	Seconds   int           `json:"seconds,omitempty"`
+	Role      string        `json:"role,omitempty"` // host, op, member or guest
 	Transport string        `json:"transport,omitempty"`
 	Why       string        `json:"why,omitempty"`
 	Code      string        `json:"code,omitempty"`
 	Suggest   string        `json:"suggest,omitempty"`
 	Rooms     []string      `json:"rooms,omitempty"`
 	Members   []Person      `json:"members,omitempty"`
-	Key       transport.Key `json:"key,omitzero"` // of a ready the room's, of a join the person's
+	Key       transport.Key `json:"key,omitzero"` // of a ready the room's, otherwise the person's
 
 	// Of a ready. The node that made the Conn fills in the addresses.
 	Secure   bool   `json:"secure,omitempty"`
 	Guests   bool   `json:"guests,omitempty"`   // guests read this room in clear
 	Delivery string `json:"delivery,omitempty"` // how what is said travels to members
 	Kept     bool   `json:"kept,omitempty"`     // what is said outlives the host
+	Motd     string `json:"motd,omitempty"`     // what newcomers are told
 	Addr     string `json:"addr,omitempty"`
 	TCPAddr  string `json:"tcp_addr,omitempty"`
 	Invite   string `json:"link,omitempty"`
@@ -113,7 +148,7 @@ type Counters struct {
 type Person struct {
 	Nick      string        `json:"nick"`
 	Transport string        `json:"transport"` // the carrier: udp, tcp or pipe
-	Role      string        `json:"role"`      // host, member or guest
+	Role      string        `json:"role"`      // host, op, member or guest
 	Key       transport.Key `json:"key,omitzero"`
 	Away      string        `json:"away,omitempty"` // why, when away
 	Since     time.Time     `json:"since,omitzero"`
@@ -134,6 +169,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		Replay  *bool     `json:"replay,omitempty"`
 		Secure  *bool     `json:"secure,omitempty"`
 		Guests  *bool     `json:"guests,omitempty"`
+		Seconds *int      `json:"seconds,omitempty"`
 		Count   *int      `json:"count,omitempty"`
 		Of      *int      `json:"of,omitempty"`
 		Members *[]Person `json:"members,omitempty"`
@@ -147,7 +183,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 	if !e.At.IsZero() {
 		out.At = stamp(e.At)
 	}
-	if e.Text != "" || e.Type.said() || e.Type == Topic {
+	if e.Text != "" || e.Type.said() || e.Type == Topic || e.Type == Motd {
 		out.Text = &e.Text
 	}
 	switch e.Type {
@@ -155,6 +191,8 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		out.Replay = &e.Replay
 	case Ready:
 		out.Secure, out.Guests = &e.Secure, &e.Guests
+	case Slow:
+		out.Seconds = &e.Seconds
 	case Delivered:
 		out.Count, out.Of = &e.Count, &e.Of
 	case Members:

@@ -28,6 +28,7 @@ type state struct {
 	topic   string
 	recent  map[transport.Key]*recent
 	senders []transport.Key // of recent, in the order in which they first said something
+	rules   rules
 }
 
 // person is a seat that has joined, by the log.
@@ -55,7 +56,7 @@ type said struct{ seq, sum uint64 }
 var seed = maphash.MakeSeed()
 
 func newState() *state {
-	return &state{people: map[seatID]*person{}, names: map[string][]*person{}, recent: map[transport.Key]*recent{}}
+	return &state{people: map[seatID]*person{}, names: map[string][]*person{}, recent: map[transport.Key]*recent{}, rules: newRules()}
 }
 
 // fold takes in the next entry, which reads data on the wire, and returns what
@@ -78,6 +79,7 @@ func (s *state) fold(e Entry, data []byte) (r report, ok bool) {
 	case Left:
 		if p != nil {
 			s.drop(p)
+			s.rules.gone.put(p.name, departed{p.nick, p.role, p.key})
 		}
 	case Renamed:
 		if p != nil {
@@ -87,8 +89,26 @@ func (s *state) fold(e Entry, data []byte) (r report, ok bool) {
 		}
 	case Topic:
 		s.topic = r.Text
+	case Op, Deop:
+		for _, p := range s.people {
+			if p.key == r.Key {
+				p.role = promoted(p.role, Kind(r.Type))
+			}
+		}
 	}
+	s.rules.fold(e, r)
 	return r, true
+}
+
+// promoted is the role that somebody has who had another until an op or deop.
+func promoted(role string, by Kind) string {
+	switch {
+	case by == Op && role == roleMember:
+		return roleOp
+	case by == Deop && role == roleOp:
+		return roleMember
+	}
+	return role
 }
 
 func (s *state) add(p *person) {

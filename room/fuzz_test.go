@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"parley/transport"
 )
@@ -21,6 +23,9 @@ func FuzzMessages(f *testing.F) {
 		command{Type: "nick", ID: hexID([16]byte{5}), Nick: "ben"},
 		command{Type: "topic", ID: hexID([16]byte{6}), Text: "light"},
 		command{Type: "away", ID: hexID([16]byte{7}), Text: "lunch"},
+		command{Type: "prove", Scram: "p=parley-proof,,n=room,r=abc"}, command{Type: "password", ID: hexID([16]byte{8}), Verifier: &Verifier{[]byte{1}, minRounds, make([]byte, 32), make([]byte, 32)}},
+		report{Type: "prove", Room: "physics", Vouch: &vouch{Key: transport.Key{1}, Until: 9, Sig: []byte{1}}}, report{Type: "prove", Scram: "r=abcd,s=AAEC/w==,i=100000"},
+		report{Type: "wait", Code: "password", Text: "in about 7 s"},
 		command{Type: "names", ID: hexID([16]byte{8})}, command{Type: "got", Got: 7}, command{Type: "leave", Text: "bye"},
 		report{Type: "welcome", V: 1, Room: "physics", Nick: "ana", Session: hexID([16]byte{1}), Log: hexID([16]byte{2}), Seq: 9, After: 3,
 			Lane: "bare", Secure: true, Vouch: &vouch{Key: transport.Key{1}, Until: 9, Sig: []byte{1}}},
@@ -32,6 +37,12 @@ func FuzzMessages(f *testing.F) {
 		report{Type: "failed", ID: hexID([16]byte{3}), Code: "x"}, report{Type: "delivered", Delivered: [][3]uint64{{1, 2, 3}}},
 		report{Type: "bye", Code: "closing"}, report{Type: "error", Code: "nick_taken", Suggest: "ana2", Rooms: []string{"a"}},
 		report{Type: "notice", Code: "slow", Text: "sending slowly"},
+		command{Type: "ban", ID: hexID([16]byte{10}), Nick: "ben", Reason: "spam", Seconds: 600, Address: true}, command{Type: "op", ID: hexID([16]byte{11}), Nick: "ben"},
+		command{Type: "kick", ID: hexID([16]byte{12}), Nick: "ben"}, command{Type: "mute", ID: hexID([16]byte{13})}, command{Type: "slow", ID: hexID([16]byte{14}), Seconds: 9},
+		command{Type: "approve", ID: hexID([16]byte{15}), State: "on"}, command{Type: "filter", ID: hexID([16]byte{16}), Text: "/x+/"}, command{Type: "bans", ID: hexID([16]byte{17})},
+		report{Type: "ban", Seq: 7, By: "ana", Nick: "ben", Key: transport.Key{1}, Until: time.Unix(600, 0).UTC(), Reason: "spam"},
+		report{Type: "address", Seq: 8, Code: "ban", Nick: "ben", Key: transport.Key{1}, Addr: "10.0.0.9"}, report{Type: "op", Seq: 9, By: "ana", Nick: "ben", Key: transport.Key{1}},
+		report{Type: "mute", Seq: 9, By: "ana"}, report{Type: "slow", Seq: 9, Seconds: 5}, report{Type: "approve", Seq: 9, State: "on"}, report{Type: "filter", Seq: 9, Text: "/x+/"},
 	} {
 		f.Add(encode(v))
 	}
@@ -50,6 +61,7 @@ func FuzzMessages(f *testing.F) {
 				t.Fatalf("%+v\n%+v\n%v", r, again, err)
 			}
 			e := r.event()
+			checkTame(t, &r)
 			if b, err := json.Marshal(e); err != nil || !json.Valid(b) {
 				t.Fatalf("%s %v", b, err)
 			}
@@ -63,6 +75,19 @@ func FuzzMessages(f *testing.F) {
 	})
 }
 
+// checkTame checks that nothing in r can be obeyed by a terminal.
+func checkTame(t *testing.T, r *report) {
+	t.Helper()
+	names := []string{r.ID, r.From, r.To, r.Nick, r.By, r.Reason, r.Transport, r.Role, r.Code, r.Suggest, r.Room, r.Topic, r.Why, r.Delivery, r.Lane}
+	for _, m := range r.Members {
+		names = append(names, m.Nick, m.Transport, m.Role, m.Away)
+	}
+	all := strings.Join(append(names, r.Rooms...), "") + strings.NewReplacer("\n", "", "\t", "").Replace(r.Text)
+	if i := strings.IndexFunc(all, func(c rune) bool { return c < 0x20 || 0x7f <= c && c < 0xa0 }); i >= 0 || !utf8.ValidString(all) {
+		t.Fatalf("%q has a control character", all)
+	}
+}
+
 // norm makes an empty list no list.
 func norm(c command) command {
 	if len(c.Missed) == 0 {
@@ -74,20 +99,34 @@ func norm(c command) command {
 // toHost gives a command to a room with two people, from one of them and from
 // one who has not joined.
 func toHost(c command) {
-	p := newPlay(&Host{Name: "physics"})
+	p := newPlay(&Host{Name: "physics", HostKey: transport.Key{1}}) // ana is the host
 	ana, new := p.join("ana"), p.link()
 	p.join("ben")
 	p.core.command(p.now, ana, c)
 	p.core.command(p.now, new, c)
 	p.settle()
+	p.say(ana, "still here")
+	p.settle()
 	p.now = p.now.Add(time.Hour)
 	p.core.tick(p.now)
 	p.settle()
+	q := newPlay(&Host{Name: "physics", Password: fuzzed})
+	q.settle()
+	asked := q.guesser("10.0.0.1:1", 1)
+	for _, c := range []command{{Type: typeJoin, V: Version, Nick: "ana"}, c, {Type: typeProve, Scram: "p=parley-proof,,n=room,r=abc"}, c} {
+		q.core.command(q.now, asked.link, c)
+		q.settle()
+	}
+	if asked.seat != nil {
+		panic("it is let in without the password")
+	}
 }
+
+var fuzzed = verifierOf("secret")
 
 // toMember gives a report to a member.
 func toMember(r *report, lane transport.Delivery) {
-	m := &Member{changed: make(chan struct{}), people: map[string]Person{}, ignored: map[string]string{}}
+	m := &Member{changed: make(chan struct{}), people: map[string]Person{}, ignored: new(Ignored)}
 	m.inbox.begin(3, lane, true)
 	m.pending = []*saying{{cmd: command{Type: "message", ID: hexID([16]byte{3})}}}
 	now := time.Unix(0, 0)

@@ -142,6 +142,9 @@ func (h *hall) join(nick string, change func(*JoinOptions)) *Member {
 	return m
 }
 
+// own has somebody join as the host itself.
+func (h *hall) own(o *JoinOptions) { o.Identity = h.id }
+
 // until reads events until one is wanted, and returns it.
 func until(t testing.TB, m *Member, what string, wanted func(Event) bool) Event {
 	t.Helper()

@@ -41,7 +41,7 @@ func (m *Member) take(now time.Time, r *report) error {
 			return m.event(now, r)
 		}
 		if Kind(r.Type) == Notice {
-			m.push(Event{Type: Notice, Code: r.Code, Nick: r.Nick, Text: r.Text})
+			m.push(Event{Type: Notice, Code: r.Code, Nick: r.Nick, Key: r.Key, Text: r.Text})
 		}
 	}
 	return nil
@@ -74,6 +74,7 @@ func (m *Member) event(now time.Time, r *report) error {
 	}
 	e := r.event()
 	e.Replay = r.Seq <= m.replay
+	hidden := m.hides(r)
 	switch kind {
 	case Message, Act, Whisper:
 		e.Own = r.From == m.nick
@@ -81,11 +82,8 @@ func (m *Member) event(now time.Time, r *report) error {
 			m.gotAt = now.Add(gotEvery)
 			m.fire()
 		}
-		if kind == Whisper && !e.Own {
+		if kind == Whisper && !e.Own && !hidden {
 			m.whisper = r.From
-		}
-		if _, hidden := m.ignored[text.Key(r.From)]; hidden && !e.Own {
-			return nil
 		}
 	case Joined, Left, Renamed:
 		if e.Own = r.Seat == m.seat; e.Own && kind == Joined {
@@ -98,12 +96,39 @@ func (m *Member) event(now time.Time, r *report) error {
 	case Topic:
 		m.topic = r.Text
 		e.Own = r.From == m.nick
-	case Kick, Ban, Mute, Op, Notice:
-	default: // of a newer host
-		return nil
+	case Notice:
+	default:
+		if !kind.acts() { // of a newer host
+			return nil
+		}
+		m.acted(r, &e)
 	}
-	m.push(e)
+	if !hidden {
+		m.push(e)
+	}
 	return nil
+}
+
+// acted takes in what the host or an op did.
+func (m *Member) acted(r *report, e *Event) {
+	e.Own = r.By == m.nick
+	if m.plain {
+		e.Key = transport.Key{} // it proves nothing
+	}
+	switch kind := Kind(r.Type); kind {
+	case Motd:
+		m.motd = r.Text
+	case Op, Deop:
+		if r.Key == m.o.Identity.Key() {
+			m.role = promoted(m.role, kind)
+		}
+		for seat, p := range m.people {
+			if p.Key == r.Key {
+				p.Role = promoted(p.Role, kind)
+				m.people[seat] = p
+			}
+		}
+	}
 }
 
 // moved keeps the list of who is here.

@@ -112,7 +112,7 @@ func TestBare(t *testing.T) {
 			c.loss, c.delay, c.jitter = 0.2, time.Millisecond, 5*time.Millisecond
 		}), func(h *Host) { h.Delivery = transport.Bare })
 		defer h.close()
-		ana, ben := h.join("ana", nil), h.join("ben", nil)
+		ana, ben := h.join("ana", h.own), h.join("ben", nil)
 		if ben.Ready().Delivery != "bare" {
 			t.Errorf("%+v", ben.Ready())
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -25,17 +26,29 @@ type Host struct {
 	Guests    bool               // guests sit here, who read in clear
 	Hidden    bool               // not announced; the room itself does not care
 	Topic     string             // the first, unless the log has one
+	Approve   bool               // newcomers wait until they are let in
+	Slow      int                // seconds from one's message to one's next; 0: as the log says
+	Filters   []string           // what may not be said, beside what the log says; see CheckFilter
 	MaxSeats  int                // 0: 1,000
 	Burst     int                // messages a member may say at once; 0: 500
 	Rate      int                // and then per second; 0: 100
 	Names     Names              // nil: nobody else gives names away
+	Password  *Verifier          // of the password that newcomers prove; nil: none. Not in plaintext, not with guests
 	Logger    *slog.Logger       // nil: none
+
+	// Own tells whether an address is one of this machine's: nobody is banned
+	// by it. Nil: only loopback is.
+	Own func(netip.Addr) bool
+
+	// Changed is called when Guarded has. It must not wait. Nil: nobody is told.
+	Changed func()
 
 	once    sync.Once
 	in      chan func(time.Time, *core) // what the owner of the core is to do
 	commits chan []*item
 	ended   chan struct{} // Run has returned
 	members atomic.Int64
+	guarded atomic.Bool
 }
 
 // Names gives nicks away where several hosts serve one room. A name is what
@@ -87,19 +100,25 @@ func (h *Host) id() string {
 // Members counts the people in the room: the host's own seat too, quiet seats not.
 func (h *Host) Members() int { return int(h.members.Load()) }
 
+// Guarded tells whether newcomers have to prove a password.
+func (h *Host) Guarded() bool { return h.guarded.Load() }
+
 // Run serves the room until ctx ends and every connection has ended, or the
 // log fails. It may be called once.
 func (h *Host) Run(ctx context.Context) error {
 	h.setup()
 	defer close(h.ended)
+	if h.Password != nil && (h.Plaintext || h.Guests) {
+		return errors.New("a room in plaintext, or with guests, cannot have a password")
+	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	c := newCore(h, h.Log.ID())
-	last, err := h.Log.Page(ctx, transport.Key{}, everything, 1)
+	last, err := h.Log.Page(ctx, h.HostKey, everything, 1)
 	if err != nil {
 		stop()
 		return fmt.Errorf("read the log: %w", err)
 	}
-	upto := uint64(0) // what matters for names is visible to all
+	upto := uint64(0) // what matters for names and rules is visible to all, or to hosts
 	if len(last) == 1 {
 		upto = last[0].Seq
 	}
@@ -126,6 +145,9 @@ func (h *Host) own(ctx context.Context, c *core, failed <-chan error) (err error
 			h.commits <- batch // never full: one batch is under way at a time
 		}
 		h.members.Store(int64(len(c.state.people)))
+		if guarded := c.verifier != nil; h.guarded.Swap(guarded) != guarded && h.Changed != nil {
+			h.Changed()
+		}
 		if c.closing && len(c.links) == 0 {
 			return err
 		}

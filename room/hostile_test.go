@@ -135,3 +135,52 @@ func TestLongNames(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestHostOfControls has a host put control characters into everything: none
+// is left in what a front end gets, and nothing that has no place for it has
+// a second line.
+func TestHostOfControls(t *testing.T) {
+	const evil = "a\x1b]0;b\x07\n\u009b2J\t\x7f"
+	r := report{Type: "notice", Text: evil, ID: evil, From: evil, To: evil, Nick: evil, By: evil, Reason: evil, Transport: evil, Role: evil, Code: evil,
+		Suggest: evil, Room: evil, Delivery: evil, Lane: evil, Topic: evil, Why: evil, Rooms: []string{evil, "x"},
+		Members: []occupant{{Person: Person{Nick: evil, Transport: evil, Role: evil, Away: evil}}}}
+	got, err := parseReport(encode(r))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkTame(t, &got)
+	if want := "a␛]0;b␇\n␛[2J\t␡"; got.Text != want {
+		t.Errorf("%q, want %q", got.Text, want)
+	}
+	if want := "a␛]0;b␇⏎␛[2J␉␡"; got.Nick != want || got.Rooms[0] != want || got.Members[0].Away != want {
+		t.Errorf("%q, want %q", got.Nick, want)
+	}
+	entry := Entry{Seq: 1, Body: encode(report{Type: string(Topic), Text: "t", From: evil})}
+	if e, err := entry.Event(); err != nil || e.From != got.From {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
+// TestHostRefusesControls has a member put them into every field that a
+// command has: the host takes none of it, and says which rule it breaks.
+func TestHostRefusesControls(t *testing.T) {
+	for _, evil := range []string{"\x1b", "a\x00", "a\rb", "\u009b2J", "a\x7f", "\x1b]0;a\x07", "\x9b"} {
+		p := newPlay(&Host{Name: "physics"})
+		l := p.join("ana")
+		id := strings.Repeat("9", 32)
+		for _, c := range []command{
+			{Type: "message", Text: evil}, {Type: "action", Text: evil}, {Type: "whisper", To: "ana", Text: evil}, {Type: "whisper", To: evil, Text: "x"},
+			{Type: "nick", Nick: evil}, {Type: "topic", Text: evil}, {Type: "away", Text: evil}, {Type: evil, Text: "x"}, {Type: "leave", Text: evil},
+		} {
+			c.ID = id
+			before := len(p.log.entries)
+			p.core.command(p.now, l, c)
+			p.settle()
+			for _, e := range p.log.entries[before:] {
+				if r, err := parseReport(wireForm(e)); err != nil || r.Type != "leave" || r.Text != "" {
+					t.Errorf("%q of %+v is stored: %s", evil, c, e.Body)
+				}
+			}
+		}
+	}
+}

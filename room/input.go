@@ -145,6 +145,8 @@ func (m *Member) perform(ctx context.Context, c Command, arg string) (err error)
 		_, err = m.send(ctx, &saying{cmd: command{Type: typeAway, Text: orWord(strings.TrimSpace(arg), "away")}})
 	case "back":
 		_, err = m.send(ctx, &saying{cmd: command{Type: typeAway}})
+	case "password":
+		err = m.changePassword(ctx, strings.TrimSpace(arg))
 	case "topic":
 		if strings.TrimSpace(arg) != "" {
 			_, err = m.send(ctx, &saying{cmd: command{Type: string(Topic), Text: strings.TrimSpace(arg)}})
@@ -152,6 +154,12 @@ func (m *Member) perform(ctx context.Context, c Command, arg string) (err error)
 		}
 		m.answer(c, "")
 	default:
+		if cmd, ok, err := act(c, strings.TrimSpace(arg)); err != nil || ok {
+			if err == nil {
+				_, err = m.send(ctx, &saying{cmd: cmd})
+			}
+			return err
+		}
 		m.answer(c, nick)
 	}
 	return err
@@ -181,7 +189,7 @@ func (m *Member) help(name string) error {
 			said += "\nalso: /" + strings.Join(c.Aliases, ", /")
 		}
 	default:
-		said = helpText(m.o.Guest)
+		said = helpText(m.o.Guest, m.keeps())
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -191,13 +199,15 @@ func (m *Member) help(name string) error {
 
 // helpText lists the commands: what each is for, but of the rarer ones just
 // the names. It fits on a terminal of 24 lines.
-func helpText(guest bool) string {
+func helpText(guest, keeper bool) string {
 	b := new(strings.Builder)
 	fmt.Fprintf(b, "what you type is said to all, but for this:\n")
-	var rare []string
+	var rare, keepers []string
 	for _, c := range Commands {
 		switch {
 		case guest && c.seated:
+		case c.keeper:
+			keepers = append(keepers, "/"+c.Name)
 		case c.rare:
 			rare = append(rare, "/"+c.Name)
 		default:
@@ -205,6 +215,9 @@ func helpText(guest bool) string {
 		}
 	}
 	fmt.Fprintf(b, "%-17s %s\n%-17s %s\n", "@NICK TEXT", "whisper to NICK, if NICK is here", "//TEXT", "say something that begins with a slash")
+	if keeper {
+		fmt.Fprintf(b, "moderate: %s\n", strings.Join(keepers, " "))
+	}
 	fmt.Fprintf(b, "more: %s; /help COMMAND explains", strings.Join(rare, " "))
 	return b.String()
 }
@@ -221,7 +234,7 @@ func (m *Member) answer(c Command, nick string) {
 			e.Text = "there is no topic"
 		}
 	case "motd":
-		e.Text = m.motd()
+		e.Text = m.facts()
 	case "key":
 		e.Text = m.keys()
 	case "stats":
@@ -235,35 +248,18 @@ func (m *Member) answer(c Command, nick string) {
 		} else {
 			e.Text = "what you type goes to " + nick + " alone; /query ends that"
 		}
-	case "ignore":
-		if nick == "" {
-			e.Text = m.ignoring()
-			break
-		}
-		m.ignored[text.Key(nick)] = nick
-		e.Text = nick + " is ignored: you alone see no more of what is said under this name"
-	case "unignore":
-		delete(m.ignored, text.Key(nick))
-		e.Text = nick + " is heard"
+	case "ignore", "unignore":
+		e = m.ignore(nick, c.Name == "ignore")
 	}
 	m.push(e)
 }
 
-func (m *Member) ignoring() string {
-	if len(m.ignored) == 0 {
-		return "you ignore nobody"
-	}
-	var names []string
-	for _, nick := range m.ignored {
-		names = append(names, nick)
-	}
-	slices.Sort(names)
-	return "you ignore " + strings.Join(names, ", ")
-}
-
-// motd tells what everybody should know about the room.
-func (m *Member) motd() string {
+// facts tells what everybody should know about the room.
+func (m *Member) facts() string {
 	facts := []string{fmt.Sprintf("this is %s, with %d people", m.room, len(m.people))}
+	if m.motd != "" {
+		facts = append([]string{m.motd}, facts...)
+	}
 	if m.topic != "" {
 		facts = append(facts, "topic: "+m.topic)
 	}

@@ -17,7 +17,7 @@ func TestInput(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := open(t, pipes, func(h *Host) { h.Topic = "light" })
 		defer h.close()
-		ana := h.join("ana", nil)
+		ana := h.join("ana", h.own)
 		ben := h.join("ben", nil)
 		defer leave(t, ana, ben)
 		until(t, ana, "ben", func(e Event) bool { return e.Type == Joined && e.Nick == "ben" })
@@ -73,7 +73,7 @@ func TestPeopleCommands(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		h := open(t, pipes, nil)
 		defer h.close()
-		ana := h.join("ana", nil)
+		ana := h.join("ana", h.own)
 		ben := h.join("ben", func(o *JoinOptions) { o.Via = "tcp"; o.Guest = true })
 		defer leave(t, ana, ben)
 		typed(t, ben, "/nick ANA")
@@ -150,13 +150,13 @@ func TestSuggest(t *testing.T) {
 	for typed, want := range map[string]string{
 		"hepl": "help", "nmaes": "names", "tpoic": "topic", "whi": "whisper", "wh": "who", "cle": "clear", "TOPICC": "topic", "unignroe": "unignore",
 		"timestmap": "timestamp", "joi": "join", "ni": "nick", "msgg": "msg", "rooms!": "rooms",
-		"foo": "", "x": "", "f": "", "q": "", "": "", "mx": "", "ban": "", "xyzzy": "", "wait": "", strings.Repeat("x", 99): "",
+		"foo": "", "x": "", "f": "", "q": "", "": "", "mx": "", "bna": "ban", "kcik": "kick", "appr": "approve", "xyzzy": "", "wait": "", strings.Repeat("x", 99): "",
 	} {
 		if got := Suggest(typed); got != want {
 			t.Errorf("/%s: %q, want %q", typed, got, want)
 		}
 	}
-	if s := helpText(true); strings.Contains(s, "/join") || strings.Contains(s, "/clear") || !strings.Contains(s, "/quit") {
+	if s := helpText(true, false); strings.Contains(s, "/join") || strings.Contains(s, "/clear") || !strings.Contains(s, "/quit") || strings.Contains(s, "/kick") {
 		t.Errorf("for a guest:\n%s", s)
 	}
 }
@@ -253,7 +253,7 @@ func TestHostRefuses(t *testing.T) {
 			send(`{"type":"join","v":1,"nick":"eve"}`)
 			answer(`"seated already"`)
 			send(`{"type":"topic","id":"` + id() + `","text":"a\nb"}`)
-			answer(`"too_long"`)
+			answer(`"not_allowed"`)
 			send(`{"type":"names","id":"` + id() + `"}`)
 			answer(`"members"`)
 			send(`{"type":"whisper","to":"eve","id":"` + id() + `","text":"me"}`)

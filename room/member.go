@@ -40,15 +40,25 @@ type JoinOptions struct {
 	Via      string             // the carrier to show; empty: what the Conn says
 	Guest    bool               // a bare text client's seat: no replay, no rights, counts for no delivery
 	Logger   *slog.Logger       // nil: none
+	Ignored  *Ignored           // whom not to hear, here as elsewhere; nil: nobody yet
 
 	// Ask is called by Join when the nick is refused, and the Conn kept. It
 	// returns the next to try. Nil: Join returns the Refused.
 	Ask func(ctx context.Context, r Refused) (nick string, ok bool)
 
-	// Waiting is called, by Join and whenever the seat has to be asked for
-	// anew, with a notice of what the host puts the answer off for: Code
-	// (approval, password) and Text in words. The host repeats it, and so do the
-	// calls, every few seconds. Nil: nobody is told.
+	// Password is called by Join when the room wants one, with the room's name
+	// and how many were wrong so far. It returns the one to try. The Member
+	// keeps it to come back with. Nil: Join returns a Refused.
+	Password func(ctx context.Context, room string, wrong int) (password string, ok bool)
+
+	// Guarded refuses a host that does not ask for the password: it may be
+	// somebody who does not know it.
+	Guarded bool
+
+	// Waiting is called by Join with a notice of what the host puts its answer
+	// off for: Code (approval, password) and Text in words. The host repeats it,
+	// and so do the calls, every few seconds. Nil: nobody is told. Who has to
+	// wait while coming back hears of it by Next.
 	Waiting func(Event)
 
 	// Fill completes the ready event with what only the node knows: its
@@ -57,7 +67,8 @@ type JoinOptions struct {
 
 	// Trust is called with what the host calls the room and with the key that
 	// it has proved, where it has one, before anything else the host says
-	// is believed. An error ends the join with that error. Nil: any key will do.
+	// is believed. An error ends the join with that error.
+	// It may be called more than once. Nil: any key will do.
 	Trust func(name string, key transport.Key) error
 }
 
@@ -114,13 +125,17 @@ type Member struct {
 
 	nick      string
 	topic     string
+	motd      string
+	role      string
 	people    map[string]Person // by seat
 	peopleSeq uint64            // events up to here are in people
 	chunk     []occupant        // of a roster that is arriving
 
-	ignored map[string]string // nick by its key
-	whisper string            // who whispered to us last
-	query   string            // whom lines go to
+	prover prover // of attempts alone, of which there is one at a time
+
+	ignored *Ignored
+	whisper string // who whispered to us last
+	query   string // whom lines go to
 }
 
 // saying is a command that the host has not answered.
@@ -135,8 +150,11 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
+	if o.Ignored == nil {
+		o.Ignored = new(Ignored)
+	}
 	m := &Member{o: o, dial: dial, done: make(chan struct{}), changed: make(chan struct{}), room: o.Room, nick: o.Nick,
-		people: map[string]Person{}, ignored: map[string]string{}}
+		people: map[string]Person{}, ignored: o.Ignored}
 	a, err := m.attempt(ctx, func() {})
 	if err != nil {
 		return nil, err
@@ -159,7 +177,7 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 func (m *Member) readyEvent(a attempt) Event {
 	peer, w := a.conn.Peer(), a.welcome
 	e := Event{Type: Ready, V: Version, Room: w.Room, Nick: w.Nick, Role: w.Role, Transport: cmp.Or(m.o.Via, peer.Via), Secure: w.Secure && peer.Secure,
-		Key: m.roomKey, Seq: w.Seq, Guests: w.Guests, Delivery: w.Delivery, Kept: w.Kept, Text: w.Topic}
+		Key: m.roomKey, Seq: w.Seq, Guests: w.Guests, Delivery: w.Delivery, Kept: w.Kept, Text: w.Topic, Motd: w.Motd}
 	if m.roomKey != (transport.Key{}) {
 		e.Words = text.KeyWords(m.roomKey)
 	}

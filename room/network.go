@@ -28,10 +28,14 @@ type HostOptions struct {
 	Rooms       []string // their names; the first is the one that Sit means
 	Topic       string
 	Delivery    transport.Delivery
-	Guests      bool // let bare text clients in
-	Hidden      bool // do not announce
-	MaxSeats    int  // of a room; 0: 1,000
-	Burst, Rate int  // flood control of a member; 0: 500 and 100/s
+	Guests      bool      // let bare text clients in
+	Hidden      bool      // do not announce
+	Approve     bool      // newcomers wait until they are let in
+	Slow        int       // seconds from one's message to one's next; 0: as the log says
+	Filters     []string  // what may not be said
+	Password    *Verifier // of what newcomers have to know; nil: nothing. Not in plaintext, not with guests
+	MaxSeats    int       // of a room; 0: 1,000
+	Burst, Rate int       // flood control of a member; 0: 500 and 100/s
 }
 
 // Hosting is rooms being open on this machine.

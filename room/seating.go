@@ -35,6 +35,10 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 	if held.names[id.String()] {
 		return false
 	}
+	role := c.roleOf(l, cmd)
+	if no := c.shutOut(now, id, key, role, l.from()); no != nil {
+		return c.turnAway(l, no.Code, no.Text)
+	}
 	s := c.seats[id]
 	switch {
 	case s != nil && held.seats[s]:
@@ -51,11 +55,17 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 		return c.turnAway(l, codeFull, "the room has no seat left")
 	case c.manySeats(key):
 		return c.turnAway(l, codeFull, "your key has as many seats in the room as one may")
+	case !c.state.rules.locked.over(now) && role != roleHost && c.state.rules.stranger(key):
+		return c.turnAway(l, codeLocked, "nobody new comes into "+c.host.Name+" now: it was locked"+c.state.rules.locked.words(now))
+	case c.challenge(now, it):
+		return true
 	case c.crowded(l.from()):
 		return c.turnAway(l, codeFull, "your address has as many seats in the room as one may")
+	case c.state.rules.approval && role != roleHost && c.state.rules.stranger(key):
+		return c.knock(now, it, session, key)
 	}
 	return c.checkNewcomer(now, it, held, &seat{id: id, session: session, key: key, quiet: cmd.Quiet, deaf: cmd.Deaf,
-		guest: cmd.Guest, via: viaOf(l, cmd), role: c.roleOf(l, cmd), since: now.UTC().Truncate(time.Millisecond)})
+		guest: cmd.Guest, via: viaOf(l, cmd), role: role, since: now.UTC().Truncate(time.Millisecond)})
 }
 
 // checkNewcomer decides whether a new seat may have the name it asks for.
@@ -64,6 +74,10 @@ func (c *core) checkNewcomer(now time.Time, it *item, held *holds, s *seat) bool
 	if err != nil {
 		free := text.Suggest(it.cmd.Nick, func(n string) bool { return !c.free(n, transport.Key{}, seatID{}, false) })
 		it.link.out.control(encode(report{Type: string(Failure), Code: codeNick, Text: err.Error(), Suggest: free}), true)
+		return true
+	}
+	if c.keptFrom(s.role, s.key, nick) {
+		it.link.out.control(refusal(codeNick, filteredName), true)
 		return true
 	}
 	name := text.Key(nick)
@@ -98,7 +112,7 @@ func (c *core) checkNewcomer(now time.Time, it *item, held *holds, s *seat) bool
 		}
 	}
 	c.put(now, it, c.newID(), nil, "", report{Type: typeJoin, Nick: nick, Seat: s.id.String(), Host: c.host.id(),
-		Transport: s.via, Role: s.role, Key: s.key})
+		Transport: s.via, Role: c.roleNow(s), Key: s.key})
 	return true
 }
 
@@ -183,7 +197,7 @@ func (c *core) roleOf(l *link, cmd command) string {
 	switch {
 	case cmd.Guest:
 		return roleGuest
-	case l.peer.Via == "pipe" && (l.peer.Key == c.host.HostKey || c.host.Plaintext):
+	case l.peer.Via == "pipe" && (l.peer.Key == c.host.HostKey || c.host.Plaintext), c.rank("", l.peer.Key) == rankHost:
 		return roleHost
 	}
 	return roleMember
@@ -235,9 +249,9 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 	l.seat, s.link, s.via = s, l, via
 	c.newLinks = slices.DeleteFunc(c.newLinks, func(o *link) bool { return o == l })
 	h := c.host
-	w := report{Type: typeWelcome, V: Version, Room: h.Name, Nick: s.nick, Role: s.role, Log: hexID(c.logID), Session: hexID(s.session),
+	w := report{Type: typeWelcome, V: Version, Room: h.Name, Nick: s.nick, Role: c.roleNow(s), Log: hexID(c.logID), Session: hexID(s.session),
 		Seat: s.id.String(), Seq: c.state.seq, Resumed: resumed, Delivery: h.Delivery.String(), Secure: !h.Plaintext, Guests: h.Guests,
-		Topic: c.state.topic, Why: s.why, Vouch: c.voucher(now)}
+		Topic: c.state.topic, Motd: c.state.rules.motd, Why: s.why, Vouch: c.voucher(now), Scram: l.answer}
 	if k, ok := h.Log.(Keeper); ok {
 		w.Kept = k.Kept()
 	}
@@ -257,6 +271,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 	s.why = ""
 	l.out.start(st)
 	c.elsewhere(s)
+	c.tellLimits(now, s)
 }
 
 // voucher returns the room key's word for our connections' key.

@@ -61,7 +61,7 @@ func (m *Member) join(ctx context.Context, c transport.Conn, patient func()) (a 
 	m.mu.Lock()
 	cmd := command{Type: typeJoin, V: Version, Room: m.room, Nick: m.nick, Session: m.session, Log: m.log, Seq: m.inbox.done,
 		History: max(0, m.o.History), Quiet: m.o.Quiet, Deaf: m.o.Deaf, Share: m.o.Share, Guest: m.o.Guest, Transport: m.o.Via}
-	ask := m.o.Ask
+	ask, x := m.o.Ask, &proofs{coming: m.session != ""}
 	if m.session != "" { // nobody waits for a question now
 		ask = nil
 	}
@@ -70,9 +70,15 @@ func (m *Member) join(ctx context.Context, c transport.Conn, patient func()) (a 
 		if err := c.Send(ctx, encode(cmd)); err != nil {
 			return a, err
 		}
-		a, err = m.welcomed(ctx, c, patient)
+		a, err = m.welcomed(ctx, c, patient, x)
 		a.asked = cmd.Seq
 		var r *Refused
+		if errors.As(err, &r) && r.Code == codePassword && x.read {
+			if err = m.wrongPassword(ctx, x, r); err != nil {
+				return a, err
+			}
+			continue
+		}
 		if !errors.As(err, &r) || r.Code != codeTaken && r.Code != codeNick || ask == nil {
 			return a, err
 		}
@@ -87,7 +93,7 @@ func (m *Member) join(ctx context.Context, c transport.Conn, patient func()) (a 
 // welcomed waits for the answer to a join, but not for ever, and takes no more
 // than an answer may be. A host that says that it has not decided yet is waited
 // for as long as it says so.
-func (m *Member) welcomed(ctx context.Context, c transport.Conn, patient func()) (a attempt, err error) {
+func (m *Member) welcomed(ctx context.Context, c transport.Conn, patient func(), x *proofs) (a attempt, err error) {
 	soon, cancel := context.WithCancel(ctx)
 	defer cancel()
 	late := time.AfterFunc(answerTime, cancel)
@@ -102,7 +108,7 @@ func (m *Member) welcomed(ctx context.Context, c transport.Conn, patient func())
 		case err != nil:
 			return a, err
 		case r.Type == typeWelcome:
-			if a.roomKey, err = m.vet(r, c.Peer()); err != nil {
+			if a.roomKey, err = m.vet(r, c.Peer(), x); err != nil {
 				return a, err
 			}
 			a.welcome = r
@@ -121,9 +127,13 @@ func (m *Member) welcomed(ctx context.Context, c transport.Conn, patient func())
 		case r.Type == typeWait && a.welcome.Type == "":
 			late.Reset(answerTime)
 			patient()
-			if m.o.Waiting != nil {
-				m.o.Waiting(Event{Type: Notice, Code: r.Code, Text: r.Text})
+			m.putOff(Event{Type: Notice, Code: r.Code, Text: r.Text}, x)
+		case r.Type == typeProve && a.welcome.Type == "":
+			late.Stop() // a person may have to type
+			if err := m.prove(ctx, c, &r, x); err != nil {
+				return a, err
 			}
+			late.Reset(answerTime)
 		case r.Type == string(Failure) || r.Type == typeBye:
 			return a, &Refused{Code: r.Code, Text: r.Text, Suggest: r.Suggest, Rooms: r.Rooms}
 		}
@@ -149,10 +159,19 @@ func reply(ctx context.Context, c transport.Conn) (r report, size int, err error
 func notOurs(words string) error { return &Refused{Code: codeProtocol, Text: words} }
 
 // vet checks a welcome, and returns the key that the room goes by.
-func (m *Member) vet(w report, peer transport.Peer) (transport.Key, error) {
+func (m *Member) vet(w report, peer transport.Peer, x *proofs) (transport.Key, error) {
 	if _, ok := parseID(w.Session); !ok || w.V != Version {
 		return transport.Key{}, &Refused{Code: codeVersion, Text: fmt.Sprintf("the host speaks version %d of the room protocol", w.V)}
 	}
+	key, err := m.vetKey(w, peer)
+	if err != nil {
+		return key, err
+	}
+	return key, m.vetProof(w, key, x)
+}
+
+// vetKey returns the key that a room goes by, if it may be ours.
+func (m *Member) vetKey(w report, peer transport.Peer) (transport.Key, error) {
 	key := peer.Key
 	if !w.Secure && peer.Via == "pipe" { // a plaintext room of this very program
 		key = transport.Key{}
@@ -189,7 +208,7 @@ func (m *Member) adopt(a attempt) error {
 	m.inbox.begin(w.After, laneOf(w.Lane), !known)
 	m.conn, m.next, m.left, m.chunk = a.conn, 0, false, nil
 	m.session, m.log, m.room, m.seat, m.nick = w.Session, w.Log, w.Room, w.Seat, w.Nick
-	m.roomKey, m.plain, m.topic = a.roomKey, !w.Secure, w.Topic
+	m.roomKey, m.plain, m.topic, m.motd, m.role = a.roomKey, !w.Secure, w.Topic, w.Motd, w.Role
 	m.reported, m.gotAt = 0, time.Now().Add(gotEvery)
 	m.seated(a.roster, w.Seq)
 	m.fire()

@@ -41,7 +41,13 @@ type parking struct {
 
 // mayPark tells whether another join may wait for code.
 func (c *core) mayPark(l *link, code string) bool {
-	w, all, each := wards[code], 0, 0
+	all, each := c.waitFor(l, code)
+	return all < wards[code].all && each < wards[code].each
+}
+
+// waitFor counts the other joins that wait for code, and those of them that
+// come from the same address.
+func (c *core) waitFor(l *link, code string) (all, each int) {
 	for _, o := range c.parked {
 		if o.parked.code != code || o == l {
 			continue
@@ -50,7 +56,7 @@ func (c *core) mayPark(l *link, code string) bool {
 			each++
 		}
 	}
-	return all < w.all && each < w.each
+	return all, each
 }
 
 // park puts a join off until unpark, and tells so. Who calls it has asked
@@ -102,6 +108,9 @@ func (c *core) tickParked(now time.Time) {
 			c.unpark(now, l)
 			c.turnAway(l, p.code, w.over)
 		case !now.Before(p.next):
+			if q := c.guesses.queued(l); q != nil {
+				p.words = c.queueing(now, q)
+			}
 			c.sayWait(now, l)
 		}
 	}

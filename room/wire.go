@@ -48,7 +48,14 @@ const (
 	typeUpto    = "upto"
 	typeBye     = "bye"
 	typePing    = "ping"
+	typeBans    = "bans"
+	typeFilters = "filters"
+	typeKnocks  = "knocks"
+	typeAddress = "address" // in the log, for hosts: an address that a ban or mute holds for
 	typeWait    = "wait"
+	typeProve   = "prove"
+
+	typePassword = "password"
 )
 
 // Reasons why a host refuses or ends something.
@@ -79,6 +86,16 @@ const (
 	codeIdle      = "idle"
 	codeNewLog    = "new_log"
 	codeElsewhere = "elsewhere" // a notice: our key is used from another address, too
+	codeKicked    = "kicked"
+	codeBanned    = "banned"
+	codeMuted     = "muted"
+	codeSlowMode  = "slow_mode"
+	codeFiltered  = "filtered"
+	codeLocked    = "locked"
+	codeDenied    = "denied"
+	codeKnock     = "knock"     // a notice: somebody asks to come in
+	codeUnchanged = "unchanged" // it is so already
+	codeTooMany   = "too_many"
 )
 
 // command is a message from member to host.
@@ -89,9 +106,18 @@ type command struct {
 	Nick string `json:"nick,omitempty"`
 	Text string `json:"text,omitempty"`
 
+	// Of an act: why, how long or how often, whether addresses count, on or off.
+	Reason  string `json:"reason,omitempty"`
+	Seconds int    `json:"seconds,omitempty"`
+	Address bool   `json:"address,omitempty"`
+	State   string `json:"state,omitempty"`
+
 	// Of a got, and of any command: what has been received.
 	Got    uint64      `json:"got,omitempty"`
 	Missed [][2]uint64 `json:"missed,omitempty"`
+
+	Scram    string    `json:"scram,omitempty"`    // of a prove
+	Verifier *Verifier `json:"verifier,omitempty"` // of a password
 
 	// Of a join.
 	V         int    `json:"v,omitempty"`
@@ -124,6 +150,10 @@ type report struct {
 	Transport string        `json:"transport,omitempty"`
 	Role      string        `json:"role,omitempty"`
 	Key       transport.Key `json:"key,omitzero"`
+	Until     time.Time     `json:"until,omitzero"`
+	Seconds   int           `json:"seconds,omitempty"`
+	State     string        `json:"state,omitempty"`
+	Addr      string        `json:"addr,omitempty"`
 
 	FromSeq   uint64      `json:"from_seq,omitempty"`
 	Count     uint64      `json:"count,omitempty"`
@@ -147,8 +177,10 @@ type report struct {
 	Guests   bool   `json:"guests,omitempty"`
 	Kept     bool   `json:"kept,omitempty"`
 	Topic    string `json:"topic,omitempty"`
+	Motd     string `json:"motd,omitempty"`
 	Why      string `json:"why,omitempty"`
 	Vouch    *vouch `json:"vouch,omitempty"`
+	Scram    string `json:"scram,omitempty"`
 }
 
 // occupant is a Person with the public name of the seat.
@@ -219,10 +251,10 @@ func parseReport(msg []byte) (r report, err error) {
 	if err := decode(msg, &r); err != nil {
 		return report{}, err
 	}
+	r.tame()
 	if r.Type == "" || len(r.Delivered) > maxTriples || len(r.Members) > maxPeople || len(r.Rooms) > maxRooms || !r.short() {
 		return report{}, errWire
 	}
-	r.tame()
 	return r, nil
 }
 
@@ -237,7 +269,7 @@ func (r *report) short() bool {
 		}
 	}
 	return !slices.ContainsFunc([]string{r.From, r.To, r.Nick, r.By, r.Seat, r.Host, r.Transport, r.Role, r.Code, r.Suggest,
-		r.Room, r.Log, r.Session, r.Delivery, r.Lane}, long) && len(r.Topic) <= 4*maxLine
+		r.Room, r.Log, r.Session, r.Delivery, r.Lane, r.State, r.Addr}, long) && max(len(r.Topic), len(r.Motd)) <= 4*maxLine
 }
 
 // ParseJoin returns the room that a connection's first message asks for:
@@ -301,7 +333,8 @@ func (e Entry) Event() (Event, error) {
 // event returns the event that r tells of.
 func (r *report) event() Event {
 	return Event{Type: Kind(r.Type), Seq: r.Seq, At: r.At, From: r.From, To: r.To, Nick: r.Nick, By: r.By, Text: r.Text,
-		Reason: r.Reason, ID: r.ID, Role: r.Role, Transport: r.Transport, Key: r.Key, Code: r.Code, Suggest: r.Suggest}
+		Reason: r.Reason, ID: r.ID, Role: r.Role, Transport: r.Transport, Key: r.Key, Code: r.Code, Suggest: r.Suggest,
+		Until: r.Until, Seconds: r.Seconds, State: r.State}
 }
 
 // seatID names a seat in public: a hash of its secret.

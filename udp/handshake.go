@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"parley/transport"
@@ -30,6 +29,9 @@ const (
 	fullWait  = 500 * time.Millisecond
 	lastEvery = flightInterval / 2 // the server's last flight is repeated no faster
 	proofTime = 5 * time.Second    // from the keys to the proof of identity
+	// mostCredit is what a host sends to one who has fallen silent in the
+	// middle of the handshake: its first flight four times.
+	mostCredit = 2 * shakeSize
 )
 
 // shake is what a Conn has until its link is confirmed. Conn.mu guards it.
@@ -50,8 +52,9 @@ type shake struct {
 	refuse chan transport.Reason
 	accept chan struct{}
 
-	// The server's: how many bytes it may send, which is as many as have come.
-	credit atomic.Int64
+	// The server's: how many bytes it may send, which is as many as have come,
+	// up to mostCredit.
+	credit int
 
 	// The server's, once the handshake is done: its last flight, and when it
 	// was sent last.
@@ -530,7 +533,7 @@ func (e *Endpoint) onShake(b []byte, from netip.AddrPort) {
 			e.send(appendRetry(nil, id, s.token), from)
 		}
 	case s.flow != nil:
-		s.credit.Add(int64(len(b)))
+		s.credit = min(s.credit+len(b), mostCredit)
 		s.heard = s.flow.deliver(datagram) || s.heard
 	case s.last != nil && passes(datagram, fromClient) && e.now()-s.lastAt >= instant(lastEvery):
 		s.lastAt = e.now()
@@ -558,13 +561,17 @@ func (e *Endpoint) candidate(id uint64, t token, datagram []byte, from netip.Add
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &shake{cancel: cancel, token: t}
-	s.credit.Store(shakeSize)
+	s := &shake{cancel: cancel, token: t, credit: shakeSize}
 	s.flow = newFlow(func(b []byte) error {
 		// A flight that is repeated for five seconds to one who has said a
 		// single thing would be a weapon.
-		if s.credit.Add(-int64(shakeHeader+len(b))) < 0 {
-			s.credit.Add(int64(shakeHeader + len(b)))
+		c.mu.Lock()
+		enough := s.credit >= shakeHeader+len(b)
+		if enough {
+			s.credit -= shakeHeader + len(b)
+		}
+		c.mu.Unlock()
+		if !enough {
 			return nil
 		}
 		return e.send(appendShake(nil, id, token{}, b), from)

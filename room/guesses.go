@@ -1,0 +1,265 @@
+package room
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"time"
+
+	"parley/transport"
+)
+
+// Budgets of wrong passwords. Only wrong ones are counted, when they are looked
+// at: a proof that has to wait is not lost, and a right one costs nothing.
+const (
+	guessSpan = time.Minute
+	// roomGuesses in a guessSpan are few enough that a password of five random
+	// letters lasts for years, and many enough for a class that mistypes.
+	roomGuesses = 10
+	// sourceGuesses is how many of them one source may use. From then on its
+	// next has to wait, longer each time, from firstPause up to lastPause.
+	sourceGuesses = 3
+	firstPause    = 5 * time.Second
+	lastPause     = time.Minute
+	// knownGuesses is the budget of each key that has proved the password
+	// before: others' guesses never keep it out.
+	knownGuesses = 10
+	// maxSources and maxKnown bound the tables; of both, whoever was quiet for
+	// longest is forgotten first.
+	maxSources = 4096
+	maxKnown   = 4096
+	// forgiven is how long a source has to be quiet until it is like new.
+	forgiven = time.Hour
+)
+
+// guesses decides when a proof may be looked at. When not all may, those of
+// the source with the fewest failures come first; among equals the longest
+// waiting and the newest take turns, so that nobody is kept behind a queue of
+// others for long, whenever he joined it.
+type guesses struct {
+	wrong   span
+	sources map[netip.Prefix]*failures
+	known   map[transport.Key]*acquaintance
+	waiting []*guess // in the order they came
+	last    bool     // whose turn it is: the newest's
+}
+
+// guess is a proof to be looked at.
+type guess struct {
+	from  netip.Addr
+	key   transport.Key
+	link  *link
+	join  *item
+	proof proof
+}
+
+// failures are those of a source.
+type failures struct {
+	span
+	total int
+	last  time.Time
+	until time.Time // the pause
+}
+
+// acquaintance is a key that has proved the password.
+type acquaintance struct {
+	span
+	last time.Time
+}
+
+// span holds the times of the last events, the oldest first.
+type span struct{ times []time.Time }
+
+// add notes an event, and keeps no more than n.
+func (s *span) add(now time.Time, n int) {
+	if len(s.times) >= n {
+		s.times = slices.Delete(s.times, 0, len(s.times)-n+1)
+	}
+	s.times = append(s.times, now)
+}
+
+// free is when there will have been fewer than n within a guessSpan, if i more
+// come as soon as they may.
+func (s *span) free(now time.Time, n, i int) time.Time {
+	if i += len(s.times) - n; i < 0 {
+		return now
+	}
+	at := now
+	if i%n < len(s.times) {
+		at = s.times[i%n]
+	}
+	return at.Add(time.Duration(1+i/n) * guessSpan)
+}
+
+// sourceOf is what counts as one source: an IPv4 address, or what one
+// household of IPv6 has.
+func sourceOf(a netip.Addr) netip.Prefix {
+	bits := a.BitLen()
+	if a.Is6() {
+		bits = 64
+	}
+	p, _ := a.WithZone("").Prefix(bits)
+	return p
+}
+
+// itself is an address alone, where its source is more than that.
+func itself(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a.WithZone(""), a.BitLen()) }
+
+func newGuesses() guesses {
+	return guesses{sources: map[netip.Prefix]*failures{}, known: map[transport.Key]*acquaintance{}}
+}
+
+// earliest is when q may be looked at if n others come first.
+func (g *guesses) earliest(now time.Time, q *guess, n int) time.Time {
+	if k := g.known[q.key]; k != nil {
+		return k.free(now, knownGuesses, 0)
+	}
+	at := g.wrong.free(now, roomGuesses, n)
+	if s := g.sources[sourceOf(q.from)]; s != nil {
+		for _, t := range []time.Time{s.free(now, sourceGuesses, 0), s.until} {
+			if t.After(at) {
+				at = t
+			}
+		}
+	}
+	return at
+}
+
+// failed counts the failures that are not forgiven.
+func (g *guesses) failed(now time.Time, p netip.Prefix) int {
+	if s := g.sources[p]; s != nil && now.Sub(s.last) < forgiven {
+		return s.total
+	}
+	return 0
+}
+
+// compare tells which of two comes first, but for the time at which they came.
+func (g *guesses) compare(now time.Time, a, b *guess) int {
+	stranger := func(q *guess) int {
+		if g.known[q.key] != nil {
+			return 0
+		}
+		return 1
+	}
+	return cmp.Or(stranger(a)-stranger(b),
+		g.failed(now, sourceOf(a.from))-g.failed(now, sourceOf(b.from)),
+		g.failed(now, itself(a.from))-g.failed(now, itself(b.from)))
+}
+
+// next takes out the proof to look at now; nil if none may be.
+func (g *guesses) next(now time.Time) *guess {
+	best := -1
+	for i, q := range g.waiting {
+		if g.earliest(now, q, 0).After(now) {
+			continue
+		}
+		if best < 0 {
+			best = i
+		} else if c := g.compare(now, q, g.waiting[best]); c < 0 || c == 0 && g.last {
+			best = i
+		}
+	}
+	if best < 0 {
+		return nil
+	}
+	q := g.waiting[best]
+	g.waiting = slices.Delete(g.waiting, best, best+1)
+	g.last = !g.last
+	return q
+}
+
+// drop forgets what waits for a link.
+func (g *guesses) drop(l *link) {
+	g.waiting = slices.DeleteFunc(g.waiting, func(q *guess) bool { return q.link == l })
+}
+
+// worst is the proof to give up when too many wait: one that would come last,
+// of the source that has the most, and the newest of those.
+func (g *guesses) worst(now time.Time) *guess {
+	each := map[netip.Prefix]int{}
+	for _, q := range g.waiting {
+		each[sourceOf(q.from)]++
+	}
+	var worst *guess
+	for _, q := range g.waiting {
+		if worst == nil || cmp.Or(g.compare(now, q, worst), each[sourceOf(q.from)]-each[sourceOf(worst.from)]) >= 0 {
+			worst = q
+		}
+	}
+	return worst
+}
+
+// failure notes that q was wrong.
+func (g *guesses) failure(now time.Time, q *guess) {
+	if k := g.known[q.key]; k != nil {
+		k.add(now, knownGuesses)
+		return
+	}
+	g.wrong.add(now, roomGuesses)
+	source := sourceOf(q.from)
+	g.blame(now, source)
+	if alone := itself(q.from); alone != source {
+		g.blame(now, alone)
+	}
+}
+
+// blame notes a failure of a source.
+func (g *guesses) blame(now time.Time, p netip.Prefix) {
+	s := g.sources[p]
+	if s == nil {
+		if len(g.sources) >= maxSources {
+			oldest(g.sources, func(s *failures) time.Time { return s.last })
+		}
+		s = &failures{}
+		g.sources[p] = s
+	}
+	if now.Sub(s.last) >= forgiven {
+		s.total = 0
+	}
+	s.add(now, sourceGuesses)
+	s.total, s.last = s.total+1, now
+	if over := s.total - sourceGuesses; over >= 0 {
+		s.until = now.Add(min(firstPause<<min(over, 16), lastPause))
+	}
+}
+
+// success notes that q was right. Its source's failures stay: others may share it.
+func (g *guesses) success(now time.Time, q *guess) {
+	k := g.known[q.key]
+	if k == nil {
+		if len(g.known) >= maxKnown {
+			oldest(g.known, func(k *acquaintance) time.Time { return k.last })
+		}
+		k = &acquaintance{}
+		g.known[q.key] = k
+	}
+	k.last = now
+}
+
+// oldest forgets the entry that was quiet for longest.
+func oldest[K comparable, V any](m map[K]V, at func(V) time.Time) {
+	var victim K
+	var since time.Time
+	for k, v := range m {
+		if t := at(v); since.IsZero() || t.Before(since) {
+			victim, since = k, t
+		}
+	}
+	delete(m, victim)
+}
+
+// wait is about how long q will wait.
+func (g *guesses) wait(now time.Time, q *guess) time.Duration {
+	before := count(g.waiting, func(o *guess) bool { return o != q && g.compare(now, o, q) < 0 })
+	return max(g.earliest(now, q, before).Sub(now), 0)
+}
+
+// wake is when the next proof may be looked at, zero for never.
+func (g *guesses) wake() (at time.Time) {
+	for _, q := range g.waiting {
+		if t := g.earliest(time.Time{}, q, 0); at.IsZero() || t.Before(at) {
+			at = t
+		}
+	}
+	return at
+}

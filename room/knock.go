@@ -1,0 +1,150 @@
+package room
+
+import (
+	"fmt"
+	"time"
+
+	"parley/text"
+	"parley/transport"
+)
+
+// Where newcomers are approved, who is unknown knocks: the join is put off
+// (wait.go), the host and the ops are told, and one of them lets the newcomer in or
+// does not. A key that was let in, and not put out since, need not knock again.
+
+// knock puts a newcomer's join off until the host or an op has decided.
+func (c *core) knock(now time.Time, it *item, session [16]byte, key transport.Key) bool {
+	l := it.link
+	nick, err := text.Nick(it.cmd.Nick)
+	switch {
+	case err != nil:
+		l.out.control(encode(report{Type: string(Failure), Code: codeNick, Text: err.Error()}), true)
+		return true
+	case l.parked == nil && !c.mayPark(l, codeApproval):
+		return c.turnAway(l, codeFull, "too many ask to come in just now: try again later")
+	}
+	for _, o := range c.knocking() {
+		if o != l && text.Key(o.parked.join.cmd.Nick) == text.Key(nick) { // whom would they let in?
+			if c.keyAt(o) != key {
+				l.out.control(encode(report{Type: string(Failure), Code: codeTaken, Nick: nick,
+					Text: fmt.Sprintf("somebody asks to come in as %q already: choose another name", nick)}), true)
+				return true
+			}
+			c.unpark(now, o) // a former try of the same person
+			c.turnAway(o, codeReplaced, "you ask from elsewhere, too")
+		}
+	}
+	it.cmd.Session, it.cmd.Nick = hexID(session), nick // the key may be made of the session
+	words := c.host.Name + " lets nobody new in unasked: the host and the ops were told that you are here"
+	if c.tellKeepers(knockOf(nick, key)) == 0 {
+		words = c.host.Name + " lets nobody new in unasked, and nobody who decides is here: you wait until somebody is"
+	}
+	c.park(now, it, codeApproval, words)
+	return true
+}
+
+// knocking are the links that wait to be let in.
+func (c *core) knocking() (all []*link) {
+	for _, l := range c.parked {
+		if l.parked.code == codeApproval && !l.ended {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+// keyAt is the key under which a link that knocks would sit.
+func (c *core) keyAt(l *link) transport.Key {
+	session, _ := parseID(l.parked.join.cmd.Session)
+	return c.keyFor(l, session)
+}
+
+// knockOf is what keepers hear of somebody who knocks.
+func knockOf(nick string, key transport.Key) []byte {
+	return encode(report{Type: string(Notice), Code: codeKnock, Nick: nick, Key: key,
+		Text: fmt.Sprintf("%s (key %.8s…) asks to come in: /approve %s or /deny %s", nick, key, nick, nick)})
+}
+
+// tellKeepers sends a notice to the host and the ops, and counts them.
+func (c *core) tellKeepers(notice []byte) (told int) {
+	for _, s := range c.seats {
+		if s.link != nil && !s.deaf && c.keeper(s) {
+			s.link.out.control(notice, false)
+			told++
+		}
+	}
+	return told
+}
+
+// tellKnocks tells a keeper who just came who waits.
+func (c *core) tellKnocks(s *seat) {
+	if s.deaf || !c.keeper(s) {
+		return
+	}
+	for _, l := range c.knocking() {
+		s.link.out.control(knockOf(l.parked.join.cmd.Nick, c.keyAt(l)), false)
+	}
+}
+
+// decideApprove lets in somebody who knocks, or turns approval on or off.
+func (c *core) decideApprove(now time.Time, it *item) (d deed, no *Refused) {
+	if it.cmd.Nick != "" {
+		return c.answerKnock(it)
+	}
+	on := it.cmd.State == stateOn
+	switch {
+	case !on && it.cmd.State != stateOff:
+		return d, &Refused{Code: codeUsage, Text: "on, off or a NICK"}
+	case on == c.state.rules.approval:
+		return d, &Refused{Code: codeUnchanged, Text: "approval is " + it.cmd.State + " already"}
+	}
+	d.report.State = it.cmd.State
+	return d, nil
+}
+
+// answerKnock finds who knocks.
+func (c *core) answerKnock(it *item) (d deed, no *Refused) {
+	for _, l := range c.knocking() {
+		if nick := l.parked.join.cmd.Nick; text.Key(nick) == text.Key(it.cmd.Nick) {
+			return deed{report: report{Nick: nick, Key: c.keyAt(l)}}, nil
+		}
+	}
+	return d, &Refused{Code: codeNoNick, Text: fmt.Sprintf("nobody called %.64q asks to come in: /approve lists who does", text.Clean(it.cmd.Nick))}
+}
+
+// decideDeny sends somebody away who knocks. Members need not know of it.
+func (c *core) decideDeny(now time.Time, it *item) (d deed, no *Refused) {
+	d, no = c.answerKnock(it)
+	d.audience = append(c.privy(it), c.state.rules.ops.order...)
+	return d, no
+}
+
+// admit checks again the joins of those who wait, where that is of use.
+func (c *core) admit(now time.Time) {
+	for _, l := range c.knocking() {
+		if !c.state.rules.approval || !c.state.rules.stranger(c.keyAt(l)) {
+			c.waiting = append(c.waiting, c.unpark(now, l))
+		}
+	}
+}
+
+// deny sends away who was denied.
+func (c *core) deny(now time.Time, r report) {
+	for _, l := range c.knocking() {
+		if c.keyAt(l) == r.Key {
+			c.unpark(now, l)
+			c.turnAway(l, codeDenied, "you were not let into "+c.host.Name+sentenceOf(r).words(now))
+		}
+	}
+}
+
+// listKnocks answers who waits.
+func (c *core) listKnocks() (none string, lines []string) {
+	for _, l := range c.knocking() {
+		lines = append(lines, fmt.Sprintf("%s (key %.8s…) asks to come in", l.parked.join.cmd.Nick, c.keyAt(l)))
+	}
+	if c.state.rules.approval {
+		return "newcomers wait to be let in; nobody waits now", lines
+	}
+	return "newcomers come in unasked: /approve on has them wait", lines
+}
