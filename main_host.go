@@ -120,11 +120,6 @@ func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting, hidden bool
 		}
 	}
 	rooms := hosting.Rooms()
-	if on := p.flags.Host.QR == qrOn; !p.flags.Quiet && (on || !loopback && len(rooms) == 1) {
-		for _, row := range p.qr(p.err, hosting.Ready().Invite) {
-			fmt.Fprintln(p.err, row)
-		}
-	}
 	for _, name := range rooms {
 		how := "open"
 		if p.secret != "" {
@@ -143,6 +138,11 @@ func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting, hidden bool
 		p.talkWords("  %s", ready.Invite)
 		if ready.Words != "" {
 			p.talk("Its key, to compare: %s", ready.Words)
+		}
+	}
+	if on := p.flags.Host.QR == qrOn; !p.flags.Quiet && (on || !loopback && len(rooms) == 1) {
+		for _, row := range p.qr(p.err, hosting.Ready().Invite, greetingRows) {
+			fmt.Fprintln(p.err, row)
 		}
 	}
 }
