@@ -36,7 +36,7 @@ func (c *core) knock(now time.Time, it *item, session [16]byte, key transport.Ke
 	}
 	it.cmd.Session, it.cmd.Nick = hexID(session), nick // the key may be made of the session
 	words := c.host.Name + " lets nobody new in unasked: the host and the ops were told that you are here"
-	if c.tellKeepers(knockOf(nick, key)) == 0 {
+	if c.tellKeepers(c.knockOf(nick, key, it.cmd.Guest)) == 0 {
 		words = c.host.Name + " lets nobody new in unasked, and nobody who decides is here: you wait until somebody is"
 	}
 	c.park(now, it, codeApproval, words)
@@ -60,9 +60,24 @@ func (c *core) keyAt(l *link) transport.Key {
 }
 
 // knockOf is what keepers hear of somebody who knocks.
-func knockOf(nick string, key transport.Key) []byte {
-	return encode(report{Type: string(Notice), Code: codeKnock, Nick: nick, Key: key,
-		Text: fmt.Sprintf("%s (key %.8s…) asks to come in: /approve %s or /deny %s", nick, key, nick, nick)})
+func (c *core) knockOf(nick string, key transport.Key, guest bool) []byte {
+	r := report{Type: string(Notice), Code: codeKnock, Nick: nick, Text: fmt.Sprintf("%s asks to come in: /approve %s or /deny %s", c.caller(nick, key, guest), nick, nick)}
+	if !c.host.Plaintext && !guest {
+		r.Key = key
+	}
+	return encode(r)
+}
+
+// caller names somebody who knocks, with the words by which the key can be
+// compared.
+func (c *core) caller(nick string, key transport.Key, guest bool) string {
+	switch {
+	case guest:
+		return nick + ", a guest without a key,"
+	case c.host.Plaintext:
+		return nick
+	}
+	return nick + " (key: " + text.KeyWords(key) + ")"
 }
 
 // tellKeepers sends a notice to the host and the ops, and counts them.
@@ -82,7 +97,8 @@ func (c *core) tellKnocks(s *seat) {
 		return
 	}
 	for _, l := range c.knocking() {
-		s.link.out.control(knockOf(l.parked.join.cmd.Nick, c.keyAt(l)), false)
+		cmd := l.parked.join.cmd
+		s.link.out.control(c.knockOf(cmd.Nick, c.keyAt(l), cmd.Guest), false)
 	}
 }
 
@@ -141,7 +157,8 @@ func (c *core) deny(now time.Time, r report) {
 // listKnocks answers who waits.
 func (c *core) listKnocks() (none string, lines []string) {
 	for _, l := range c.knocking() {
-		lines = append(lines, fmt.Sprintf("%s (key %.8s…) asks to come in", l.parked.join.cmd.Nick, c.keyAt(l)))
+		cmd := l.parked.join.cmd
+		lines = append(lines, c.caller(cmd.Nick, c.keyAt(l), cmd.Guest)+" asks to come in")
 	}
 	if c.state.rules.approval {
 		return "newcomers wait to be let in; nobody waits now", lines

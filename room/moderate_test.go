@@ -518,7 +518,7 @@ func TestApproval(t *testing.T) {
 	eve := c.from(5, "udp", "10.0.0.5:1")
 	c.want(c.sit(eve, "CYN", ""), `error nick_taken CYN somebody asks to come in as "CYN" already: choose another name`)
 	c.has(c.sit(eve, "eve", ""), "wait approval")
-	c.has(c.types(c.host, "/approve"), "eve (key ")
+	c.has(c.types(c.host, "/approve"), "eve (key: ")
 	c.want(c.types(c.host, "/approve nobody"), `failed no_nick nobody called "nobody" asks to come in: /approve lists who does`)
 	c.want(c.types(c.host, "/approve cyn"), "approve hana cyn; join cyn")
 	c.has(c.sees(cyn), "welcome member")
@@ -535,7 +535,7 @@ func TestApproval(t *testing.T) {
 	cyn = c.from(1, "tcp", "10.0.0.1:1")
 	got := c.sit(cyn, "cyn", "")
 	c.has(got, "welcome op")
-	c.has(got, "notice knock dee dee (key ")
+	c.has(got, "notice knock dee dee (key: ")
 	c.types(cyn, "/approve dee")
 	c.has(c.sees(dee), "welcome member")
 	for i := range 6 { // of one address, and then of many
