@@ -36,7 +36,7 @@ func (c *core) knock(now time.Time, it *item, session [16]byte, key transport.Ke
 	}
 	it.cmd.Session, it.cmd.Nick = hexID(session), nick // the key may be made of the session
 	words := c.host.Name + " lets nobody new in unasked: the host and the ops were told that you are here"
-	if c.tellKeepers(c.knockOf(nick, key, it.cmd.Guest)) == 0 {
+	if c.announce(now, c.knockOf(nick, key, it.cmd.Guest)) == 0 {
 		words = c.host.Name + " lets nobody new in unasked, and nobody who decides is here: you wait until somebody is"
 	}
 	c.park(now, it, codeApproval, words)
@@ -80,12 +80,37 @@ func (c *core) caller(nick string, key transport.Key, guest bool) string {
 	return nick + " (key: " + text.KeyWords(key) + ")"
 }
 
-// tellKeepers sends a notice to the host and the ops, and counts them.
+// A stranger who comes again and again under new keys must not drive what is
+// said off the keepers' screens: they are told of knockBurst newcomers at once and
+// then of one every knockEvery, and once that there are more.
+const (
+	knockBurst = 16
+	knockEvery = 5 * time.Second
+)
+
+// announce tells the keepers that somebody knocks, and counts them.
+func (c *core) announce(now time.Time, notice []byte) (told int) {
+	often := flow{knockBurst, 1 / knockEvery.Seconds()}
+	if c.knocks.after(now, 1, often) <= 0 {
+		c.knocks.take(now, 1, often)
+		c.manyKnock = false
+		return c.tellKeepers(notice)
+	}
+	if c.manyKnock {
+		return c.tellKeepers(nil)
+	}
+	c.manyKnock = true
+	return c.tellKeepers(encode(report{Type: string(Notice), Code: codeKnock, Text: "more ask to come in: /approve lists them, /lock turns all of them away"}))
+}
+
+// tellKeepers sends a notice, if there is one, to the host and the ops, and counts
+// them.
 func (c *core) tellKeepers(notice []byte) (told int) {
 	for _, s := range c.seats {
 		if s.link != nil && !s.deaf && c.keeper(s) {
-			s.link.out.control(notice, false)
-			told++
+			if told++; notice != nil {
+				s.link.out.control(notice, false)
+			}
 		}
 	}
 	return told

@@ -459,10 +459,15 @@ func (c *core) putOut(now time.Time, x *expulsion, meant func(*seat) bool) {
 	c.turnOut(now)
 }
 
-// turnOut sends away whoever waits to be let in and was banned meanwhile.
+// turnOut sends away whoever waits to be let in and was banned or locked out
+// meanwhile.
 func (c *core) turnOut(now time.Time) {
 	for _, l := range c.knocking() {
-		if no := c.shutOut(now, seatID{}, c.keyAt(l), roleMember, l.from()); no != nil {
+		no := c.shutOut(now, seatID{}, c.keyAt(l), roleMember, l.from())
+		if no == nil {
+			no = c.lockedOut(now, c.keyAt(l), roleMember)
+		}
+		if no != nil {
 			c.unpark(now, l)
 			c.turnAway(l, no.Code, no.Text)
 		}
@@ -485,6 +490,15 @@ func (c *core) shutOut(now time.Time, id seatID, key transport.Key, role string,
 		return &Refused{Code: codeKicked, Text: (&expulsion{codeKicked, k.by, k.reason}).words(name)}
 	}
 	return nil
+}
+
+// lockedOut tells why a newcomer may not come in now.
+func (c *core) lockedOut(now time.Time, key transport.Key, role string) *Refused {
+	r := &c.state.rules
+	if r.locked.over(now) || role == roleHost || !r.stranger(key) {
+		return nil
+	}
+	return &Refused{Code: codeLocked, Text: "nobody new comes into " + c.host.Name + " now: it was locked" + r.locked.words(now)}
 }
 
 // speechless returns the mute that keeps a seat from speaking.

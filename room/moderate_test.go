@@ -616,3 +616,35 @@ func TestMotd(t *testing.T) {
 		t.Error("it is there still")
 	}
 }
+
+// Newcomers that come and go do not fill the keepers' screens, and all of them
+// are turned away by a lock.
+func TestKnocksArePaced(t *testing.T) {
+	c := newCourt(t, func(h *Host) { h.Approve = true })
+	var told string
+	for i := range 200 {
+		l := c.from(byte(i), "udp", fmt.Sprintf("10.1.%d.1:1", i))
+		c.sit(l, fmt.Sprint("crowd", i), "")
+		told += c.sees(c.host) + "\n"
+		c.core.detach(c.now, l, "")
+	}
+	if n := strings.Count(told, "/deny"); n != knockBurst || strings.Count(told, "more ask") != 1 {
+		t.Errorf("%d notices:\n%s", n, told)
+	}
+	c.now = c.now.Add(knockEvery)
+	l := c.from(250, "udp", "10.2.0.1:1")
+	c.sit(l, "late", "")
+	c.has(c.sees(c.host), "late (key: ")
+	c.types(c.host, "/lock")
+	c.has(c.sees(l), "error locked")
+}
+
+// Who was banned and is let in again is no op any more.
+func TestBanEndsRights(t *testing.T) {
+	c := newCourt(t, nil)
+	c.member("ben", 2)
+	for _, line := range []string{"/op ben", "/ban ben", "/unban ben"} {
+		c.types(c.host, line)
+	}
+	c.has(c.sit(c.from(2, "udp", "10.0.0.2:2"), "ben", ""), "welcome member")
+}
