@@ -83,7 +83,7 @@ func (g *guesses) guess(ctx context.Context, t testing.TB, i int, to netip.AddrP
 // connections from each, over both carriers, against the program.
 func TestGuesser(t *testing.T) {
 	b := loopback(t)
-	good := b.file("good", secret, 0o600)
+	good := b.written("good", secret, 0o600)
 	log := filepath.Join(b.dir, "log")
 	ana := b.host("ana", "physics", "--password-file", good, "--log-level", "info", "--log-file", log)
 	ben := b.join("ben", b.addr(), "--password-file", good)

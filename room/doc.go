@@ -71,7 +71,8 @@
 //
 // A join is decided in this order: banned or put out; a seat to resume; full;
 // locked; the password; the address's share; approval (knock.go); the name. So
-// who may not come in learns nothing of who is there. The host passes all of it.
+// who may not come in learns nothing of who is there. The host passes all of it,
+// without the password in the program that hosts alone.
 //
 // # Machines
 //
@@ -240,7 +241,7 @@
 //	wait, code password      not looked at yet
 //
 // Only wrong passwords cost something: 3 a minute for an IPv4 address or a /64
-// of IPv6, then pauses of 5 s up to a minute; 10 a minute for a room; 10 a minute of
+// of IPv6 (link-local addresses stand for themselves), then pauses of 5 s up to a minute; 10 a minute for a room; 10 a minute of
 // its own for a key that has proved the password before. When the budget is
 // used up proofs wait, those of whom has failed least often first (guesses.go).
 //

@@ -39,7 +39,7 @@ const (
 // whenever he joined it.
 type guesses struct {
 	wrong   span
-	sources map[netip.Prefix]*failures
+	sources map[netip.Addr]*failures
 	known   map[transport.Key]*acquaintance
 	waiting []*guess  // in the order they came
 	last    bool      // whose turn it is: the newest's
@@ -94,22 +94,8 @@ func (s *span) free(now time.Time, n, i int) time.Time {
 	return at.Add(time.Duration(1+i/n) * guessSpan)
 }
 
-// sourceOf is what counts as one source: an IPv4 address, or what one
-// household of IPv6 has.
-func sourceOf(a netip.Addr) netip.Prefix {
-	bits := a.BitLen()
-	if a.Is6() {
-		bits = 64
-	}
-	p, _ := a.WithZone("").Prefix(bits)
-	return p
-}
-
-// itself is an address alone, where its source is more than that.
-func itself(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a.WithZone(""), a.BitLen()) }
-
 func newGuesses() guesses {
-	return guesses{sources: map[netip.Prefix]*failures{}, known: map[transport.Key]*acquaintance{}}
+	return guesses{sources: map[netip.Addr]*failures{}, known: map[transport.Key]*acquaintance{}}
 }
 
 // earliest is when q may be looked at if n others come first.
@@ -118,7 +104,7 @@ func (g *guesses) earliest(now time.Time, q *guess, n int) time.Time {
 		return k.free(now, knownGuesses, 0)
 	}
 	at := g.wrong.free(now, roomGuesses, n)
-	if s := g.sources[sourceOf(q.from)]; s != nil {
+	if s := g.sources[transport.Source(q.from)]; s != nil {
 		for _, t := range []time.Time{s.free(now, sourceGuesses, 0), s.until} {
 			if t.After(at) {
 				at = t
@@ -129,7 +115,7 @@ func (g *guesses) earliest(now time.Time, q *guess, n int) time.Time {
 }
 
 // failed counts the failures that are not forgiven.
-func (g *guesses) failed(now time.Time, p netip.Prefix) int {
+func (g *guesses) failed(now time.Time, p netip.Addr) int {
 	if s := g.sources[p]; s != nil && now.Sub(s.last) < forgiven {
 		return s.total
 	}
@@ -138,7 +124,7 @@ func (g *guesses) failed(now time.Time, p netip.Prefix) int {
 
 // compare tells which of two comes first, but for the time at which they came.
 // each is what crowd returned.
-func (g *guesses) compare(now time.Time, each map[netip.Prefix]int, a, b *guess) int {
+func (g *guesses) compare(now time.Time, each map[netip.Addr]int, a, b *guess) int {
 	stranger := func(q *guess) int {
 		if g.known[q.key] != nil {
 			return 0
@@ -146,16 +132,16 @@ func (g *guesses) compare(now time.Time, each map[netip.Prefix]int, a, b *guess)
 		return 1
 	}
 	return cmp.Or(stranger(a)-stranger(b),
-		g.failed(now, sourceOf(a.from))-g.failed(now, sourceOf(b.from)),
-		g.failed(now, itself(a.from))-g.failed(now, itself(b.from)),
-		each[sourceOf(a.from)]-each[sourceOf(b.from)])
+		g.failed(now, transport.Source(a.from))-g.failed(now, transport.Source(b.from)),
+		g.failed(now, a.from)-g.failed(now, b.from),
+		each[transport.Source(a.from)]-each[transport.Source(b.from)])
 }
 
 // crowd counts the proofs that wait by source.
-func (g *guesses) crowd() map[netip.Prefix]int {
-	each := make(map[netip.Prefix]int, len(g.waiting))
+func (g *guesses) crowd() map[netip.Addr]int {
+	each := make(map[netip.Addr]int, len(g.waiting))
 	for _, q := range g.waiting {
-		each[sourceOf(q.from)]++
+		each[transport.Source(q.from)]++
 	}
 	return each
 }
@@ -224,15 +210,15 @@ func (g *guesses) failure(now time.Time, q *guess) {
 		return
 	}
 	g.wrong.add(now, roomGuesses)
-	source := sourceOf(q.from)
+	source := transport.Source(q.from)
 	g.blame(now, source)
-	if alone := itself(q.from); alone != source {
-		g.blame(now, alone)
+	if q.from != source {
+		g.blame(now, q.from)
 	}
 }
 
 // blame notes a failure of a source.
-func (g *guesses) blame(now time.Time, p netip.Prefix) {
+func (g *guesses) blame(now time.Time, p netip.Addr) {
 	s := g.sources[p]
 	if s == nil {
 		if len(g.sources) >= maxSources {

@@ -310,7 +310,7 @@ func TestASourceIsSlowedDown(t *testing.T) {
 		t.Errorf("%d in the last 10 minutes", late)
 	}
 	p.now = p.now.Add(2 * forgiven)
-	if n := p.core.guesses.failed(p.now, sourceOf(netip.MustParseAddr("10.1.0.1"))); n != 0 {
+	if n := p.core.guesses.failed(p.now, netip.MustParseAddr("10.1.0.1")); n != 0 {
 		t.Errorf("%d failures are not forgiven", n)
 	}
 }
@@ -340,15 +340,24 @@ func TestFewerFailuresComeFirst(t *testing.T) {
 	}
 }
 
-func TestSourcesOfIPv6AreNetworks(t *testing.T) {
-	for in, want := range map[string]string{"10.0.0.1": "10.0.0.1/32", "127.0.0.1": "127.0.0.1/32",
-		"2001:db8::1": "2001:db8::/64", "fe80::1%eth0": "fe80::/64"} {
-		if got := sourceOf(netip.MustParseAddr(in)).String(); got != want {
-			t.Errorf("%s: %s", in, got)
-		}
+// Who draws one address after the other from his own network is one source, and
+// comes after others of it who have not failed.
+func TestSourcesOfIPv6(t *testing.T) {
+	g, now := newGuesses(), time.Unix(1000, 0)
+	for i := range 5 {
+		g.failure(now, &guess{from: netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", i+1))})
 	}
-	sourceOf(netip.Addr{})
-	itself(netip.Addr{})
+	known, fresh := &guess{from: netip.MustParseAddr("2001:db8::1"), link: &link{}}, &guess{from: netip.MustParseAddr("2001:db8::99"), link: &link{}}
+	other := &guess{from: netip.MustParseAddr("2001:db8:0:1::1"), link: &link{}}
+	if at := g.earliest(now, fresh, 0); at.Sub(now) < 20*time.Second {
+		t.Errorf("another address of the same network may go on after %v", at.Sub(now))
+	}
+	if at := g.earliest(now, other, 0); at.After(now) {
+		t.Errorf("another network waits for %v", at.Sub(now))
+	}
+	if g.compare(now, nil, other, fresh) >= 0 || g.compare(now, nil, fresh, known) >= 0 {
+		t.Error("the order is not by failures")
+	}
 }
 
 // The tables and queues of the budgets are bounded.

@@ -21,8 +21,8 @@ type proving struct {
 }
 
 // challenge has a newcomer prove the password, where there is one and he has
-// not yet; false where nothing stands in his way. The host's own seat is in this
-// very program.
+// not yet; false where nothing stands in his way. The host's own seat in this very
+// program proves nothing; any other of his does.
 func (c *core) challenge(now time.Time, it *item) bool {
 	l := it.link
 	if c.verifier == nil || l.proved == c.verifier || l.peer.Via == "pipe" && c.roleOf(l, it.cmd) == roleHost {
