@@ -345,17 +345,21 @@ func TestFewerFailuresComeFirst(t *testing.T) {
 func TestSourcesOfIPv6(t *testing.T) {
 	g, now := newGuesses(), time.Unix(1000, 0)
 	for i := range 5 {
-		g.failure(now, &guess{from: netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", i+1))})
+		from := netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", i+1))
+		g.failure(now, &guess{from: from, source: transport.Source(from)})
 	}
 	known, fresh := &guess{from: netip.MustParseAddr("2001:db8::1"), link: &link{}}, &guess{from: netip.MustParseAddr("2001:db8::99"), link: &link{}}
 	other := &guess{from: netip.MustParseAddr("2001:db8:0:1::1"), link: &link{}}
+	for _, q := range []*guess{known, fresh, other} {
+		g.add(now, q)
+	}
 	if at := g.earliest(now, fresh, 0); at.Sub(now) < 20*time.Second {
 		t.Errorf("another address of the same network may go on after %v", at.Sub(now))
 	}
 	if at := g.earliest(now, other, 0); at.After(now) {
 		t.Errorf("another network waits for %v", at.Sub(now))
 	}
-	if g.compare(now, nil, other, fresh) >= 0 || g.compare(now, nil, fresh, known) >= 0 {
+	if compare(other, fresh) >= 0 || compare(fresh, known) >= 0 {
 		t.Error("the order is not by failures")
 	}
 }
@@ -365,7 +369,7 @@ func TestGuessesAreBounded(t *testing.T) {
 	g := newGuesses()
 	now := time.Unix(1000, 0)
 	for i := range maxSources + 200 {
-		q := &guess{from: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), key: transport.Key{byte(i), byte(i >> 8), 1}}
+		q := &guess{from: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), source: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), key: transport.Key{byte(i), byte(i >> 8), 1}}
 		now = now.Add(time.Second)
 		g.failure(now, q)
 		g.success(now, q)
@@ -480,6 +484,6 @@ func BenchmarkGuessQueued(b *testing.B) {
 		if g.next(now) != nil {
 			b.Fatal("looked at")
 		}
-		g.waiting = g.waiting[:len(g.waiting)-1]
+		g.drop(g.worst().link)
 	}
 }

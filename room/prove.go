@@ -89,7 +89,7 @@ func (c *core) queue(now time.Time, q *guess) {
 		return
 	}
 	if all >= ward.all {
-		last := c.guesses.worst(now)
+		last := c.guesses.worst()
 		c.crowdOut(now, last)
 		if last == q {
 			return
