@@ -76,6 +76,7 @@ type bothered struct {
 
 func newBothered(t testing.TB, via string, probes int) *bothered {
 	t.Helper()
+	needProc(t)
 	b := loopback(t)
 	if !raceEnabled {
 		b.program = release(t)

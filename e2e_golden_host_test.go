@@ -168,8 +168,10 @@ func (c *caller) curse(s string) {
 	c.tell(object{"type": "nick", "from": name, "nick": name + "2"[:len(name)%2], "seat": seat})
 	c.tell(object{"type": "topic", "from": name, "text": s})
 	c.tell(object{"type": "topic", "by": name, "text": s})
-	for _, kind := range []string{"kick", "ban", "mute", "op", "unban", "deop", "slow", "lock", "motd", "filter", "approve", "notice"} {
-		c.tell(object{"type": kind, "nick": name, "by": name, "from": name, "reason": s, "text": s, "code": name})
+	for _, kind := range []string{"kick", "ban", "mute", "op", "unban", "deop", "slow", "lock", "motd", "filter", "approve", "notice",
+		"unmute", "unlock", "deny", "unfilter"} {
+		c.tell(object{"type": kind, "nick": name, "by": name, "from": name, "reason": s, "text": s, "code": name,
+			"state": name, "until": "2026-01-02T15:04:05Z", "addr": "127.0.0.1"})
 	}
 	c.tell(object{"type": name, "nick": name, "by": name, "text": s}) // of a later version, as it were
 	c.say(object{"type": "notice", "code": name, "nick": name, "text": s})
@@ -183,7 +185,7 @@ func (c *caller) curse(s string) {
 }
 
 // cursed is how many events a curse has.
-const cursed = 24
+const cursed = 28
 
 // badBeacons announces rooms that are nowhere, as a host that is none of ours
 // might, until the test ends: each under a key of its own, signed, and from

@@ -26,7 +26,7 @@ import (
 // host answers what the member asks, ill-mannered.
 func everything(c *caller, _ int) {
 	names := goldens()
-	c.welcome(len(names)*cursed, object{"topic": golden["another's line"], "why": golden["clear"], "role": golden["colour"], "delivery": golden["reset"]})
+	c.welcome(len(names)*cursed, object{"topic": golden["another's line"], "why": golden["clear"], "role": golden["colour"], "delivery": golden["reset"], "motd": golden["another's line"]})
 	for _, name := range names {
 		c.curse(golden[name])
 	}
@@ -118,6 +118,37 @@ func TestHostileHostOnTerminal(t *testing.T) {
 				t.Error("there is colour, though none is wanted")
 			}
 			cleanLog(t, log, "secret words")
+		})
+	}
+}
+
+// A terminal whose cursor cannot be moved gets rows alone.
+func TestHostileHostOnDumbTerminal(t *testing.T) {
+	t.Parallel()
+	for _, columns := range []int{20, 40, 80} {
+		t.Run(fmt.Sprint(columns), func(t *testing.T) {
+			t.Parallel()
+			b := loopback(t)
+			b.columns = columns
+			h := openBadHost(t, "tcp", func(c *caller, _ int) {
+				c.welcome(0, nil)
+				c.until("message") // it types while nothing comes: a terminal shows that anywhere
+				for _, name := range goldens() {
+					c.curse(golden[name])
+				}
+				c.say(object{"type": "bye", "code": golden["clear"], "text": golden["another's line"]})
+			})
+			term := b.onTerminal("ana", []string{"TERM=dumb"}, "join", h.addr, "--nick", "ana", "--transport", "tcp")
+			term.shows("Ctrl-D")
+			term.types("/bell off\n")
+			term.shows("bell rings")
+			term.types("go\n")
+			term.exits(4)
+			screen := string(term.screen)
+			looksRight(t, "a dumb terminal", screen, columns)
+			if strings.Contains(screen, "\x1b") {
+				t.Error("there are sequences")
+			}
 		})
 	}
 }
@@ -275,10 +306,9 @@ func TestHostileRefusals(t *testing.T) {
 		{"type": "error", "code": "no_room", "text": evil, "rooms": rooms},
 		{"type": "error", "code": golden["8-bit CSI"], "text": evil},
 		{"type": "bye", "code": "banned", "text": evil},
-		{"type": "wait", "code": golden["bell"], "text": evil},
+		{"type": "wait", "code": "approval", "text": evil},
 		{"type": "welcome", "v": 7, "session": evil[:200], "room": golden["clear"]},
 		{"type": "welcome", "v": 1, "session": strings.Repeat("2", 32), "nick": golden["clear"], "room": golden["another's line"]},
-		{"type": "welcome", "v": 1, "session": strings.Repeat("2", 32), "nick": golden["clear"], "room": "physics"},
 	} {
 		for _, columns := range []int{80, 20} {
 			t.Run(fmt.Sprint(i, "-", columns), func(t *testing.T) {
@@ -288,7 +318,7 @@ func TestHostileRefusals(t *testing.T) {
 				h := openBadHost(t, "tcp", func(c *caller, n int) {
 					c.say(answer)
 					if answer["v"] == 1 {
-						c.say(object{"type": "members", "members": []object{{"nick": golden["clear"], "role": evil[:250]}}})
+						c.say(object{"type": "members", "members": []object{{"nick": golden["clear"], "role": evil[:80]}}})
 					} else {
 						c.say(object{"type": "error", "code": "banned", "text": evil})
 					}
@@ -297,11 +327,8 @@ func TestHostileRefusals(t *testing.T) {
 					}
 				})
 				term := b.onTerminal("ana", []string{"TERM=xterm"}, "join", h.addr, "--nick", "ana", "--transport", "tcp")
-				switch i {
-				case 8:
+				if i == 8 { // a room that has a name no room can have
 					term.shows("that no room")
-				case 9:
-					term.shows("Ctrl-D")
 				}
 				term.types("\x04\x04")
 				<-term.done

@@ -13,6 +13,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -328,3 +329,13 @@ func (p *pair) measure(count int, every time.Duration) []time.Duration {
 func at(sorted []time.Duration, percent int) time.Duration {
 	return sorted[min(len(sorted)-1, len(sorted)*percent/100)].Round(10 * time.Microsecond)
 }
+
+// needProc skips the test where the memory of a process cannot be read.
+func needProc(t testing.TB) {
+	t.Helper()
+	if _, err := os.Stat("/proc/self/status"); err != nil {
+		t.Skip("SKIPPED: memory is read from /proc, which only Linux has")
+	}
+}
+
+func mib(n int64) float64 { return float64(n) / (1 << 20) }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"parley/room/roomtest"
 )
 
 // act waits for an act of a kind on somebody.
@@ -295,4 +297,30 @@ func numberedLines(n int) string {
 		b.WriteString(numbered("word", i, 0) + "\n")
 	}
 	return b.String()
+}
+
+// Moderation in the middle of talk loses and doubles nothing of what the others
+// say, and what is refused is in nobody's log.
+func TestModeratedTalkIsWhole(t *testing.T) {
+	t.Parallel()
+	b := loopback(t)
+	b.record(3*40 + 1)
+	ana := b.host("ana", "physics")
+	ben := b.join("ben", b.addr(), "--transport", "udp")
+	dan := b.join("dan", b.addr(), "--transport", "tcp")
+	cyn := b.join("cyn", b.addr(), "--transport", "udp")
+	ana.await("cyn", comes("cyn"))
+	cyn.await("herself", comes("cyn"))
+	ana.say("/op ben")
+	ben.await("the op", act("op", "ben"))
+	ben.say("/filter heck")
+	ben.say("/mute cyn")
+	cyn.await("the mute", act("mute", "cyn"))
+	b.tell(cyn, "", "refused-1 says cyn")
+	cyn.await("that it is", code("failed", "muted"))
+	ben.say("/kick cyn") // and all of it at once
+	last := b.chatter(40, 200, ana, ben, dan)
+	cyn.exits(4)
+	b.rec.Add(roomtest.Record{Op: roomtest.End, Who: "cyn", Dead: true})
+	b.judge(last, ana, ben, dan)
 }

@@ -2,7 +2,6 @@ package main_test
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -19,9 +18,7 @@ const (
 // Members who sit down and then read nothing cost the host little memory, and
 // the others no time.
 func TestStoppedReaders(t *testing.T) {
-	if _, err := os.Stat("/proc/self/status"); err != nil {
-		t.Skip("SKIPPED: memory is read from /proc, which only Linux has")
-	}
+	needProc(t)
 	for _, via := range []string{"udp", "tcp"} {
 		t.Run(via, func(t *testing.T) { stoppedReaders(t, via) })
 	}
@@ -69,5 +66,3 @@ func stoppedReaders(t *testing.T, via string) {
 		t.Errorf("resident memory grew by %d bytes", grown)
 	}
 }
-
-func mib(n int64) float64 { return float64(n) / (1 << 20) }

@@ -219,13 +219,18 @@ for n, (kind, code) in zip(range(count), itertools.cycle(kinds)):
         body = struct.pack('>BBHHH', kind, code, 0, 0, mtu) + ip(victim, peer, proto, inner)
         body = body[:2] + struct.pack('>H', checksum(body)) + body[4:]
         raw.sendto(ip(random.choice((peer, '10.77.0.99')), victim, 1, body), (victim, 0))
+        if proto == 6: # and a reset by one who cannot know the numbers
+            reset = struct.pack('>HHIIBBHHH', dport, sport, random.getrandbits(32), random.getrandbits(32), 0x50, random.choice((4, 20)), 0, 0, 0)
+            pseudo = socket.inet_aton(peer) + socket.inet_aton(victim) + struct.pack('>HH', 6, 20)
+            raw.sendto(ip(peer, victim, 6, reset[:16] + struct.pack('>H', checksum(pseudo + reset)) + reset[18:]), (victim, 0))
         sent += 1
     time.sleep(0.0005)
 print('done', sent, flush=True)
 `
 
 // A thousand forged ICMP errors towards either end end no conversation and
-// change no carrier. They are a hint at most.
+// change no carrier. They are a hint at most. Nor do as many resets of a stream
+// by one who does not see it.
 func TestLANForgedICMP(t *testing.T) {
 	for _, transport := range []string{"udp", "tcp"} {
 		t.Run(transport, func(t *testing.T) {

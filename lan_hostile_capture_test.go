@@ -70,8 +70,8 @@ func TestDisguises(t *testing.T) {
 	}
 }
 
-// captured is what of a session could be read on the wire.
-type captured struct {
+// overheard is what of a session could be read on the wire.
+type overheard struct {
 	wire    []byte
 	packets uint64
 	secrets map[string]string // what, and how it reads
@@ -79,11 +79,11 @@ type captured struct {
 
 // session has somebody find a room, come in, talk, whisper, take another name,
 // see the topic change, be away and leave, with all of it captured.
-func session(t *testing.T, transport string, flags ...string) captured {
+func session(t *testing.T, transport string, flags ...string) overheard {
 	t.Helper()
 	l := newLAN(t, "annes-thinkpad", "bens-macbook")
 	boxes := l.boxes()
-	c := captured{secrets: map[string]string{
+	c := overheard{secrets: map[string]string{
 		"nick of the host": "anastasia-3", "nick": "benedikta-7", "new nick": "benedetto-8", "text": "meet at the boathouse",
 		"answer": "bring a lantern along", "whisper": "nobody else may know", "topic": "midnight swimming",
 		"away": "gone for dinner", "last word": "farewell to all", "user name": "quentin-user", "host name": "annes-thinkpad", "own host name": "bens-macbook",
@@ -91,10 +91,19 @@ func session(t *testing.T, transport string, flags ...string) captured {
 	s := c.secrets
 	for _, b := range boxes {
 		b.env = append(b.env, "USER="+s["user name"], "LOGNAME="+s["user name"], "USERNAME="+s["user name"])
+		if !slices.Contains(flags, "--plaintext") { // in plaintext there are none
+			s["password"] = "correct-horse-staple"
+			b.env = append(b.env, "PARLEY_PASSWORD="+s["password"])
+		}
 	}
 	stop := l.machines[1].capture()
 	before := l.machines[1].counted()
 	host := boxes[0].host(s["nick of the host"], "physics", flags...)
+	if password, asked := s["password"]; asked { // the room does ask for one
+		boxes[1].env = append(boxes[1].env, "PARLEY_PASSWORD="+password[1:])
+		boxes[1].joining("wrong", "physics", "--transport", transport, "--no-input").exits(4)
+		boxes[1].env = append(boxes[1].env, "PARLEY_PASSWORD="+password)
+	}
 	ben := boxes[1].join(s["nick"], "physics", append([]string{"--transport", transport}, flags...)...)
 	ben.say(s["text"])
 	host.await("the text", said(s["text"]))
@@ -124,6 +133,9 @@ func TestLANCapture(t *testing.T) {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()
 			c := session(t, transport)
+			if c.secrets["password"] == "" {
+				t.Error("there was no password: nothing is proved of it")
+			}
 			if c.packets < 15 {
 				t.Errorf("only %d packets went by: nothing is proved", c.packets)
 			}

@@ -112,9 +112,12 @@ func oneOf(n int) func() choice {
 	return func() choice { return choice{question: "Number", n: n} }
 }
 
-// describe is a line about a room. With a number and a key it still fits in 80
+// describe is a line about a room. With a number or a key it still fits in 80
 // columns where names are short.
-func describe(l room.Listing) string {
+func describe(l room.Listing) string { return summary(l) + marked(l) }
+
+// summary is describe without what is known of the room's key.
+func summary(l room.Listing) string {
 	people := fmt.Sprintf("%d people", l.Members)
 	if l.Members == 1 {
 		people = "1 person"
@@ -129,7 +132,6 @@ func describe(l room.Listing) string {
 	if l.Password {
 		how += ", password"
 	}
-	how += marked(l)
 	return pad(l.Room, 16) + "  " + pad(place(l), 20) + "  " + pad(people, 9) + "  " + how
 }
 

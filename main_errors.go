@@ -97,7 +97,7 @@ func explainNode(e *node.Error) failure {
 	switch {
 	case e.Code == node.CodeAmbiguous:
 		for _, l := range e.Choices {
-			f.more = append(f.more, fmt.Sprintf("%-40s  key %s%s", joinLine(l), node.Fingerprint(l.Key), marked(l)))
+			f.more = append(f.more, joinLine(l), fmt.Sprintf("    key %s%s", node.Fingerprint(l.Key), marked(l)))
 		}
 	case e.Code == node.CodeNotFound && len(e.Choices) > 0:
 		f.more = append(f.more, "these are:")

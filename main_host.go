@@ -120,11 +120,6 @@ func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting, hidden bool
 		}
 	}
 	rooms := hosting.Rooms()
-	if on := p.flags.Host.QR == qrOn; !p.flags.Quiet && (on || !loopback && len(rooms) == 1) {
-		for _, row := range p.qr(p.err, hosting.Ready().Invite) {
-			fmt.Fprintln(p.err, row)
-		}
-	}
 	for _, name := range rooms {
 		how := "open"
 		if p.secret != "" {
@@ -132,17 +127,22 @@ func (p *program) tellJoinLines(n *node.Node, hosting *node.Hosting, hidden bool
 		}
 		p.talk("The room %s is %s. Others join it with:", name, how)
 		if !n.NoDiscovery && !hidden {
-			p.talk("  parley join %-24s %s", name, where)
+			p.talkWords("  parley join %-24s %s", name, where)
 		}
 		for i, line := range hosting.JoinLines(name) {
 			if i == 0 || !hosting.Addrs()[i].Addr().IsLoopback() { // here any address will do
-				p.talk("  %-36s by address", line)
+				p.talkWords("  %-36s by address", line)
 			}
 		}
 		ready := hosting.ReadyOf(name)
-		p.talk("  %s", ready.Invite)
+		p.talkWords("  %s", ready.Invite)
 		if ready.Words != "" {
 			p.talk("Its key, to compare: %s", ready.Words)
+		}
+	}
+	if on := p.flags.Host.QR == qrOn; !p.flags.Quiet && (on || !loopback && len(rooms) == 1) {
+		for _, row := range p.qr(p.err, hosting.Ready().Invite, greetingRows) {
+			fmt.Fprintln(p.err, row)
 		}
 	}
 }

@@ -103,6 +103,13 @@ func (p *program) logger() (*slog.Logger, error) {
 // talk tells the person something that is no data.
 func (p *program) talk(format string, args ...any) {
 	if !p.flags.Quiet {
+		p.print(p.err, fmt.Sprintf(format, args...))
+	}
+}
+
+// talkWords is talk with something of ours in it that is there to be copied.
+func (p *program) talkWords(format string, args ...any) {
+	if !p.flags.Quiet {
 		p.printWords(p.err, fmt.Sprintf(format, args...))
 	}
 }

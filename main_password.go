@@ -183,7 +183,7 @@ func (p *program) askSecret(ctx context.Context, question string) (string, error
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(p.err, "%s: ", clean(question))
+	fmt.Fprintf(p.err, "%s ", rows(clean(question+":"), columns(p.err)))
 	type answer struct {
 		text []byte
 		err  error

@@ -97,5 +97,12 @@ func (p *program) printRoom(l room.Listing) {
 		p.printJSON(l)
 		return
 	}
-	p.print(p.out, describe(l)+"  key "+node.ShortKey(l.Key))
+	key := "key"
+	switch l.Pin {
+	case node.PinKnown:
+		key = "known"
+	case node.PinChanged:
+		key = "OTHER KEY"
+	}
+	p.print(p.out, summary(l)+"  "+key+" "+node.ShortKey(l.Key))
 }

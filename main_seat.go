@@ -65,7 +65,7 @@ func (p *program) show(ctx context.Context, m *room.Member, n *node.Node, s seat
 		Join:       p.laterOptions(m.Ready().Nick),
 	}
 	if terminal {
-		o.QR = func(link string) []string { return p.qr(p.out, link) }
+		o.QR = func(link string) []string { return p.qr(p.out, link, linkRows) }
 	}
 	if isTerminal(p.out) {
 		o.Width = func() int {

@@ -38,9 +38,12 @@ var beaconSeries = []time.Duration{time.Second, 2 * time.Second}
 
 // How much may be said.
 const (
-	maxRooms     = 32 // rooms of one host; four times what a listener keeps for one address
-	perAsker     = 3  // answers at once to one address and port, then one a second
-	answersASec  = 50 // to all together, and at once
+	maxRooms     = 32             // rooms of one host; four times what a listener keeps for one address
+	perAsker     = 3              // answers at once to one address and port, then one a second
+	answersASec  = 50             // to all together, and at once
+	perAddress   = 1000           // bytes of answers a second to one address, whatever its ports: of fifty hosts less than fifty queries have
+	burstAddress = 3 * perAddress // such bytes at once
+	headers      = 28             // bytes that IP and UDP add to each datagram
 	maxAskers    = 256
 	recentAsked  = 64 // queries remembered, since each arrives by two or three ways
 	maxFarewells = 2 * maxRooms
@@ -69,6 +72,7 @@ type announcer struct {
 	answers   []reply
 	total     bucket
 	askers    map[netip.AddrPort]*bucket
+	addresses map[netip.Addr]*bucket // in bytes; full again when the askers there are
 	recent    [recentAsked]asked
 	recentAt  int
 }
@@ -92,7 +96,7 @@ type (
 
 func newAnnouncer(now time.Time, d *dice, ask func() []Room, warn func(string), count *Counters) *announcer {
 	a := &announcer{dice: d, ask: ask, warn: warn, count: count, next: now,
-		total: newBucket(now, answersASec, answersASec), askers: map[netip.AddrPort]*bucket{}}
+		total: newBucket(now, answersASec, answersASec), askers: map[netip.AddrPort]*bucket{}, addresses: map[netip.Addr]*bucket{}}
 	d.fill(a.instance[:])
 	a.poll(now)
 	return a
@@ -110,8 +114,8 @@ func (a *announcer) poll(now time.Time) {
 		switch {
 		case len(rooms) == maxRooms:
 			a.warn(fmt.Sprintf("more than %d rooms: the rest is not announced", maxRooms))
-		case !ok || !validName([]byte(r.Name)) || r.UDP == 0 && r.TCP == 0:
-			a.warn(fmt.Sprintf("the room %q cannot be announced: it wants a valid name, a port and an Ed25519 key", r.Name))
+		case !ok || !validName([]byte(r.Name)) || !validPorts(r.UDP, r.TCP):
+			a.warn(fmt.Sprintf("the room %q cannot be announced: it wants a valid name, a port from 1024 on and an Ed25519 key", r.Name))
 		case index(rooms, key) < 0:
 			rooms = append(rooms, r)
 		}
@@ -212,25 +216,35 @@ func (a *announcer) crowd(size int) {
 	}
 }
 
-// asker returns the budget of one address and port. As no more than
-// answersASec of them can be new in a second, and one is as good as new after
-// perAsker seconds, maxAskers are enough.
+// asker returns the budget of one address and port.
 func (a *announcer) asker(now time.Time, from netip.AddrPort) *bucket {
-	if b := a.askers[from]; b != nil {
+	return budget(now, a.askers, from, newBucket(now, perAsker, 1))
+}
+
+// address returns the budget of all ports of an address: whoever forges it may
+// choose many, and fifty hosts may answer.
+func (a *announcer) address(now time.Time, from netip.Addr) *bucket {
+	return budget(now, a.addresses, from, newBucket(now, burstAddress, perAddress))
+}
+
+// budget finds or makes one of the budgets in a table. As no more than
+// answersASec of their owners can be new in a second, and one is as good as new
+// after four seconds, maxAskers are enough.
+func budget[K comparable](now time.Time, table map[K]*bucket, key K, fresh bucket) *bucket {
+	if b := table[key]; b != nil {
 		return b
 	}
-	if len(a.askers) >= maxAskers {
-		for addr, b := range a.askers {
+	if len(table) >= maxAskers {
+		for k, b := range table {
 			if b.full(now) {
-				delete(a.askers, addr)
+				delete(table, k)
 			}
 		}
 	}
-	b := newBucket(now, perAsker, 1)
-	if len(a.askers) < maxAskers {
-		a.askers[from] = &b
+	if len(table) < maxAskers {
+		table[key] = &fresh
 	}
-	return &b
+	return &fresh
 }
 
 // tick returns what is to be sent by now, and when to be called again: never,
@@ -266,8 +280,14 @@ func (a *announcer) tick(now time.Time) (out []packet, wake time.Time) {
 			wake = sooner(wake, r.due)
 			return true
 		}
-		if pages := a.pages(now, a.rooms, header{kind: answer, nonce: r.head.nonce, turn: r.head.turn}, r.size); len(pages) > 0 {
+		pages := a.pages(now, a.rooms, header{kind: answer, nonce: r.head.nonce, turn: r.head.turn}, r.size)
+		switch {
+		case len(pages) == 0:
+		case r.to.Addr().IsLoopback() || a.address(now, r.to.Addr()).takes(now, float64(headers+len(pages[0]))):
 			out = append(out, packet{to: r.to, data: pages[0]})
+		default:
+			a.count.Limited.Add(1)
+			a.crowd(r.size)
 		}
 		return false
 	})

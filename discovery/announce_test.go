@@ -246,7 +246,7 @@ func TestLimits(t *testing.T) {
 	}
 	before := len(s.out)
 	for i := range uint64(1000) { // a thousand askers in a second
-		s.ask(fmt.Sprintf("10.0.0.3:%d", 1000+i), i, 0, maxDatagram)
+		s.ask(fmt.Sprintf("10.0.0.%d:%d", 3+i%200, 1000+i), i, 0, maxDatagram)
 		s.until(s.at.Sub(epoch) + time.Millisecond)
 	}
 	answers, beacons := 0, 0
@@ -310,35 +310,72 @@ func TestNoAmplification(t *testing.T) {
 	}
 }
 
-// Fifty hosts that hear queries from one forged address.
+// Fifty hosts that hear queries from one forged address, from one port of it
+// or from as many as there are.
 func TestReflectionIsBounded(t *testing.T) {
-	perSecond, queries := map[int]int{}, 0
-	for host := range byte(50) {
-		s := newStage(room("physics", host))
-		s.dice.source = chacha(host)
-		s.until(4 * time.Second)
-		for i := range uint64(100) {
-			s.ask("10.0.0.66:53", i, 0, 512)
-			s.until(s.at.Sub(epoch) + 100*time.Millisecond)
-			queries++
-		}
-		for _, m := range s.out {
-			if m.kind == answer {
-				perSecond[int(m.at/time.Second)] += len(m.data)
+	for _, ports := range []uint64{1, 100} {
+		for _, rooms := range []byte{1, 20} {
+			const size, asked = maxDatagram, 200 // in 10 s
+			hosts, perSecond := 50/int(rooms)+2, map[int]int{}
+			for host := range byte(hosts) {
+				var list []Room
+				for n := range rooms {
+					list = append(list, room(fmt.Sprint("physics", n), host*rooms+n))
+				}
+				s := newStage(list...)
+				s.dice.source = chacha(host)
+				s.until(4 * time.Second)
+				for i := range uint64(asked) {
+					s.ask(fmt.Sprintf("10.0.0.66:%d", 1000+i%ports), i, 0, size)
+					s.until(s.at.Sub(epoch) + 50*time.Millisecond)
+				}
+				for _, m := range s.out {
+					if m.kind == answer {
+						perSecond[int(m.at/time.Second)] += len(m.data)
+					}
+				}
+			}
+			later := 0
+			for second, n := range perSecond {
+				if second > 5 {
+					later += n
+				} else if n > hosts*size*(1+perAsker) {
+					t.Errorf("%d ports, %d rooms: the victim gets %d bytes in second %d", ports, rooms, n, second)
+				}
+			}
+			later /= 8
+			t.Logf("%d hosts of %d rooms asked %d times a second from %d ports in one name: %d bytes a second for the victim", hosts, rooms, asked/10, ports, later)
+			if later > hosts*size {
+				t.Errorf("%d ports, %d rooms: the victim gets %d bytes a second", ports, rooms, later)
+			}
+			if len(perSecond) < 9 {
+				t.Errorf("nothing happened: %v", perSecond)
 			}
 		}
 	}
-	for second, n := range perSecond {
-		limit := 50 * 512
-		if second <= 5 {
-			limit *= perAsker
-		}
-		if n > limit {
-			t.Errorf("the victim gets %d bytes in second %d", n, second)
+}
+
+// Thirty programs behind one address look for rooms at once: each has its
+// answer, or hears the beacon that stands for all, within two seconds.
+func TestManyAskersOfOneAddress(t *testing.T) {
+	s := newStage(room("physics", 1), room("maths", 2))
+	s.until(10 * time.Second)
+	served := map[netip.AddrPort]bool{}
+	for i := range uint64(30) {
+		for try := range uint64(3) {
+			s.ask(fmt.Sprintf("10.0.0.66:%d", 1000+i), i*3+try, 0, maxDatagram)
 		}
 	}
-	if len(perSecond) < 9 {
-		t.Errorf("nothing happened: %v", perSecond)
+	beacons := 0
+	for _, m := range s.until(12 * time.Second) {
+		if m.kind == answer {
+			served[m.to] = true
+		} else {
+			beacons++
+		}
+	}
+	if len(served) < 5 || beacons == 0 {
+		t.Errorf("%d of 30 were answered, %d beacons", len(served), beacons)
 	}
 }
 

@@ -68,8 +68,9 @@
 //
 // A listener keeps 256 rooms and 8 for one address, the first come; rooms marked
 // with [Service.Keep] go before others. A host answers one address and port three times
-// at once and then once a second, and all together 50 times a second. What is
-// above that it answers with one beacon. In every case fewer bytes leave than
+// at once and then once a second, with 1000 bytes a second for one address whatever its
+// ports, and all together 50 times a second. What is above that it answers with
+// one beacon. In every case fewer bytes leave than
 // came in.
 //
 // Datagrams hold no name of a person, machine or user, and the instance number

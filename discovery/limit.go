@@ -49,10 +49,14 @@ func (b *bucket) has(now time.Time) bool {
 	return b.level >= 1
 }
 
-func (b *bucket) take(now time.Time) bool {
-	ok := b.has(now)
+func (b *bucket) take(now time.Time) bool { return b.takes(now, 1) }
+
+// takes takes so much, or nothing.
+func (b *bucket) takes(now time.Time, much float64) bool {
+	b.fill(now)
+	ok := b.level >= much
 	if ok {
-		b.level--
+		b.level -= much
 	}
 	return ok
 }

@@ -51,7 +51,7 @@ const maxDatagram = 1200
 //	             since 1970 if the clock agrees
 //	    18    2  ttl: seconds for which a beacon stands
 //	    20    1  flags: 1 encrypted, 2 password wanted, 4 guests admitted
-//	    21    2  UDP port, 0 if not served
+//	    21    2  UDP port, 0 if not served, else 1024 or more
 //	    23    2  TCP port, likewise; one of both is not 0
 //	    25    2  members
 //	    27   32  the room's Ed25519 key
@@ -192,10 +192,18 @@ func parseNotice(b []byte) (n notice, rest []byte, err error) {
 	}
 	n.name = n.signed[noticeFixed : noticeFixed+length]
 	n.extra = n.signed[noticeFixed+length:]
-	if !validName(n.name) || n.udp == 0 && n.tcp == 0 {
+	if !validName(n.name) || !validPorts(n.udp, n.tcp) {
 		return n, nil, errNotice
 	}
 	return n, rest, nil
+}
+
+// firstPort keeps those who forge the source of a beacon from having listeners
+// knock where other services are.
+const firstPort = 1024
+
+func validPorts(udp, tcp uint16) bool {
+	return (udp != 0 || tcp != 0) && (udp == 0 || udp >= firstPort) && (tcp == 0 || tcp >= firstPort)
 }
 
 // validName holds for what a room can be called, as far as every listener may

@@ -88,6 +88,8 @@ func TestMalformed(t *testing.T) {
 		"name overlong":   edit(func(b []byte) []byte { b[headerSize+59] = 255; return b }),
 		"no name":         edit(func(b []byte) []byte { b[headerSize+59] = 0; return b }),
 		"no port":         edit(func(b []byte) []byte { clear(b[headerSize+21 : headerSize+25]); return b }),
+		"UDP port 53":     edit(func(b []byte) []byte { b[headerSize+21], b[headerSize+22] = 0, 53; return b }),
+		"TCP port 22":     edit(func(b []byte) []byte { b[headerSize+23], b[headerSize+24] = 0, 22; return b }),
 		"name too long":   named(strings.Repeat("x", maxName+1)),
 		"control":         named("a\x1b[2Jb"),
 		"C1 control":      named("a\u009bb"),

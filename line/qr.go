@@ -14,14 +14,14 @@ const (
 	narrowMargin = 2
 )
 
-// QR draws a link for cameras, as rows that are fit for a terminal of width by
-// height cells and show at once on it; nothing if it is too small. With colour
+// QR draws a link for cameras, as rows that fit into width by height cells of a
+// terminal; nothing if that is too small. With colour
 // the code is black on white, whatever the terminal's own colours are; without, it
 // takes the terminal to write light on dark.
 func QR(link string, width, height int, color bool) []string {
 	for _, margin := range []int{wideMargin, narrowMargin} {
 		rows := text.QR(link, margin, !color)
-		if len(rows) == 0 || len(rows) >= height || len([]rune(rows[0])) >= width {
+		if len(rows) == 0 || len(rows) > height || len([]rune(rows[0])) >= width {
 			continue
 		}
 		if color {

@@ -21,6 +21,9 @@ const (
 	crowd = 3
 	// narrowest is the width below which lines are left to the terminal.
 	narrowest = 20
+	// ringPause is the least between two rings of the bell: whoever wants to
+	// be a nuisance has to do without it.
+	ringPause = time.Second
 	// earlier is how long a replay may pause before it counts as over.
 	earlier = 300 * time.Millisecond
 )
@@ -48,6 +51,7 @@ type view struct {
 	comings []room.Event // joins and leaves that are held
 	since   time.Time    // when the first of them came
 	receipt room.Event   // the last delivered
+	rung    time.Time    // when the bell was rung last
 	out     string       // who was put out last: that he leaves needs no line
 }
 
@@ -114,7 +118,8 @@ func (v *view) show(e room.Event, now time.Time) {
 		v.live()
 	}
 	v.lines(e, talk, head, body...)
-	if v.ring != nil && !e.Replay && !e.Own && v.rings(e) {
+	if v.ring != nil && !e.Replay && !e.Own && v.rings(e) && now.Sub(v.rung) >= ringPause {
+		v.rung = now
 		v.ring()
 	}
 }

@@ -44,6 +44,28 @@ func TestViewOfEvents(t *testing.T) {
 		{room.Event{Type: room.Kick, At: noon, Nick: "cyn", By: "ana", Reason: "loud\x1b"}, "12:00 * cyn is put out by ana (loud␛)"},
 		{room.Event{Type: room.Ban, At: noon, Nick: "cyn"}, "12:00 * cyn is banned"},
 		{room.Event{Type: "unmute", At: noon, Nick: "cyn", By: "ana"}, "12:00 * cyn is allowed to speak again by ana"},
+		{room.Event{Type: room.Mute, At: noon, Nick: "ana", By: "ben", Until: noon.Add(10 * time.Minute), Reason: "caps"}, "12:00 * you are muted by ben until 12:10 (caps)"},
+		{room.Event{Type: room.Ban, At: noon, Nick: "cyn", By: "ben", Until: noon.Add(24 * time.Hour)}, "12:00 * cyn is banned by ben until 23 November, 12:00"},
+		{room.Event{Type: room.Unban, At: noon, Nick: "cyn", By: "ben"}, "12:00 * cyn is not banned any more by ben"},
+		{room.Event{Type: room.Op, At: noon, Nick: "cyn", By: "ben"}, "12:00 * ben made cyn an op"},
+		{room.Event{Type: room.Op, At: noon, Nick: "ana", By: "ben"}, "12:00 * ben made you an op: /help lists what you may do now"},
+		{room.Event{Type: room.Deop, At: noon, Nick: "cyn", By: "cyn"}, "12:00 * cyn is no op any more"},
+		{room.Event{Type: room.Deop, At: noon, Nick: "ana", By: "ben"}, "12:00 * ben took the rights of an op from you"},
+		{room.Event{Type: room.Mute, At: noon, By: "ben", Reason: "listen"}, "12:00 * ben muted the room (listen): only the host and ops speak now"},
+		{room.Event{Type: room.Unmute, At: noon, By: "ben"}, "12:00 * ben has everybody speak again"},
+		{room.Event{Type: room.Slow, At: noon, Seconds: 5}, "12:00 * the host began slow mode: everybody may say one thing every 5 s"},
+		{room.Event{Type: room.Slow, At: noon, By: "ben"}, "12:00 * ben ended slow mode"},
+		{room.Event{Type: room.Lock, At: noon, By: "ben", Reason: "ex\x1bam"}, "12:00 * ben locked the room (ex␛am): nobody new comes in"},
+		{room.Event{Type: room.Unlock, At: noon, By: "ben"}, "12:00 * ben unlocked the room"},
+		{room.Event{Type: room.Motd, At: noon, By: "ben", Text: "b\x1bring"}, "12:00 * ben made this the message of the day: b␛ring"},
+		{room.Event{Type: room.Motd, At: noon, By: "ben"}, "12:00 * ben took the message of the day away"},
+		{room.Event{Type: room.Approve, At: noon, By: "ben", State: "on"}, "12:00 * ben has newcomers wait until they are let in"},
+		{room.Event{Type: room.Approve, At: noon, State: "off"}, "12:00 * the host lets newcomers in unasked"},
+		{room.Event{Type: room.Approve, At: noon, Nick: "cyn", By: "ben"}, "12:00 * cyn is let in by ben"},
+		{room.Event{Type: room.Deny, At: noon, Nick: "cyn", By: "ben", Reason: "who?"}, "12:00 * cyn is not let in by ben (who?)"},
+		{room.Event{Type: room.Filter, At: noon, By: "ben", Text: "h\x1beck*"}, "12:00 * ben stops what has: h␛eck*"},
+		{room.Event{Type: room.Unfilter, At: noon, By: "ben", Text: "all"}, "12:00 * ben stops no more what has: all"},
+		{room.Event{Type: room.Address, At: noon, By: "ben", Nick: "cyn", Code: "ban", Addr: "10.0.0.9\x1b"}, "12:00 * the ban of cyn holds for everybody from 10.0.0.9␛, too"},
 		{room.Event{Type: "dance", At: noon}, ""},
 		{room.Event{Type: room.Notice, At: noon, Text: "a\nb"}, "12:00 * a\n        | b"},
 		{room.Event{Type: room.Accepted, Text: "hi"}, ""},
@@ -65,6 +87,19 @@ func TestViewOfEvents(t *testing.T) {
 		if got := strings.Join(out, "\n"); got != c.want {
 			t.Errorf("%v\ngot  %q\nwant %q", c.e, got, c.want)
 		}
+	}
+}
+
+// That somebody who was put out left is not told twice, but of the others it is.
+func TestViewOfSomebodyPutOut(t *testing.T) {
+	var out []string
+	v := newView(&out)
+	v.show(room.Event{Type: room.Kick, At: noon, Nick: "cyn", By: "ben"}, noon)
+	v.show(room.Event{Type: room.Left, At: noon, Nick: "cyn", By: "ben", Reason: "kicked"}, noon)
+	v.show(room.Event{Type: room.Left, At: noon, Nick: "cyn2", By: "ben", Reason: "kicked"}, noon)
+	v.settle()
+	if got := strings.Join(out, "|"); got != "12:00 * cyn is put out by ben|12:00 <-- cyn2 left (put out)" {
+		t.Error(got)
 	}
 }
 
@@ -149,7 +184,7 @@ func TestViewMarksWhatWasSaidEarlier(t *testing.T) {
 func TestViewRings(t *testing.T) {
 	var out []string
 	v := newView(&out)
-	rung := 0
+	rung, now := 0, noon
 	v.ring = func() { rung++ }
 	whisper := room.Event{Type: room.Whisper, At: noon, From: "ben", To: "ana", Text: "x"}
 	mention, hi, own, old := said("ben", "so, @Ana: what?"), said("ben", "banana"), said("ana", "ana"), said("ben", "ana")
@@ -160,7 +195,9 @@ func TestViewRings(t *testing.T) {
 	}{{bellOff, 0}, {bellDM, 1}, {bellMention, 2}, {bellAll, 3}} {
 		rung, v.bell = 0, c.bell
 		for _, e := range []room.Event{whisper, mention, hi, own, old} {
-			v.show(e, noon)
+			now = now.Add(ringPause)
+			v.show(e, now)
+			v.show(e, now) // once is enough
 		}
 		if rung != c.n {
 			t.Errorf("%s: rang %d times, want %d", c.bell, rung, c.n)

@@ -146,7 +146,7 @@ func (v *view) passage(e room.Event) string {
 // deeds are what keepers of a room do to others.
 var deeds = map[room.Kind]string{
 	room.Kick: "put out", room.Ban: "banned", room.Unban: "not banned any more", room.Mute: "muted", room.Unmute: "allowed to speak again",
-	room.Op: "an op now, made one", room.Deop: "no op any more, made so", room.Approve: "let in", room.Deny: "not let in",
+	room.Approve: "let in", room.Deny: "not let in",
 }
 
 // deed puts what a keeper of the room did in words. What a later version
@@ -156,7 +156,12 @@ func (v *view) deed(e room.Event) (head string, body []string) {
 		return v.order(e)
 	}
 	done, ok := deeds[e.Type]
-	if !ok {
+	switch {
+	case e.Type == room.Op || e.Type == room.Deop:
+		return v.promotion(e), nil
+	case e.Type == room.Address:
+		return "* the " + text.Clean(e.Code) + " of " + v.name(e.Nick) + " holds for everybody from " + text.Clean(e.Addr) + ", too", nil
+	case !ok:
 		return "", nil
 	}
 	head = "* " + v.name(e.Nick) + " is "
@@ -167,6 +172,22 @@ func (v *view) deed(e room.Event) (head string, body []string) {
 		head += " by " + v.name(e.By)
 	}
 	return head + v.until(e) + because(e.Reason), nil
+}
+
+// promotion tells who is an op, or is none any more.
+func (v *view) promotion(e room.Event) string {
+	us := text.Key(e.Nick) == text.Key(v.self)
+	switch op := e.Type == room.Op; {
+	case op && us:
+		return "* " + v.name(e.By) + " made you an op: /help lists what you may do now"
+	case op:
+		return "* " + v.name(e.By) + " made " + v.name(e.Nick) + " an op"
+	case text.Key(e.By) == text.Key(e.Nick):
+		return "* " + v.name(e.Nick) + " is no op any more"
+	case us:
+		return "* " + v.name(e.By) + " took the rights of an op from you"
+	}
+	return "* " + v.name(e.By) + " took the rights of an op from " + v.name(e.Nick)
 }
 
 // order puts in words what is for the whole room.

@@ -185,6 +185,9 @@ func (n *Node) find(ctx context.Context, t Target, g *guard) (place, error) {
 		return placeOf(s), nil
 	}
 	if p, err := n.findHost(ctx, Target{Host: t.Room}); err == nil {
+		if len(of(g.pins, t.Room)) == 0 { // else the room is meant, and names of computers are easily taken
+			g.asked = ""
+		}
 		return p, nil
 	} else if ctx.Err() != nil {
 		return place{}, ctx.Err()

@@ -24,6 +24,9 @@ const (
 	closeLimit = 3 * time.Second
 	// maxRooms of one hosting: as many as discovery announces.
 	maxRooms = 32
+	// maxSeats of one hosting, in all its rooms, without the host's own: some
+	// hundred megabytes when all read slowly.
+	maxSeats = 5000
 )
 
 // Hosting is rooms being open on this machine. It is a [room.Hosting].
@@ -47,6 +50,7 @@ type Hosting struct {
 
 	mu      sync.Mutex
 	waiting []transport.Conn // that have not said which room, the oldest first
+	seated  int              // how many connections are with a room
 }
 
 // hosted is one of the rooms.

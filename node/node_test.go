@@ -400,6 +400,68 @@ func TestSilentCrowd(t *testing.T) {
 	})
 }
 
+// A host with as many seats as it can serve takes no more, but its own people,
+// and takes the next when one has gone.
+func TestHostIsFull(t *testing.T) {
+	inBubble(t, func(w *world) {
+		h := w.open(w.node("10.0.0.1"), "physics")
+		ben := w.join(w.node("10.0.0.2"), "10.0.0.1", "ben")
+		h.mu.Lock()
+		others := maxSeats - h.seated
+		h.seated += others
+		h.mu.Unlock()
+		_, err := w.node("10.0.0.3").Join(w.Context(), "10.0.0.1", room.JoinOptions{Nick: "cyn"})
+		var r *room.Refused
+		if !errors.As(err, &r) || r.Code != "full" {
+			t.Errorf("the next: %v", err)
+		}
+		own, err := h.Sit(w.Context(), room.JoinOptions{Nick: "ana"})
+		if err != nil {
+			w.Fatalf("the host's own: %v", err)
+		}
+		w.watch(own)
+		ben.Leave(w.Context(), "")
+		h.mu.Lock()
+		h.seated -= 1 // the host's own counts, too
+		h.mu.Unlock()
+		w.join(w.node("10.0.0.4"), "10.0.0.1", "dan")
+		h.mu.Lock()
+		h.seated -= others - 1
+		h.mu.Unlock()
+	})
+}
+
+// Among those who wait, the one has to go whose source has the most.
+func TestWaitingIsShared(t *testing.T) {
+	var h Hosting
+	call := func(addr string) (c, gone transport.Conn) {
+		c, _ = transport.Pipe(transport.Peer{}, transport.Peer{Addr: netip.AddrPortFrom(netip.MustParseAddr(addr), 1)})
+		return c, h.enter(c)
+	}
+	honest, _ := call("10.0.0.1")
+	var first transport.Conn
+	for i := range maxWaitingFrom {
+		c, gone := call(fmt.Sprintf("2001:db8::%x", i+1))
+		if first == nil {
+			first = c
+		}
+		if gone != nil {
+			t.Fatal("somebody has to go too soon")
+		}
+	}
+	if _, gone := call("2001:db8::ffff"); gone != first {
+		t.Error("a source with its share drives out another's, or none")
+	}
+	for i := range 10 * maxWaiting {
+		if _, gone := call(fmt.Sprint("10.0.1.", i%100)); gone == honest {
+			t.Fatal("the only one of its source had to go")
+		}
+	}
+	if n := len(h.waiting); n != maxWaiting {
+		t.Errorf("%d wait, want %d", n, maxWaiting)
+	}
+}
+
 // A lossy start: whatever carrier wins, the room is joined.
 func TestJoinOverABadNetwork(t *testing.T) {
 	for seed := range uint64(10) {

@@ -314,9 +314,13 @@ func replace(path string, content []byte) error {
 		os.Remove(temporary)
 		return err
 	}
-	if err := os.Rename(temporary, path); err != nil {
-		os.Remove(temporary)
-		return err
+	err := os.Rename(temporary, path)
+	for n := 0; err != nil && runtime.GOOS == "windows" && n < readAttempts; n++ { // somebody is reading it
+		time.Sleep(readPause)
+		err = os.Rename(temporary, path)
 	}
-	return nil
+	if err != nil {
+		os.Remove(temporary)
+	}
+	return err
 }

@@ -106,6 +106,9 @@ func (h *Hosting) seat(c transport.Conn, first []byte) {
 		return
 	}
 	r, answer := h.choose(name)
+	if r != nil && !h.fits(c) {
+		r, answer = nil, room.Full()
+	}
 	if r == nil {
 		ctx, cancel := context.WithTimeout(h.ctx, joinLimit)
 		c.Send(ctx, answer)
@@ -113,11 +116,30 @@ func (h *Hosting) seat(c transport.Conn, first []byte) {
 		c.Close()
 		return
 	}
+	defer h.unseat()
 	h.kick()
 	defer h.kick()
 	if err := r.Serve(h.seats, c, first); err != nil {
 		h.node.log.Info("a seat has ended", "room", r.Name, "addr", c.Peer().Addr.String(), "error", err)
 	}
+}
+
+// fits notes one more connection that a room serves, unless there are too many.
+func (h *Hosting) fits(c transport.Conn) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.seated >= maxSeats && c.Peer().Via != "pipe" {
+		return false
+	}
+	h.seated++
+	return true
+}
+
+// unseat undoes fits.
+func (h *Hosting) unseat() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.seated--
 }
 
 // choose finds the room called name, or the only one if there is no name. If

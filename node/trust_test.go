@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -334,5 +335,35 @@ func TestWrongClocks(t *testing.T) {
 			p.Now = func() time.Time { return now.AddDate(-30, 0, 0) }
 			w.join(n, "10.0.0.1", fmt.Sprint("cyn", i)).silent()
 		}
+	})
+}
+
+// named is a net on which names of computers are known.
+type named struct {
+	Net
+	names map[string]string
+}
+
+func (n named) LookupNetIP(_ context.Context, _, host string) ([]netip.Addr, error) {
+	if addr, ok := n.names[host]; ok {
+		return []netip.Addr{netip.MustParseAddr(addr)}, nil
+	}
+	return nil, errNoNames
+}
+
+// A name that no room has may be a computer's, whatever the room there is
+// called; but not where a room of that name is known.
+func TestComputersNameAndPins(t *testing.T) {
+	inBubble(t, func(w *world) {
+		w.open(w.node("10.0.0.1"), "chess")
+		p := pinsAt(t)
+		p.Accept("physics", transport.Key{1})
+		n := w.node("10.0.0.2", remembering(&p, nil))
+		n.Net = named{n.Net, map[string]string{"box": "10.0.0.1", "physics": "10.0.0.1"}}
+		if ben := w.join(n, "box", "ben"); ben.Ready().Room != "chess" {
+			t.Errorf("joined %s", ben.Ready().Room)
+		}
+		_, err := n.Join(w.Context(), "physics", room.JoinOptions{Nick: "cyn"})
+		wantCode(t, err, CodeKey, "you asked for physics")
 	})
 }

@@ -410,7 +410,7 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 		c.people = nil
 	case Kick, Ban:
 		c.expel(now, r)
-	case typeAddress:
+	case Address:
 		c.expelFrom(now, r)
 	case Approve:
 		c.admit(now)

@@ -85,15 +85,72 @@
 //
 // # Limits
 //
-// Everything that waits is bounded. A member has at most 32 commands
-// unanswered at the host, and 256 pending on its own side; then Say waits.
-// More than 500 messages or commands at once and 100 a second (Burst, Rate) are read more
-// slowly, and the sender is told; none is refused. 256 events or 256 KiB wait
-// for a slow reader; then its writer reads the log instead, up to where the
-// room is. Who takes nothing for 30 s is cut off, and may come back and go on
-// where it was. A room has 1,000 seats, of which one address other than
-// the host's own may have a quarter. Connections without a seat have to go when newer ones need the place. What is
-// said is kept in memory up to 64 MiB; older events are forgotten, and skipped.
+// Everything that waits is bounded, and every bound has a name, where its
+// reason stands.
+//
+// Flood control paces, it does not refuse. What a member sends beyond its pace
+// is read more slowly; it is told, and nothing is lost. A pace is a person's, that
+// is a key's with all its seats, and the people at one address other than the
+// host's own have that of some together. It is counted in messages: a long one,
+// a list of people or a change of name costs more.
+//
+//	defaultBurst, defaultRate    500 messages at once, then 100 a second (Host.Burst, Host.Rate)
+//	textCost, peopleCost         1 KiB of text, 20 people of a list: a message more
+//	changeCost                   of a nick or a topic: 50 messages
+//	addressShare                 an address has the pace of 4 members
+//	joinBurst, joinRate          10 times in at once, then 10 a minute, each with a line for everybody
+//	maxHeld                      6 s until it is a join's turn; when it would be longer, it is refused
+//	maxPaces                     4,096 keys and addresses of people who are not here
+//
+// Who reads slowly costs a bounded queue, then its writer reads the log instead,
+// up to where the room is, which costs no memory. Who takes nothing for long is
+// cut off, and may come back and go on where it was.
+//
+//	maxQueue, maxQueueBytes      256 events or 256 KiB wait for a member
+//	maxAtOnce, maxBytesAtOnce    64 messages or 64 KiB are given to a Conn at once
+//	stalled                      30 s without taking anything: cut off
+//	lingering                    30 s until the leave of a lost seat is said
+//
+// Seats, and those who have none yet. When there are too many of these, the one
+// that has been there the longest has to go.
+//
+//	defaultSeats                 1,000 a room (Host.MaxSeats)
+//	seatsShare                   a quarter of them for an address other than the host's own
+//	maxKeySeats                  32 for a key
+//	maxUndecided, maxUndecidedFrom   1,024 connections without a seat, 64 of an address
+//	undecided, maxTries          2 min and 50 names to choose one
+//	maxReplay                    1,000 events are replayed when sitting down
+//	doubted, noReply             0.8 s to learn whether somebody's other seat is held yet
+//
+// What a member can have under way, and what a host can make it keep:
+//
+//	maxCommands                  32 commands of a member that the host has not answered
+//	maxPending                   256 on the member's own side; then Say waits
+//	maxEvents, maxUnread         256 events that wait for Next; then the host is read no further, and
+//	                             1,024 with answers to what is typed
+//	maxIgnored                   250 people whom a member ignores
+//	maxAhead, maxMarks           16,384 events ahead of a missing one; 16 words of the host about them
+//	maxCrowd                     10,000 people that a member knows
+//	maxEarly                     4 MiB of events before the welcome
+//	answerTime, attemptTime      10 s for an answer to a join, and for coming back
+//
+// Sizes of messages. To read one takes at most 1 MiB of memory, whatever is in it.
+//
+//	maxWire                      16 KiB a message
+//	text.MaxText, maxLine        4,096 bytes of text; 400 of a topic, a reason, a last word
+//	maxName                      256 bytes of a name in what a host says
+//	maxPeople, maxTriples, maxRuns, maxRooms   20 people, 100 counts, 64 ranges, 64 rooms in one message
+//	maxListed                    40 lines of an answer to a moderator
+//
+// What a host remembers:
+//
+//	maxMemory                    64 MiB of events in a Memory; older ones are forgotten, and skipped
+//	maxBatch                     256 entries are stored at once
+//	recentIDs, maxSenders        the last 512 ids of each of 4,096 senders, and of all who are here
+//	maxReceipts, receiptLife     4,096 messages of the last 10 min whose readers are counted
+//
+// The bounds of passwords are in password.go, scram.go and guesses.go, of
+// moderation in rules.go and filter.go, and of waiting to be let in in wait.go.
 //
 // # The protocol
 //
@@ -120,7 +177,9 @@
 //
 // The host answers with an error, and keeps the connection for another join
 // where the name was the reason (nick_taken, nick_invalid; "suggest" is a free
-// one), or with a welcome:
+// one), or with a welcome. Either may take some seconds when the same key or
+// address was here too often just now (too_often when that would take long).
+// A welcome:
 //
 //	{"type":"welcome","v":1,"room":"physics","nick":"ana","role":"member","seat":"…","session":"…","log":"…","seq":41,"after":20,…}
 //	    nick     as everybody sees it
@@ -242,6 +301,7 @@
 //	{…,"type":"slow","by":"ana","seconds":10}
 //	{…,"type":"lock","by":"ana","reason":"…"}   also unlock, and mute and unmute of all; approve has a state
 //	{…,"type":"motd","by":"ana","text":"…"}     also filter, unfilter
+//	{…,"type":"address","by":"ana","nick":"cyn","key":"…","code":"ban","addr":"10.0.0.9"}   follows its ban or mute
 //	{…,"type":"notice","code":"password","by":"ana","text":"…"}     the password was changed
 //	{"type":"skip","from_seq":59,"count":2}      so many events are not for this member
 //

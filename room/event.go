@@ -41,12 +41,13 @@ const (
 	Deny     Kind = "deny"     // Nick, who waited, is not; only the host and ops see it
 	Filter   Kind = "filter"   // Text may not be said; only the host and By see it
 	Unfilter Kind = "unfilter" // Text, or with "all" everything, may; likewise
+	Address  Kind = "address"  // what Code says (ban, mute) of Nick holds for everybody from Addr, too; only the host sees it
 )
 
 // acts tells the kinds by which the host and its ops act on the room.
 func (k Kind) acts() bool {
 	switch k {
-	case Kick, Ban, Unban, Mute, Unmute, Op, Deop, Slow, Lock, Unlock, Motd, Approve, Deny, Filter, Unfilter:
+	case Kick, Ban, Unban, Mute, Unmute, Op, Deop, Slow, Lock, Unlock, Motd, Approve, Deny, Filter, Unfilter, Address:
 		return true
 	}
 	return false
@@ -117,7 +118,7 @@ type Event struct {
 	Delivery string `json:"delivery,omitempty"` // how what is said travels to members
 	Kept     bool   `json:"kept,omitempty"`     // what is said outlives the host
 	Motd     string `json:"motd,omitempty"`     // what newcomers are told
-	Addr     string `json:"addr,omitempty"`
+	Addr     string `json:"addr,omitempty"`     // also of an address
 	TCPAddr  string `json:"tcp_addr,omitempty"`
 	Invite   string `json:"link,omitempty"`
 	Words    string `json:"words,omitempty"` // the room's key, for people to compare
@@ -158,6 +159,7 @@ type Person struct {
 // always has are written when they are false or zero, too.
 func (e Event) MarshalJSON() ([]byte, error) {
 	type fields Event
+	e.Until = e.Until.UTC()
 	out := struct {
 		Type Kind    `json:"type"`
 		V    int     `json:"v,omitempty"`

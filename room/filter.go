@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"regexp/syntax"
 	"strings"
+	"sync"
 	"unicode"
 
 	"parley/text"
@@ -113,7 +114,7 @@ func (f *filter) stops(kind Kind, said string, folded []string) bool {
 		return f.expr.MatchString(said)
 	case f.words == nil:
 		return f.pattern == filterWhispers && kind == Whisper || f.pattern == filterActions && kind == Act ||
-			f.pattern == filterLinks && kind.said() && links.MatchString(said)
+			f.pattern == filterLinks && kind.said() && links().MatchString(said)
 	}
 	for i := 0; i+len(f.words) <= len(folded); i++ {
 		n := 0
@@ -128,10 +129,12 @@ func (f *filter) stops(kind Kind, said string, folded []string) bool {
 }
 
 // links finds what a front end, or a person, would take for the address of
-// something elsewhere.
-var links = regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://\S|\bwww\.[\pL\pN]|\bmailto:\S|` +
-	`\b[\pL\pN-]+(\.[\pL\pN-]+)*\.(com|net|org|info|edu|gov|io|app|dev|xyz|gg|ly|me|tv|de|uk|fr|ru|cn|jp)(/|[^\pL\pN.]|$)|` +
-	`\b[\pL\pN-]+(\.[\pL\pN-]+)*\.\pL{2,}/\S`)
+// something elsewhere. Most rooms never look.
+var links = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)\b[a-z][a-z0-9+.-]*://\S|\bwww\.[\pL\pN]|\bmailto:\S|` +
+		`\b[\pL\pN-]+(\.[\pL\pN-]+)*\.(com|net|org|info|edu|gov|io|app|dev|xyz|gg|ly|me|tv|de|uk|fr|ru|cn|jp)(/|[^\pL\pN.]|$)|` +
+		`\b[\pL\pN-]+(\.[\pL\pN-]+)*\.\pL{2,}/\S`)
+})
 
 // stop returns the first filter that is against saying this.
 func (s *rules) stop(kind Kind, said string) *filter {

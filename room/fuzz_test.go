@@ -78,11 +78,11 @@ func FuzzMessages(f *testing.F) {
 // checkTame checks that nothing in r can be obeyed by a terminal.
 func checkTame(t *testing.T, r *report) {
 	t.Helper()
-	names := []string{r.ID, r.From, r.To, r.Nick, r.By, r.Reason, r.Transport, r.Role, r.Code, r.Suggest, r.Room, r.Topic, r.Why, r.Delivery, r.Lane}
+	names := []string{r.ID, r.From, r.To, r.Nick, r.By, r.Reason, r.Transport, r.Role, r.Code, r.Suggest, r.Room, r.Topic, r.Why, r.Delivery, r.Lane, r.State, r.Addr}
 	for _, m := range r.Members {
 		names = append(names, m.Nick, m.Transport, m.Role, m.Away)
 	}
-	all := strings.Join(append(names, r.Rooms...), "") + strings.NewReplacer("\n", "", "\t", "").Replace(r.Text)
+	all := strings.Join(append(names, r.Rooms...), "") + strings.NewReplacer("\n", "", "\t", "").Replace(r.Text+r.Motd)
 	if i := strings.IndexFunc(all, func(c rune) bool { return c < 0x20 || 0x7f <= c && c < 0xa0 }); i >= 0 || !utf8.ValidString(all) {
 		t.Fatalf("%q has a control character", all)
 	}

@@ -41,7 +41,7 @@ func (m *Member) take(now time.Time, r *report) error {
 			return m.event(now, r)
 		}
 		if Kind(r.Type) == Notice {
-			m.push(Event{Type: Notice, Code: r.Code, Nick: r.Nick, Key: r.Key, Text: r.Text})
+			m.push(Event{Type: Notice, Code: foreign(r.Code), Nick: r.Nick, Key: r.Key, Text: r.Text})
 		}
 	}
 	return nil

@@ -142,7 +142,7 @@ func TestLongNames(t *testing.T) {
 func TestHostOfControls(t *testing.T) {
 	const evil = "a\x1b]0;b\x07\n\u009b2J\t\x7f"
 	r := report{Type: "notice", Text: evil, ID: evil, From: evil, To: evil, Nick: evil, By: evil, Reason: evil, Transport: evil, Role: evil, Code: evil,
-		Suggest: evil, Room: evil, Delivery: evil, Lane: evil, Topic: evil, Why: evil, Rooms: []string{evil, "x"},
+		Suggest: evil, Room: evil, Delivery: evil, Lane: evil, Topic: evil, Why: evil, State: evil, Addr: evil, Motd: evil, Rooms: []string{evil, "x"},
 		Members: []occupant{{Person: Person{Nick: evil, Transport: evil, Role: evil, Away: evil}}}}
 	got, err := parseReport(encode(r))
 	if err != nil {

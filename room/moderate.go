@@ -54,7 +54,11 @@ var decide = map[Kind]func(*core, time.Time, *item) (deed, *Refused){
 func (c *core) checkAct(now time.Time, it *item, id [16]byte, held *holds) {
 	s, kind := it.seat, Kind(it.cmd.Type)
 	self := kind == Deop && (it.cmd.Nick == "" || text.Key(it.cmd.Nick) == text.Key(s.nick))
+	do := decide[kind]
 	switch {
+	case do == nil: // told by the host alone
+		c.fail(it, codeUnknown, "nobody can do that")
+		return
 	case !c.keeper(s) && !self:
 		c.fail(it, codeNotAllowed, "only the host and ops may do that: /names tells who they are")
 		return
@@ -62,7 +66,7 @@ func (c *core) checkAct(now time.Time, it *item, id [16]byte, held *holds) {
 		c.fail(it, codeTooLong, fmt.Sprintf("a reason is one line of at most %d bytes without control characters", maxLine))
 		return
 	}
-	d, no := decide[kind](c, now, it)
+	d, no := do(c, now, it)
 	if no != nil {
 		c.fail(it, no.Code, no.Text)
 		return
@@ -76,8 +80,8 @@ func (c *core) checkAct(now time.Time, it *item, id [16]byte, held *holds) {
 	held.rules = true
 	c.put(now, it, id, d.audience, "", d.report)
 	for _, a := range d.from {
-		c.put(now, &item{}, c.newID(), []transport.Key{c.host.HostKey}, "",
-			report{Type: typeAddress, Code: d.report.Type, Nick: d.report.Nick, Key: d.report.Key, Addr: a.String()})
+		c.put(now, &item{}, c.newID(), c.hosts(), "",
+			report{Type: string(Address), By: s.nick, Code: d.report.Type, Nick: d.report.Nick, Key: d.report.Key, Addr: a.String()})
 	}
 	if d.note != "" {
 		it.link.out.control(encode(report{Type: string(Notice), Text: d.note}), false)
@@ -359,6 +363,18 @@ func (c *core) decideText(now time.Time, it *item) (d deed, no *Refused) {
 		no = &Refused{Code: codeTooLong, Text: fmt.Sprintf("it is one line of at most %d bytes without control characters", maxLine)}
 	}
 	return d, no
+}
+
+// hosts are those who may see addresses: in a plaintext room the host's seats
+// have keys of their own.
+func (c *core) hosts() []transport.Key {
+	keys := []transport.Key{c.host.HostKey}
+	for _, s := range c.seats {
+		if s.role == roleHost && !slices.Contains(keys, s.key) {
+			keys = append(keys, s.key)
+		}
+	}
+	return keys
 }
 
 // privy are those who may see what is about filters: nobody learns from the

@@ -177,7 +177,7 @@ func (c *core) outOfTurn(now time.Time, it *item, key transport.Key) bool {
 }
 
 // outOfBreath puts a join off, or refuses it, where its key or address comes
-// and goes too often: everybody would see it.
+// and goes too often: everybody would see it, or those who are asked.
 func (c *core) outOfBreath(now time.Time, it *item, key transport.Key) bool {
 	if it.counted {
 		return false

@@ -114,6 +114,30 @@ func TestComingAndGoing(t *testing.T) {
 	}
 }
 
+// TestKnockingAllTheTime has somebody ask to come in, and go, in a loop: the
+// host is not asked as often.
+func TestKnockingAllTheTime(t *testing.T) {
+	p := newPlay(&Host{Approve: true})
+	host := &link{out: newOutbox(false), peer: transport.Peer{Via: "pipe", Key: p.core.host.HostKey}}
+	p.core.attach(p.now, host)
+	p.core.command(p.now, host, command{Type: typeJoin, V: Version, Nick: "ana"})
+	p.settle()
+	if host.seat == nil || host.seat.role != roleHost {
+		t.Fatalf("the host: %s", types(host))
+	}
+	types(host)
+	asked := 0
+	for i := range 600 {
+		l := p.knock(1, "10.0.0.1", fmt.Sprint("n", i), i%2 == 0)
+		p.core.detach(p.now, l, "")
+		asked += strings.Count(types(host), codeKnock)
+		p.pass(100 * time.Millisecond)
+	}
+	if asked == 0 || asked > joinBurst+11 {
+		t.Errorf("the host was asked %d times", asked)
+	}
+}
+
 // TestHeldJoin waits for its turn: it is let in at its time, once, and may not
 // ask for more meanwhile.
 func TestHeldJoin(t *testing.T) {

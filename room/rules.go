@@ -123,7 +123,7 @@ func (s *rules) fold(e Entry, r report) {
 		s.bans.dropAll(func(b *sentence) bool { return text.Key(b.nick) == name })
 	case Mute, Unmute:
 		s.foldMute(r)
-	case typeAddress:
+	case Address:
 		s.foldAddress(r)
 	case Op:
 		s.ops.put(r.Key, r.Nick)

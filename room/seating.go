@@ -62,7 +62,7 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 	case c.crowded(l.from()):
 		return c.turnAway(l, codeFull, "your address has as many seats in the room as one may")
 	case c.state.rules.approval && role != roleHost && c.state.rules.stranger(key):
-		return c.knock(now, it, session, key)
+		return c.outOfBreath(now, it, key) || c.knock(now, it, session, key)
 	}
 	return c.checkNewcomer(now, it, held, &seat{id: id, session: session, key: key, quiet: cmd.Quiet, deaf: cmd.Deaf,
 		guest: cmd.Guest, via: viaOf(l, cmd), role: role, since: now.UTC().Truncate(time.Millisecond)})

@@ -11,9 +11,9 @@ import (
 // prints a text from the JSON output is as safe as a terminal is with ours. A
 // host of ours lets none in, and then nothing changes and nothing is allocated.
 func (r *report) tame() {
-	r.Text = text.Mark(r.Text)
+	r.Text, r.Motd = text.Mark(r.Text), text.Mark(r.Motd)
 	for _, s := range []*string{&r.ID, &r.From, &r.To, &r.Nick, &r.By, &r.Reason, &r.Transport, &r.Role, &r.Code, &r.Suggest,
-		&r.Room, &r.Delivery, &r.Lane, &r.Topic, &r.Why} {
+		&r.Room, &r.Delivery, &r.Lane, &r.Topic, &r.Why, &r.State, &r.Addr} {
 		*s = oneLine(*s)
 	}
 	for i := range r.Rooms {

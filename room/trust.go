@@ -20,6 +20,16 @@ func (m *Member) Tell(code, words string) {
 	m.push(Event{Type: Notice, Code: code, Text: words})
 }
 
+// foreign is the code of a host's notice: what only this program can know, no
+// host may seem to have said.
+func foreign(code string) string {
+	switch code {
+	case NoticeNewKey, NoticeOtherKey, "link":
+		return ""
+	}
+	return code
+}
+
 // keys tells the room's key and our own, for people to compare. The caller holds mu.
 func (m *Member) keys() string {
 	if m.roomKey == (transport.Key{}) {

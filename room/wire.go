@@ -51,7 +51,6 @@ const (
 	typeBans    = "bans"
 	typeFilters = "filters"
 	typeKnocks  = "knocks"
-	typeAddress = "address" // in the log, for hosts: an address that a ban or mute holds for
 	typeWait    = "wait"
 	typeProve   = "prove"
 
@@ -161,7 +160,7 @@ type report struct {
 	Code      string      `json:"code,omitempty"`
 	Suggest   string      `json:"suggest,omitempty"`
 	Rooms     []string    `json:"rooms,omitempty"`
-	Members   []occupant  `json:"members,omitempty"`
+	Members   crowd       `json:"members,omitempty"`
 	More      bool        `json:"more,omitempty"`
 
 	// Of a welcome.
@@ -291,6 +290,9 @@ func WhichRoom(rooms []string) []byte {
 		Text: "there are several rooms here: name one"})
 }
 
+// Full is the answer to a join at a host that serves as many as it can.
+func Full() []byte { return refusal(codeFull, "this host has as many people as it can serve") }
+
 // NoRoom is the answer to a join for a room that is not here. rooms are those
 // that may be told.
 func NoRoom(name string, rooms []string) []byte {
@@ -334,7 +336,7 @@ func (e Entry) Event() (Event, error) {
 func (r *report) event() Event {
 	return Event{Type: Kind(r.Type), Seq: r.Seq, At: r.At, From: r.From, To: r.To, Nick: r.Nick, By: r.By, Text: r.Text,
 		Reason: r.Reason, ID: r.ID, Role: r.Role, Transport: r.Transport, Key: r.Key, Code: r.Code, Suggest: r.Suggest,
-		Until: r.Until, Seconds: r.Seconds, State: r.State}
+		Until: r.Until, Seconds: r.Seconds, State: r.State, Addr: r.Addr}
 }
 
 // seatID names a seat in public: a hash of its secret.

@@ -85,7 +85,7 @@
 // # Structure
 //
 // [Endpoint] accepts and dials (endpoint.go, shake.go) within limits
-// (admit.go), and gives each connection to a conn (conn.go), which has two
+// (admit.go: strangers wait in line for a place inside, fairly by source), and gives each connection to a conn (conn.go), which has two
 // goroutines. The writer (outbox.go) empties the queue that Send fills, all that
 // has gathered in one write. The reader (inbox.go) reads into buffers that
 // Receive hands out in pieces, without copying. The pulse (pulse.go) is a

@@ -2,6 +2,7 @@ package text
 
 import (
 	"strings"
+	"sync"
 
 	"golang.org/x/text/cases"
 	"golang.org/x/text/unicode/norm"
@@ -32,7 +33,7 @@ import (
 func Key(nick string) string {
 	folded := cases.Fold().String(norm.NFKC.String(nick))
 	key := strings.Map(func(r rune) rune {
-		if to, ok := lookalike[r]; ok {
+		if to, ok := lookalike()[r]; ok {
 			return to
 		}
 		return r
@@ -51,7 +52,7 @@ var letters = strings.NewReplacer("l\u0307", "l", "j\u0307", "j",
 // look like it or its capital. It covers what a font for terminals draws alike, in the
 // scripts that have letters like Latin ones, and what Chinese and Japanese
 // writing, whose scripts may be mixed, draw alike.
-var lookalike = func() map[rune]rune {
+var lookalike = sync.OnceValue(func() map[rune]rune {
 	m := map[rune]rune{'\u0640': -1} // stretches an Arabic letter, no more
 	for _, class := range strings.Fields(classes) {
 		first := rune(0)
@@ -67,7 +68,7 @@ var lookalike = func() map[rune]rune {
 	}
 	m['\u0306'], m['\u0327'] = '\u030c', '\u0326' // breve and caron; cedilla and comma below
 	return m
-}()
+})
 
 const classes = `
 	aаαɑ⍺ᴀꓮᎪᗅ bвβьƅʙꓐᏼᏴᏏᖯꞵᑲᗷ cсᴄⲥꓚᏟ dԁᴅꓓꓒᎠᏧᗞᗪᑯ eеεҽ℮ᴇⲉꓰᎬ⋿ⴹꬲ fϝꞙꓝքꜰꬵᖴẝ gɡցԍɢꓖᏀᏳƍᶃ hһнηհʜⲏꓧᎻᏂᕼ

@@ -167,5 +167,5 @@
 //
 // pion/dtls is used by keys.go alone. Admission (admit.go, hello.go) and the
 // flow of handshake datagrams (flow.go, filter.go) stand between it and the
-// network.
+// network: welcome.go lets members in, handshake.go is the member's part.
 package udp

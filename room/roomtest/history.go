@@ -37,6 +37,7 @@ type Record struct {
 	To    string `json:"to,omitempty"`    // of a whisper
 	Body  string `json:"body,omitempty"`  // valid UTF-8
 	Lane  string `json:"lane,omitempty"`  // of a join: "" (ordered), "unordered" or "bare"
+	Some  bool   `json:"some,omitempty"`  // of a row: only some may see it, such as the host
 	Count uint64 `json:"count,omitempty"` // how many
 	Dead  bool   `json:"dead,omitempty"`  // of an end
 }

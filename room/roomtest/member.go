@@ -104,7 +104,7 @@ func (v *viewer) unseen(after, upTo uint64) (first Record, n int) {
 			break
 		}
 		told := v.lane == laneBare && v.missed[row.Seq]
-		if told || v.shown[row.Seq] || !visible(row, v.who) {
+		if told || v.shown[row.Seq] || row.Some || !visible(row, v.who) {
 			continue
 		}
 		if n++; n == 1 {

@@ -130,6 +130,8 @@ func (r *Recorder) row(m *stream, who string, e event) {
 	switch e.Type {
 	case "message", "action", "whisper":
 		row.CID, row.Body = firstWord(e.Text), e.Text
+	case "filter", "unfilter", "deny", "address": // for keepers of the room
+		row.Some, row.Body = true, strings.TrimSpace(e.Type+" "+e.Nick+" "+e.Text)
 	default: // the room's own
 		row.Body = strings.TrimSpace(e.Type + " " + e.Nick + " " + e.Text)
 	}
