@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,7 +56,7 @@ func (g *guesser) try(nick, password string) []report {
 		return all
 	}
 	h := p.core.host
-	g.asking = newAsking(bound(proofOf(g.peer.Binding, h.Key.Key(), h.HostKey, g.peer.Key, h.Name)), newNonce())
+	g.asking = newAsking(bound(proofOf(g.peer.Binding, h.roomKey(), h.HostKey, g.peer.Key, h.Name)), newNonce())
 	p.core.command(p.now, g.link, command{Type: typeProve, Scram: g.asking.first()})
 	all := answers(g.link)
 	if len(all) != 1 || all[0].Type != typeProve {
@@ -170,7 +171,7 @@ func TestAProofForAnotherChannel(t *testing.T) {
 	p.core.command(p.now, real, command{Type: typeJoin, V: Version, Nick: "ana"})
 	p.settle()
 	answers(real)
-	g.asking = newAsking(bound(proofOf(g.peer.Binding, p.core.host.Key.Key(), p.core.host.HostKey, g.peer.Key, "physics")), "nonce")
+	g.asking = newAsking(bound(proofOf(g.peer.Binding, p.core.host.roomKey(), p.core.host.HostKey, g.peer.Key, "physics")), "nonce")
 	p.core.command(p.now, real, command{Type: typeProve, Scram: g.asking.first()})
 	o, _ := g.asking.read(answers(real)[0].Scram)
 	p.core.command(p.now, real, command{Type: typeProve, Scram: g.asking.final(o, derive("secret", o.salt, o.rounds))})
@@ -485,5 +486,36 @@ func BenchmarkGuessQueued(b *testing.B) {
 			b.Fatal("looked at")
 		}
 		g.drop(g.worst().link)
+	}
+}
+
+// Who is asked for comes last: a password that is wrong brings nobody to the
+// door, and who is locked out or banned is not even asked for it.
+func TestThePasswordAmongTheOtherChecks(t *testing.T) {
+	c := newCourt(t, func(h *Host) { h.Approve, h.Password = true, verifierOf("secret") })
+	cyn := c.guesser("10.0.0.1:1", 1)
+	if got := last(cyn.try("cyn", "wrong")); got != "error password" {
+		t.Error(got)
+	}
+	if got := c.sees(c.host); strings.Contains(got, "asks to come in") {
+		t.Errorf("it brings somebody to the door: %s", got)
+	}
+	if got := last(cyn.try("cyn", "secret")); got != "wait approval" {
+		t.Error(got)
+	}
+	c.has(c.sees(c.host), "asks to come in: /approve cyn or /deny cyn")
+	c.types(c.host, "/approve cyn")
+	if all := answers(cyn.link); last(all) != "welcome" || !cyn.asking.convinced(all[0].Scram) {
+		t.Errorf("approved: %+v", all)
+	}
+	c.types(c.host, "/ban cyn")
+	again := c.guesser("10.0.0.1:2", 1)
+	again.peer.Key = cyn.peer.Key
+	if got := last(again.try("cyn", "secret")); got != "error banned" {
+		t.Errorf("banned: %s", got)
+	}
+	c.types(c.host, "/lock")
+	if got := last(c.guesser("10.0.0.2:1", 2).try("dee", "secret")); got != "error locked" {
+		t.Errorf("locked out: %s", got)
 	}
 }
