@@ -224,7 +224,7 @@
 //
 //	"parley proof 1\n"             15 bytes
 //	the connection's Binding       32   what only its two ends know
-//	the room's key                 32   of the vouch; zeros without one
+//	the room's key                 32   of the vouch; without one, the host's
 //	the host's key                 32   which the connection has proved
 //	the member's key               32   likewise
 //	"1\n" and the room's name           v, and the name as the host wrote it
