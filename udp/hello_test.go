@@ -162,10 +162,12 @@ func FuzzDatagrams(f *testing.F) {
 }
 
 func FuzzShake(f *testing.F) {
-	f.Add(appendShake(nil, 9, testToken, record(22, 0, 0, whole(1, 0, make([]byte, 60)))))
-	f.Add(appendShake(nil, 9, token{}, record(20, 0, 1, []byte{1})))
-	f.Add(appendShake(nil, 9, token{}, nil))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	client := appendShake(nil, 9, testToken, record(22, 0, 0, whole(1, 0, make([]byte, 60))))
+	f.Add(client[:shakeHeader+100], uint16(shakeSize-shakeHeader-100))
+	f.Add(appendShake(nil, 9, token{}, record(20, 0, 1, []byte{1})), uint16(0))
+	f.Add(appendShake(nil, 9, token{}, nil), uint16(0))
+	f.Fuzz(func(t *testing.T, b []byte, padding uint16) {
+		b = append(b, make([]byte, padding%2048)...)
 		id, tok, d, ok := parseShake(b)
 		if ok && string(appendShake(nil, id, tok, d)) != string(b) {
 			t.Errorf("%x does not come back", b)
