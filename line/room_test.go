@@ -149,6 +149,40 @@ func TestPeopleInARealRoom(t *testing.T) {
 	})
 }
 
+// A room that wants a password is not asked for it where the screen would show
+// it; one that was given to the program opens it.
+func TestGoingToARoomWithAPassword(t *testing.T) {
+	secret, err := room.NewVerifier("open sesame")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, given := range []string{"", "open sesame"} {
+		synctest.Test(t, func(t *testing.T) {
+			l := newLAN(t, "physics")
+			id, _ := transport.NewIdentity()
+			h := &room.Host{Name: "staff", HostKey: id.Key(), Password: secret}
+			l.hosts["staff"], l.ids["staff"] = h, id
+			ctx, cancel := context.WithCancel(t.Context())
+			l.tasks.Go(func() { h.Run(ctx) })
+			o := Options{}
+			want := "! line 1: the room staff wants a password: parley join staff asks for it"
+			if given != "" {
+				o.Join.Password = func(context.Context, string, int) (string, bool) { return given, true }
+				want = "* you are ben in staff"
+			}
+			ben := l.person(t.Context(), "physics", "ben", o)
+			ben.types("/join staff")
+			ben.keys.Close()
+			<-ben.done
+			cancel()
+			l.close()
+			if !strings.Contains(ben.err.String(), want) {
+				t.Errorf("with %q ben was told\n%swant %s", given, ben.err, want)
+			}
+		})
+	}
+}
+
 func TestManyLinesThroughARealRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLAN(t, "physics")

@@ -191,8 +191,12 @@ func (t *typist) join(words []string) bool {
 			return false
 		}
 		var refused *room.Refused
-		if errors.As(err, &refused) && refused.Suggest != "" {
+		switch {
+		case !errors.As(err, &refused):
+		case refused.Suggest != "":
 			err = errors.New(refused.Text + ": try /join " + words[0] + " " + refused.Suggest)
+		case refused.Code == "password" && o.Password == nil: // here it would be shown as it is typed
+			err = &room.Refused{Code: refused.Code, Text: refused.Text + ": parley join " + words[0] + " asks for it"}
 		}
 		return t.tell(answer{do: "refused", err: err})
 	}

@@ -1,7 +1,7 @@
 package room
 
 import (
-	"cmp"
+	"iter"
 	"net/netip"
 	"slices"
 	"time"
@@ -54,6 +54,9 @@ type guess struct {
 	link  *link
 	join  *item
 	proof proof
+
+	source netip.Addr // of from, as limits count it
+	rank   [4]int     // its place in the queue, the least first
 }
 
 // failures are those of a source.
@@ -104,7 +107,7 @@ func (g *guesses) earliest(now time.Time, q *guess, n int) time.Time {
 		return k.free(now, knownGuesses, 0)
 	}
 	at := g.wrong.free(now, roomGuesses, n)
-	if s := g.sources[transport.Source(q.from)]; s != nil {
+	if s := g.sources[q.source]; s != nil {
 		for _, t := range []time.Time{s.free(now, sourceGuesses, 0), s.until} {
 			if t.After(at) {
 				at = t
@@ -123,32 +126,40 @@ func (g *guesses) failed(now time.Time, p netip.Addr) int {
 }
 
 // compare tells which of two comes first, but for the time at which they came.
-// each is what crowd returned.
-func (g *guesses) compare(now time.Time, each map[netip.Addr]int, a, b *guess) int {
-	stranger := func(q *guess) int {
-		if g.known[q.key] != nil {
-			return 0
-		}
-		return 1
+func compare(a, b *guess) int { return slices.Compare(a.rank[:], b.rank[:]) }
+
+// rank is what compare goes by, as of now: strangers after those who have
+// proved the password before, then the failures of the source and of the
+// address, then how many wait of the source.
+func (g *guesses) rank(now time.Time, q *guess, waiting int) [4]int {
+	stranger := 1
+	if g.known[q.key] != nil {
+		stranger = 0
 	}
-	return cmp.Or(stranger(a)-stranger(b),
-		g.failed(now, transport.Source(a.from))-g.failed(now, transport.Source(b.from)),
-		g.failed(now, a.from)-g.failed(now, b.from),
-		each[transport.Source(a.from)]-each[transport.Source(b.from)])
+	return [4]int{stranger, g.failed(now, q.source), g.failed(now, q.from), waiting}
 }
 
-// crowd counts the proofs that wait by source.
-func (g *guesses) crowd() map[netip.Addr]int {
-	each := make(map[netip.Addr]int, len(g.waiting))
-	for _, q := range g.waiting {
-		each[transport.Source(q.from)]++
+// others yields the proofs that wait from a source.
+func (g *guesses) others(source netip.Addr) iter.Seq[*guess] {
+	return func(yield func(*guess) bool) {
+		for _, q := range g.waiting {
+			if q.source == source && !yield(q) {
+				return
+			}
+		}
 	}
-	return each
 }
 
 // add takes in a proof. It costs little: while none may be looked at, nothing
 // is compared.
 func (g *guesses) add(now time.Time, q *guess) {
+	q.source = transport.Source(q.from)
+	waiting := 1
+	for o := range g.others(q.source) {
+		o.rank[3]++
+		waiting++
+	}
+	q.rank = g.rank(now, q, waiting)
 	due := g.wake()
 	g.waiting = append(g.waiting, q)
 	if t := g.earliest(now, q, 0); due.IsZero() || t.Before(due) {
@@ -156,19 +167,29 @@ func (g *guesses) add(now time.Time, q *guess) {
 	}
 }
 
+// remove takes out what waits at i.
+func (g *guesses) remove(i int) {
+	source := g.waiting[i].source
+	g.waiting = slices.Delete(g.waiting, i, i+1)
+	for o := range g.others(source) {
+		o.rank[3]--
+	}
+	g.stale = true
+}
+
 // next takes out the proof to look at now; nil if none may be.
 func (g *guesses) next(now time.Time) *guess {
 	if due := g.wake(); due.IsZero() || now.Before(due) {
 		return nil
 	}
-	best, each := -1, g.crowd()
+	best := -1
 	for i, q := range g.waiting {
 		if g.earliest(now, q, 0).After(now) {
 			continue
 		}
 		if best < 0 {
 			best = i
-		} else if c := g.compare(now, each, q, g.waiting[best]); c < 0 || c == 0 && g.last {
+		} else if c := compare(q, g.waiting[best]); c < 0 || c == 0 && g.last {
 			best = i
 		}
 	}
@@ -176,26 +197,24 @@ func (g *guesses) next(now time.Time) *guess {
 		return nil
 	}
 	q := g.waiting[best]
-	g.waiting = slices.Delete(g.waiting, best, best+1)
-	g.last, g.stale = !g.last, true
+	g.remove(best)
+	g.last = !g.last
 	return q
 }
 
 // drop forgets what waits for a link.
 func (g *guesses) drop(l *link) {
-	if g.queued(l) != nil {
-		g.waiting = slices.DeleteFunc(g.waiting, func(q *guess) bool { return q.link == l })
-		g.stale = true
+	if i := slices.IndexFunc(g.waiting, func(q *guess) bool { return q.link == l }); i >= 0 {
+		g.remove(i)
 	}
 }
 
 // worst is the proof to give up when too many wait: the one that would come
 // last, and the newest of those.
-func (g *guesses) worst(now time.Time) *guess {
+func (g *guesses) worst() *guess {
 	var worst *guess
-	each := g.crowd()
 	for _, q := range g.waiting {
-		if worst == nil || g.compare(now, each, q, worst) >= 0 {
+		if worst == nil || compare(q, worst) >= 0 {
 			worst = q
 		}
 	}
@@ -210,10 +229,12 @@ func (g *guesses) failure(now time.Time, q *guess) {
 		return
 	}
 	g.wrong.add(now, roomGuesses)
-	source := transport.Source(q.from)
-	g.blame(now, source)
-	if q.from != source {
+	g.blame(now, q.source)
+	if q.from != q.source {
 		g.blame(now, q.from)
+	}
+	for o := range g.others(q.source) {
+		o.rank = g.rank(now, o, o.rank[3])
 	}
 }
 
@@ -249,6 +270,11 @@ func (g *guesses) success(now time.Time, q *guess) {
 		g.known[q.key] = k
 	}
 	k.last = now
+	for _, o := range g.waiting {
+		if o.key == q.key {
+			o.rank[0] = 0
+		}
+	}
 }
 
 // oldest forgets the entry that was quiet for longest.
@@ -265,8 +291,7 @@ func oldest[K comparable, V any](m map[K]V, at func(V) time.Time) {
 
 // wait is about how long q will wait.
 func (g *guesses) wait(now time.Time, q *guess) time.Duration {
-	each := g.crowd()
-	before := count(g.waiting, func(o *guess) bool { return o != q && g.compare(now, each, o, q) < 0 })
+	before := count(g.waiting, func(o *guess) bool { return compare(o, q) < 0 })
 	return max(g.earliest(now, q, before).Sub(now), 0)
 }
 

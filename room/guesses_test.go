@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -55,7 +56,7 @@ func (g *guesser) try(nick, password string) []report {
 		return all
 	}
 	h := p.core.host
-	g.asking = newAsking(bound(proofOf(g.peer.Binding, h.Key.Key(), h.HostKey, g.peer.Key, h.Name)), newNonce())
+	g.asking = newAsking(bound(proofOf(g.peer.Binding, h.roomKey(), h.HostKey, g.peer.Key, h.Name)), newNonce())
 	p.core.command(p.now, g.link, command{Type: typeProve, Scram: g.asking.first()})
 	all := answers(g.link)
 	if len(all) != 1 || all[0].Type != typeProve {
@@ -170,7 +171,7 @@ func TestAProofForAnotherChannel(t *testing.T) {
 	p.core.command(p.now, real, command{Type: typeJoin, V: Version, Nick: "ana"})
 	p.settle()
 	answers(real)
-	g.asking = newAsking(bound(proofOf(g.peer.Binding, p.core.host.Key.Key(), p.core.host.HostKey, g.peer.Key, "physics")), "nonce")
+	g.asking = newAsking(bound(proofOf(g.peer.Binding, p.core.host.roomKey(), p.core.host.HostKey, g.peer.Key, "physics")), "nonce")
 	p.core.command(p.now, real, command{Type: typeProve, Scram: g.asking.first()})
 	o, _ := g.asking.read(answers(real)[0].Scram)
 	p.core.command(p.now, real, command{Type: typeProve, Scram: g.asking.final(o, derive("secret", o.salt, o.rounds))})
@@ -345,17 +346,21 @@ func TestFewerFailuresComeFirst(t *testing.T) {
 func TestSourcesOfIPv6(t *testing.T) {
 	g, now := newGuesses(), time.Unix(1000, 0)
 	for i := range 5 {
-		g.failure(now, &guess{from: netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", i+1))})
+		from := netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", i+1))
+		g.failure(now, &guess{from: from, source: transport.Source(from)})
 	}
 	known, fresh := &guess{from: netip.MustParseAddr("2001:db8::1"), link: &link{}}, &guess{from: netip.MustParseAddr("2001:db8::99"), link: &link{}}
 	other := &guess{from: netip.MustParseAddr("2001:db8:0:1::1"), link: &link{}}
+	for _, q := range []*guess{known, fresh, other} {
+		g.add(now, q)
+	}
 	if at := g.earliest(now, fresh, 0); at.Sub(now) < 20*time.Second {
 		t.Errorf("another address of the same network may go on after %v", at.Sub(now))
 	}
 	if at := g.earliest(now, other, 0); at.After(now) {
 		t.Errorf("another network waits for %v", at.Sub(now))
 	}
-	if g.compare(now, nil, other, fresh) >= 0 || g.compare(now, nil, fresh, known) >= 0 {
+	if compare(other, fresh) >= 0 || compare(fresh, known) >= 0 {
 		t.Error("the order is not by failures")
 	}
 }
@@ -365,7 +370,7 @@ func TestGuessesAreBounded(t *testing.T) {
 	g := newGuesses()
 	now := time.Unix(1000, 0)
 	for i := range maxSources + 200 {
-		q := &guess{from: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), key: transport.Key{byte(i), byte(i >> 8), 1}}
+		q := &guess{from: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), source: netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), key: transport.Key{byte(i), byte(i >> 8), 1}}
 		now = now.Add(time.Second)
 		g.failure(now, q)
 		g.success(now, q)
@@ -480,6 +485,37 @@ func BenchmarkGuessQueued(b *testing.B) {
 		if g.next(now) != nil {
 			b.Fatal("looked at")
 		}
-		g.waiting = g.waiting[:len(g.waiting)-1]
+		g.drop(g.worst().link)
+	}
+}
+
+// Who is asked for comes last: a password that is wrong brings nobody to the
+// door, and who is locked out or banned is not even asked for it.
+func TestThePasswordAmongTheOtherChecks(t *testing.T) {
+	c := newCourt(t, func(h *Host) { h.Approve, h.Password = true, verifierOf("secret") })
+	cyn := c.guesser("10.0.0.1:1", 1)
+	if got := last(cyn.try("cyn", "wrong")); got != "error password" {
+		t.Error(got)
+	}
+	if got := c.sees(c.host); strings.Contains(got, "asks to come in") {
+		t.Errorf("it brings somebody to the door: %s", got)
+	}
+	if got := last(cyn.try("cyn", "secret")); got != "wait approval" {
+		t.Error(got)
+	}
+	c.has(c.sees(c.host), "asks to come in: /approve cyn or /deny cyn")
+	c.types(c.host, "/approve cyn")
+	if all := answers(cyn.link); last(all) != "welcome" || !cyn.asking.convinced(all[0].Scram) {
+		t.Errorf("approved: %+v", all)
+	}
+	c.types(c.host, "/ban cyn")
+	again := c.guesser("10.0.0.1:2", 1)
+	again.peer.Key = cyn.peer.Key
+	if got := last(again.try("cyn", "secret")); got != "error banned" {
+		t.Errorf("banned: %s", got)
+	}
+	c.types(c.host, "/lock")
+	if got := last(c.guesser("10.0.0.2:1", 2).try("dee", "secret")); got != "error locked" {
+		t.Errorf("locked out: %s", got)
 	}
 }

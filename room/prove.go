@@ -36,6 +36,14 @@ func (c *core) challenge(now time.Time, it *item) bool {
 	return true
 }
 
+// roomKey is the key that members know the room by.
+func (h *Host) roomKey() transport.Key {
+	if h.Key.IsZero() {
+		return h.HostKey
+	}
+	return h.Key.Key()
+}
+
 // prove takes in a step of the exchange.
 func (c *core) prove(now time.Time, l *link, text string) {
 	p := l.proving
@@ -50,7 +58,7 @@ func (c *core) prove(now time.Time, l *link, text string) {
 	}
 	if p.giving == nil {
 		h := c.host
-		data := proofOf(l.peer.Binding, h.Key.Key(), h.HostKey, l.peer.Key, h.Name)
+		data := proofOf(l.peer.Binding, h.roomKey(), h.HostKey, l.peer.Key, h.Name)
 		g, err := newGiving(c.verifier, bound(data), newNonce(), text)
 		if err != nil {
 			c.turnAway(l, codeProtocol, "that was "+err.Error())
@@ -89,7 +97,7 @@ func (c *core) queue(now time.Time, q *guess) {
 		return
 	}
 	if all >= ward.all {
-		last := c.guesses.worst(now)
+		last := c.guesses.worst()
 		c.crowdOut(now, last)
 		if last == q {
 			return
