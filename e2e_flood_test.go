@@ -131,6 +131,7 @@ func TestChatFlood(t *testing.T) {
 			said, stop := r.flooders(5, func(i, n int) []byte { return floods[i].next(i, n) })
 			leave := comers(newClient(t, r.addr(), via), 1, false)
 			r.compare("a flood of everything by five members", 300, said)
+			r.compare("the same, now that it is paced,", 300, said)
 			stop()
 			if in := leave(); in < 5 || in > 20 {
 				t.Errorf("somebody came in %d times", in)

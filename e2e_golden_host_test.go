@@ -235,8 +235,8 @@ func beaconOf(name string, key ed25519.PrivateKey) []byte {
 	body = binary.BigEndian.AppendUint64(body, uint64(time.Now().UnixMicro()))
 	body = binary.BigEndian.AppendUint16(body, 60) // seconds
 	body = append(body, 1)                         // encrypted
-	body = binary.BigEndian.AppendUint16(body, 9)
-	body = binary.BigEndian.AppendUint16(body, 9)
+	body = binary.BigEndian.AppendUint16(body, 9009)
+	body = binary.BigEndian.AppendUint16(body, 9009)
 	body = binary.BigEndian.AppendUint16(body, 2)
 	body = append(body, key.Public().(ed25519.PublicKey)...)
 	body = append(append(body, byte(len(name))), name...)
