@@ -84,6 +84,7 @@ type core struct {
 	paces    map[source]*pace
 	verifier *Verifier // of the password newcomers have to prove; nil: there is none
 	guesses  guesses
+	relayed  time.Time // when a relay was last logged
 	waiting  []*item
 	batch    []*item           // under way
 	flying   map[entryID]*item // of batch, what is to be stored
@@ -209,7 +210,7 @@ func (c *core) attach(now time.Time, l *link) {
 func (c *core) hurry(i int) {
 	if l := c.newLinks[i]; !l.ended {
 		l.ended = true
-		l.out.finish(refusal(codeIdle, "no name was chosen in time"))
+		l.out.finish(refusal(codeIdle, "neither a name nor a password came in time"))
 	}
 	c.newLinks = slices.Delete(c.newLinks, i, i+1)
 }
