@@ -324,3 +324,22 @@ func TestModeratedTalkIsWhole(t *testing.T) {
 	b.rec.Add(roomtest.Record{Op: roomtest.End, Who: "cyn", Dead: true})
 	b.judge(last, ana, ben, dan)
 }
+
+// Nobody sits in a headless host; whoever comes with its key is the host.
+func TestTheHostsKeyIsTheHost(t *testing.T) {
+	t.Parallel()
+	b := loopback(t)
+	b.host("ana", "physics", "--headless", "--approve")
+	cyn := b.joining("cyn", b.addr(), "--no-input")
+	cyn.hears("nobody who decides is here")
+	ana := b.join("ana", b.addr(), "--transport", "tcp")
+	if r := ana.sees("ready", kind("ready")); r.Role != "host" {
+		t.Errorf("she is %s", r.text)
+	}
+	ana.await("the knock", code("notice", "knock"))
+	ana.say("/approve cyn")
+	cyn.await("ready", kind("ready"))
+	cyn.await("herself", comes("cyn"))
+	ana.say("/kick cyn")
+	cyn.exits(4)
+}

@@ -133,7 +133,7 @@ func shake(what []string) int {
 	carrier, host := what[0], netip.MustParseAddrPort(what[1])
 	var done, failed atomic.Int64
 	for _, from := range what[2:] {
-		dial, err := dialer(carrier, from, false)
+		dial, _, err := dialer(carrier, from, false, transport.Identity{})
 		if err != nil {
 			fmt.Println("failed", err)
 			return 1
@@ -160,17 +160,20 @@ func shake(what []string) int {
 	return 0
 }
 
-// dialer returns what connects by a carrier, from an address of this machine.
-func dialer(carrier, from string, plaintext bool) (func(context.Context, netip.AddrPort) (transport.Conn, error), error) {
+// dialer returns what connects by a carrier, from an address of this machine, and
+// what ends it.
+func dialer(carrier, from string, plaintext bool, who transport.Identity) (dial func(context.Context, netip.AddrPort) (transport.Conn, error), end func() error, err error) {
 	if carrier == "tcp" {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
-		return (&tcp.Endpoint{DialContext: d.DialContext, Plaintext: plaintext}).Dial, nil
+		e := &tcp.Endpoint{DialContext: d.DialContext, Plaintext: plaintext, Identity: who}
+		return e.Dial, e.Close, nil
 	}
 	pc, err := net.ListenPacket("udp4", net.JoinHostPort(from, "0"))
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return (&udp.Endpoint{Socket: pc, Plaintext: plaintext}).Dial, nil
+	e := &udp.Endpoint{Socket: pc, Plaintext: plaintext, Identity: who}
+	return e.Dial, e.Close, nil
 }
 
 // Somebody who does real handshakes at full rate, from one address, keeps
@@ -249,27 +252,30 @@ func TestJoinRate(t *testing.T) {
 				b.program = release(t)
 			}
 			host := b.host("ana", "physics", way.flags...)
-			dial, err := dialer(way.transport, "127.0.0.1", !way.secure)
-			if err != nil {
-				t.Fatal(err)
-			}
 			at := netip.MustParseAddrPort(b.addr())
 			const people, hands = 200, 8
 			var all sync.WaitGroup
 			var seated atomic.Int64
 			spent, began := cpu(t, host.cmd.Process.Pid), time.Now()
-			members := make(chan *room.Member, people)
+			members, ends := make(chan *room.Member, people), make(chan func() error, people)
 			for hand := range hands {
 				all.Go(func() {
 					for n := range people / hands {
 						o := room.JoinOptions{Nick: fmt.Sprintf("m%dx%d", hand, n)}
-						if way.secure {
+						var err error
+						if way.secure { // everybody is somebody
 							if o.Identity, err = transport.NewIdentity(); err != nil {
 								t.Error(err)
 								return
 							}
 						}
-						ctx, cancel := context.WithTimeout(context.Background(), patience)
+						dial, end, err := dialer(way.transport, "127.0.0.1", !way.secure, o.Identity)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						ends <- end
+						ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 						m, err := room.Join(ctx, o, func(ctx context.Context) (transport.Conn, error) { return dial(ctx, at) })
 						cancel()
 						if err != nil {
@@ -293,6 +299,11 @@ func TestJoinRate(t *testing.T) {
 						t.Log(err)
 					}
 				})
+			}
+			leaving.Wait()
+			close(ends)
+			for end := range ends {
+				leaving.Go(func() { end() })
 			}
 			leaving.Wait()
 			n := float64(seated.Load())

@@ -104,6 +104,9 @@ func events(p *proc, from uint64) (list []string) {
 		case "accepted", "delivered", "ready", "members", "stats":
 			continue
 		}
+		if l.Code == "new_key" { // once, when it sat down
+			continue
+		}
 		if l.Seq >= from || l.Seq == 0 {
 			list = append(list, fmt.Sprintf("%d %s %s%s %s", l.Seq, l.Type, l.From, l.Nick, l.Text))
 		}

@@ -46,10 +46,12 @@ func (h *hostCmd) Run(ctx context.Context, p *program) error {
 	return h.host(ctx, p, n)
 }
 
-// hostGC has the collector run when memory has grown by half, not only when it
-// has doubled. A host may have to keep megabytes for those who read slowly, on
-// a laptop that does other things; a full room says nothing faster without it.
-const hostGC = 50
+// hostGC has the collector run when memory has grown by three quarters, not only
+// when it has doubled. A host may have to keep megabytes for those who read slowly,
+// on a laptop that does other things; a full room says nothing faster without it.
+// With less than that the collector would run in an idle host too, and its own
+// tables are half a megabyte.
+const hostGC = 75
 
 func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
 	if os.Getenv("GOGC") == "" {

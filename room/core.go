@@ -71,30 +71,32 @@ type core struct {
 	logID [16]byte
 	rand  io.Reader
 
-	state    *state
-	opening  uint64 // commands wait until the fold has reached this
-	seats    map[seatID]*seat
-	quiet    map[string][]*seat // quiet seats by name
-	links    map[*link]struct{}
-	lost     []loss  // in the order they were lost
-	newLinks []*link // without a seat, oldest first
-	parked   []*link // whose joins were put off, oldest first (wait.go)
-	doubts   []doubt // in the order they began
-	held     []held  // by when it is their turn
-	paces    map[source]*pace
-	verifier *Verifier // of the password newcomers have to prove; nil: there is none
-	guesses  guesses
-	relayed  time.Time // when a relay was last logged
-	waiting  []*item
-	batch    []*item           // under way
-	flying   map[entryID]*item // of batch, what is to be stored
-	asking   bool              // the batch is with the committer
-	need     uint64            // the fold must reach this before the next batch
-	receipts receipts
-	closing  bool
-	vouch    *vouch
-	people   [][]byte // the roster in wire form, as of peopleAt; many ask at once when all come back
-	peopleAt uint64
+	state     *state
+	opening   uint64 // commands wait until the fold has reached this
+	seats     map[seatID]*seat
+	quiet     map[string][]*seat // quiet seats by name
+	links     map[*link]struct{}
+	lost      []loss  // in the order they were lost
+	newLinks  []*link // without a seat, oldest first
+	parked    []*link // whose joins were put off, oldest first (wait.go)
+	doubts    []doubt // in the order they began
+	held      []held  // by when it is their turn
+	paces     map[source]*pace
+	verifier  *Verifier // of the password newcomers have to prove; nil: there is none
+	guesses   guesses
+	relayed   time.Time // when a relay was last logged
+	knocks    bucket    // of what keepers are told about newcomers
+	manyKnock bool      // they were told that there are more
+	waiting   []*item
+	batch     []*item           // under way
+	flying    map[entryID]*item // of batch, what is to be stored
+	asking    bool              // the batch is with the committer
+	need      uint64            // the fold must reach this before the next batch
+	receipts  receipts
+	closing   bool
+	vouch     *vouch
+	people    [][]byte // the roster in wire form, as of peopleAt; many ask at once when all come back
+	peopleAt  uint64
 }
 
 // seat is a seat whose holder is, or was until lately, connected here.
@@ -413,6 +415,8 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 		c.expel(now, r)
 	case Address:
 		c.expelFrom(now, r)
+	case Lock:
+		c.turnOut(now)
 	case Approve:
 		c.admit(now)
 	case Deny:

@@ -60,7 +60,7 @@
 // and so may the ops that it makes. Ops act on members and guests, the host on all. What
 // they do are entries of the log like any other, and what holds is what these
 // add up to (rules.go): it holds for a key, whatever nick, seat, carrier or address
-// it comes with, and after a restart. The core decides acts against it (moderate.go),
+// it comes with, and after a restart. The core decides acts against it (moderate.go, decide.go),
 // one at a time: nothing is decided beside an act until it is folded, so that a
 // right that is lost, is lost.
 //

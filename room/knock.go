@@ -36,7 +36,7 @@ func (c *core) knock(now time.Time, it *item, session [16]byte, key transport.Ke
 	}
 	it.cmd.Session, it.cmd.Nick = hexID(session), nick // the key may be made of the session
 	words := c.host.Name + " lets nobody new in unasked: the host and the ops were told that you are here"
-	if c.tellKeepers(knockOf(nick, key)) == 0 {
+	if c.announce(now, c.knockOf(nick, key, it.cmd.Guest)) == 0 {
 		words = c.host.Name + " lets nobody new in unasked, and nobody who decides is here: you wait until somebody is"
 	}
 	c.park(now, it, codeApproval, words)
@@ -60,17 +60,57 @@ func (c *core) keyAt(l *link) transport.Key {
 }
 
 // knockOf is what keepers hear of somebody who knocks.
-func knockOf(nick string, key transport.Key) []byte {
-	return encode(report{Type: string(Notice), Code: codeKnock, Nick: nick, Key: key,
-		Text: fmt.Sprintf("%s (key %.8s…) asks to come in: /approve %s or /deny %s", nick, key, nick, nick)})
+func (c *core) knockOf(nick string, key transport.Key, guest bool) []byte {
+	r := report{Type: string(Notice), Code: codeKnock, Nick: nick, Text: fmt.Sprintf("%s asks to come in: /approve %s or /deny %s", c.caller(nick, key, guest), nick, nick)}
+	if !c.host.Plaintext && !guest {
+		r.Key = key
+	}
+	return encode(r)
 }
 
-// tellKeepers sends a notice to the host and the ops, and counts them.
+// caller names somebody who knocks, with the words by which the key can be
+// compared.
+func (c *core) caller(nick string, key transport.Key, guest bool) string {
+	switch {
+	case guest:
+		return nick + ", a guest without a key,"
+	case c.host.Plaintext:
+		return nick
+	}
+	return nick + " (key: " + text.KeyWords(key) + ")"
+}
+
+// A stranger who comes again and again under new keys must not drive what is
+// said off the keepers' screens: they are told of knockBurst newcomers at once and
+// then of one every knockEvery, and once that there are more.
+const (
+	knockBurst = 16
+	knockEvery = 5 * time.Second
+)
+
+// announce tells the keepers that somebody knocks, and counts them.
+func (c *core) announce(now time.Time, notice []byte) (told int) {
+	often := flow{knockBurst, 1 / knockEvery.Seconds()}
+	if c.knocks.after(now, 1, often) <= 0 {
+		c.knocks.take(now, 1, often)
+		c.manyKnock = false
+		return c.tellKeepers(notice)
+	}
+	if c.manyKnock {
+		return c.tellKeepers(nil)
+	}
+	c.manyKnock = true
+	return c.tellKeepers(encode(report{Type: string(Notice), Code: codeKnock, Text: "more ask to come in: /approve lists them, /lock turns all of them away"}))
+}
+
+// tellKeepers sends a notice, if there is one, to the host and the ops, and counts
+// them.
 func (c *core) tellKeepers(notice []byte) (told int) {
 	for _, s := range c.seats {
 		if s.link != nil && !s.deaf && c.keeper(s) {
-			s.link.out.control(notice, false)
-			told++
+			if told++; notice != nil {
+				s.link.out.control(notice, false)
+			}
 		}
 	}
 	return told
@@ -82,7 +122,8 @@ func (c *core) tellKnocks(s *seat) {
 		return
 	}
 	for _, l := range c.knocking() {
-		s.link.out.control(knockOf(l.parked.join.cmd.Nick, c.keyAt(l)), false)
+		cmd := l.parked.join.cmd
+		s.link.out.control(c.knockOf(cmd.Nick, c.keyAt(l), cmd.Guest), false)
 	}
 }
 
@@ -141,7 +182,8 @@ func (c *core) deny(now time.Time, r report) {
 // listKnocks answers who waits.
 func (c *core) listKnocks() (none string, lines []string) {
 	for _, l := range c.knocking() {
-		lines = append(lines, fmt.Sprintf("%s (key %.8s…) asks to come in", l.parked.join.cmd.Nick, c.keyAt(l)))
+		cmd := l.parked.join.cmd
+		lines = append(lines, c.caller(cmd.Nick, c.keyAt(l), cmd.Guest)+" asks to come in")
 	}
 	if c.state.rules.approval {
 		return "newcomers wait to be let in; nobody waits now", lines

@@ -518,7 +518,7 @@ func TestApproval(t *testing.T) {
 	eve := c.from(5, "udp", "10.0.0.5:1")
 	c.want(c.sit(eve, "CYN", ""), `error nick_taken CYN somebody asks to come in as "CYN" already: choose another name`)
 	c.has(c.sit(eve, "eve", ""), "wait approval")
-	c.has(c.types(c.host, "/approve"), "eve (key ")
+	c.has(c.types(c.host, "/approve"), "eve (key: ")
 	c.want(c.types(c.host, "/approve nobody"), `failed no_nick nobody called "nobody" asks to come in: /approve lists who does`)
 	c.want(c.types(c.host, "/approve cyn"), "approve hana cyn; join cyn")
 	c.has(c.sees(cyn), "welcome member")
@@ -535,7 +535,7 @@ func TestApproval(t *testing.T) {
 	cyn = c.from(1, "tcp", "10.0.0.1:1")
 	got := c.sit(cyn, "cyn", "")
 	c.has(got, "welcome op")
-	c.has(got, "notice knock dee dee (key ")
+	c.has(got, "notice knock dee dee (key: ")
 	c.types(cyn, "/approve dee")
 	c.has(c.sees(dee), "welcome member")
 	for i := range 6 { // of one address, and then of many
@@ -615,4 +615,36 @@ func TestMotd(t *testing.T) {
 	if c.core.state.rules.motd != "" {
 		t.Error("it is there still")
 	}
+}
+
+// Newcomers that come and go do not fill the keepers' screens, and all of them
+// are turned away by a lock.
+func TestKnocksArePaced(t *testing.T) {
+	c := newCourt(t, func(h *Host) { h.Approve = true })
+	var told string
+	for i := range 200 {
+		l := c.from(byte(i), "udp", fmt.Sprintf("10.1.%d.1:1", i))
+		c.sit(l, fmt.Sprint("crowd", i), "")
+		told += c.sees(c.host) + "\n"
+		c.core.detach(c.now, l, "")
+	}
+	if n := strings.Count(told, "/deny"); n != knockBurst || strings.Count(told, "more ask") != 1 {
+		t.Errorf("%d notices:\n%s", n, told)
+	}
+	c.now = c.now.Add(knockEvery)
+	l := c.from(250, "udp", "10.2.0.1:1")
+	c.sit(l, "late", "")
+	c.has(c.sees(c.host), "late (key: ")
+	c.types(c.host, "/lock")
+	c.has(c.sees(l), "error locked")
+}
+
+// Who was banned and is let in again is no op any more.
+func TestBanEndsRights(t *testing.T) {
+	c := newCourt(t, nil)
+	c.member("ben", 2)
+	for _, line := range []string{"/op ben", "/ban ben", "/unban ben"} {
+		c.types(c.host, line)
+	}
+	c.has(c.sit(c.from(2, "udp", "10.0.0.2:2"), "ben", ""), "welcome member")
 }

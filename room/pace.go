@@ -26,6 +26,9 @@ const (
 	// bored could make many, and which nobody can ignore: ten at once and two a
 	// second, as it is by default.
 	changeCost = 50
+	// actCost is the price of what a keeper does to others: fifty at once, for
+	// a class to be put in order.
+	actCost = 10
 	// addressShare is how many members' pace the people at one address other
 	// than our own have together: one may flood and the others there can talk.
 	addressShare = 4
@@ -143,6 +146,9 @@ func (c *core) cost(cmd *command) float64 {
 		return c.listCost()
 	case string(Renamed), string(Topic):
 		return changeCost
+	}
+	if Kind(cmd.Type).acts() {
+		return actCost
 	}
 	return 1 + float64(len(cmd.Text)/textCost)
 }

@@ -107,7 +107,9 @@ func (s *rules) fold(e Entry, r report) {
 			s.spoke.put(e.Key, e.At)
 		}
 	case Joined:
-		s.known.put(r.Key, true)
+		if r.Role != roleGuest { // whose key nobody sees again
+			s.known.put(r.Key, true)
+		}
 		s.gone.drop(text.Key(r.Nick))
 	case Left:
 		if id, ok := parseID(r.Seat); ok && r.Reason == codeKicked {
@@ -117,6 +119,7 @@ func (s *rules) fold(e Entry, r report) {
 		s.known.drop(r.Key)
 	case Ban:
 		s.known.drop(r.Key)
+		s.ops.drop(r.Key)
 		s.bans.put(r.Key, sentenceOf(r))
 	case Unban:
 		name := text.Key(r.Nick)

@@ -55,8 +55,11 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 		return c.turnAway(l, codeFull, "the room has no seat left")
 	case c.manySeats(key):
 		return c.turnAway(l, codeFull, "your key has as many seats in the room as one may")
-	case !c.state.rules.locked.over(now) && role != roleHost && c.state.rules.stranger(key):
-		return c.turnAway(l, codeLocked, "nobody new comes into "+c.host.Name+" now: it was locked"+c.state.rules.locked.words(now))
+	}
+	if no := c.lockedOut(now, key, role); no != nil {
+		return c.turnAway(l, no.Code, no.Text)
+	}
+	switch {
 	case c.challenge(now, it):
 		return true
 	case c.crowded(l.from()):
