@@ -84,8 +84,9 @@ type core struct {
 	paces     map[source]*pace
 	verifier  *Verifier // of the password newcomers have to prove; nil: there is none
 	guesses   guesses
-	knocks    bucket // of what keepers are told about newcomers
-	manyKnock bool   // they were told that there are more
+	relayed   time.Time // when a relay was last logged
+	knocks    bucket    // of what keepers are told about newcomers
+	manyKnock bool      // they were told that there are more
 	waiting   []*item
 	batch     []*item           // under way
 	flying    map[entryID]*item // of batch, what is to be stored
@@ -211,7 +212,7 @@ func (c *core) attach(now time.Time, l *link) {
 func (c *core) hurry(i int) {
 	if l := c.newLinks[i]; !l.ended {
 		l.ended = true
-		l.out.finish(refusal(codeIdle, "no name was chosen in time"))
+		l.out.finish(refusal(codeIdle, "neither a name nor a password came in time"))
 	}
 	c.newLinks = slices.Delete(c.newLinks, i, i+1)
 }
