@@ -46,6 +46,7 @@ type shake struct {
 	// use the first.
 	tokens []token
 	began  instant
+	fading *time.Timer // ends the handshake when nothing comes for shakeSilence
 
 	// The client's: what came, one of each at most.
 	retry  chan token
@@ -176,6 +177,11 @@ func (e *Endpoint) begin(ctx context.Context, c *Conn, addr netip.AddrPort) erro
 	c.mu.Unlock()
 	shaking, cancel := context.WithTimeout(ctx, handshakeTime)
 	defer cancel()
+	fading := time.AfterFunc(shakeSilence, cancel)
+	defer fading.Stop()
+	c.mu.Lock()
+	s.fading = fading
+	c.mu.Unlock()
 	refused := make(chan error, 1)
 	go func() { refused <- c.refused(shaking, cancel) }()
 	k, err := handshake(shaking, f, true)

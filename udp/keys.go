@@ -45,6 +45,11 @@ const (
 	// to finish with two of five datagrams lost.
 	handshakeTime = 5 * time.Second
 
+	// shakeSilence is how long a host may be silent in the middle of one. It
+	// answers each repeated flight; who hears nothing after 20 of them has been
+	// forgotten there, in a crowd, and had better begin anew.
+	shakeSilence = time.Second
+
 	// flightInterval is when a flight is repeated. On a LAN, 50 ms is many
 	// round trips.
 	flightInterval = 50 * time.Millisecond

@@ -146,7 +146,12 @@ func (e *Endpoint) onShake(b []byte, from netip.AddrPort) {
 		}
 	case s.flow != nil:
 		s.credit = min(s.credit+len(b), mostCredit)
-		s.heard = s.flow.deliver(datagram) || s.heard
+		if s.flow.deliver(datagram) {
+			s.heard = true
+			if s.fading != nil {
+				s.fading.Reset(shakeSilence)
+			}
+		}
 	case s.last != nil && passes(datagram, fromClient) && e.now()-s.lastAt >= instant(lastEvery):
 		s.lastAt = e.now()
 		e.send(appendShake(nil, id, token{}, s.last), from)
