@@ -262,6 +262,23 @@ func TestBan(t *testing.T) {
 
 // With -a the address is banned, too, which nobody but the host's own computer
 // can read in the log; who has left can be banned.
+// A time that is none makes nobody's ban endless, and a reason may begin with a
+// number.
+func TestTimesThatAreNone(t *testing.T) {
+	for _, word := range []string{"10x", "10min", "3Days", "0m", "99999d", "10µ"} {
+		c, _ := Find("ban")
+		if cmd, _, err := act(c, "cyn "+word+" spam"); err == nil || !strings.Contains(err.Error(), "is no time") {
+			t.Errorf("%s: %+v, %v", word, cmd, err)
+		}
+	}
+	for _, word := range []string{"3rd", "2nd", "10m2", "m10", "10%", "7up"} {
+		c, _ := Find("mute")
+		if cmd, _, err := act(c, "cyn "+word+" warning"); err != nil || cmd.Reason != word+" warning" || cmd.Seconds != 0 {
+			t.Errorf("%s: %+v, %v", word, cmd, err)
+		}
+	}
+}
+
 func TestBanOfAddress(t *testing.T) {
 	c := newCourt(t, func(h *Host) {
 		h.Own = func(a netip.Addr) bool { return a == netip.MustParseAddr("10.0.0.9") }
