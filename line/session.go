@@ -151,7 +151,7 @@ func (s *session) readLines() {
 func (s *session) sit(m seat) {
 	s.seat = m
 	ready := m.Ready()
-	s.view.self = ready.Nick
+	s.view.self, s.view.upto = ready.Nick, ready.Seq
 	switch {
 	case s.o.JSON:
 		s.object(ready)

@@ -46,7 +46,7 @@ func TestViewOfEvents(t *testing.T) {
 		{room.Event{Type: "unmute", At: noon, Nick: "cyn", By: "ana"}, "12:00 * cyn is allowed to speak again by ana"},
 		{room.Event{Type: room.Mute, At: noon, Nick: "ana", By: "ben", Until: noon.Add(10 * time.Minute), Reason: "caps"}, "12:00 * you are muted by ben until 12:10 (caps)"},
 		{room.Event{Type: room.Ban, At: noon, Nick: "cyn", By: "ben", Until: noon.Add(24 * time.Hour)}, "12:00 * cyn is banned by ben until 23 November, 12:00"},
-		{room.Event{Type: room.Unban, At: noon, Nick: "cyn", By: "ben"}, "12:00 * cyn is not banned any more by ben"},
+		{room.Event{Type: room.Unban, At: noon, Nick: "cyn", By: "ben"}, "12:00 * cyn is unbanned by ben"},
 		{room.Event{Type: room.Op, At: noon, Nick: "cyn", By: "ben"}, "12:00 * ben made cyn an op"},
 		{room.Event{Type: room.Op, At: noon, Nick: "ana", By: "ben"}, "12:00 * ben made you an op: /help lists what you may do now"},
 		{room.Event{Type: room.Deop, At: noon, Nick: "cyn", By: "cyn"}, "12:00 * cyn is no op any more"},
@@ -178,6 +178,52 @@ func TestViewMarksWhatWasSaidEarlier(t *testing.T) {
 	}
 	if strings.Join(out, "|") != strings.Join(want, "|") {
 		t.Errorf("got %q", out)
+	}
+}
+
+// A notice that overtakes what was said earlier is shown below it, or when
+// nothing comes any more.
+func TestViewShowsNoticesBelowWhatWasSaidEarlier(t *testing.T) {
+	old, own := said("ben", "one"), room.Event{Type: room.Joined, Nick: "ana", Own: true, Seq: 3}
+	old.Replay, old.Seq = true, 2
+	knock := room.Event{Type: room.Notice, Text: "cyn asks to come in"}
+	for _, c := range []struct {
+		events []room.Event
+		late   bool
+		want   string
+	}{
+		{[]room.Event{knock, old, own}, false, "--- said earlier ---|12:00 ben: one|--- now ---|12:00 * cyn asks to come in"},
+		{[]room.Event{old, knock, own}, false, "--- said earlier ---|12:00 ben: one|--- now ---|12:00 * cyn asks to come in"},
+		{[]room.Event{old, own, knock}, false, "--- said earlier ---|12:00 ben: one|--- now ---|12:00 * cyn asks to come in"},
+		{[]room.Event{knock}, false, ""},
+		{[]room.Event{knock}, true, "12:00 * cyn asks to come in"},
+	} {
+		var out []string
+		v := newView(&out)
+		v.upto = 3
+		for _, e := range c.events {
+			v.show(e, noon)
+		}
+		if c.late {
+			v.tick(v.wake())
+		}
+		if got := strings.ReplaceAll(strings.Join(out, "|"), "13:30", "12:00"); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
+// Who is put out reads that once, as the host's last word; and who had our name
+// before us may be somebody else.
+func TestViewOfUs(t *testing.T) {
+	var out []string
+	v := newView(&out)
+	for _, e := range []room.Event{{Type: room.Kick}, {Type: room.Ban}, {Type: room.Kick, Replay: true}, {Type: room.Mute, Replay: true}, {Type: room.Mute}} {
+		e.At, e.Nick, e.By = noon, "ana", "ben"
+		v.show(e, noon)
+	}
+	if got := strings.Join(out, "|"); got != "--- said earlier ---|12:00 * ana is put out by ben|12:00 * ana is muted by ben|--- now ---|12:00 * you are muted by ben" {
+		t.Error(got)
 	}
 }
 

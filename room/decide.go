@@ -144,7 +144,11 @@ func (c *core) decideDeop(now time.Time, it *item) (d deed, no *Refused) {
 			return c.deopAbsent(it, no)
 		}
 	}
-	if t.rank != rankOp {
+	switch {
+	case t.rank == rankOp:
+	case t.key == s.key:
+		return d, &Refused{Code: codeUnchanged, Text: "you are no op"}
+	default:
 		return d, &Refused{Code: codeUnchanged, Text: t.nick + " is no op"}
 	}
 	return deed{report: report{Nick: t.nick, Key: t.key}}, nil

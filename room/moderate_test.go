@@ -230,7 +230,7 @@ func TestBan(t *testing.T) {
 	session := secretOf(cyn)
 	c.sees(c.host)
 	c.want(c.types(c.host, "/ban cyn 10m spam"), "ban hana cyn spam 10m0s; leave hana cyn banned spam")
-	c.has(c.sees(cyn), "bye banned you were banned from physics by hana: spam")
+	c.has(c.sees(cyn), "bye banned you were banned from physics for 10 minutes by hana: spam")
 	c.has(c.sees(ben), "ban hana cyn spam 10m0s")
 	for range 2 {
 		c.now = c.now.Add(time.Minute)
@@ -380,7 +380,7 @@ func TestOps(t *testing.T) {
 		c.want(c.types(ben, line), no)
 	}
 	c.want(c.types(ben, "/bans"), "failed not_allowed only the host and ops may ask that")
-	c.want(c.types(ben, "/deop ben"), "failed unchanged ben is no op")
+	c.want(c.types(ben, "/deop ben"), "failed unchanged you are no op")
 	c.want(c.types(c.host, "/op ben"), "join ben; join cyn; join dee; op hana ben")
 	c.types(c.host, "/op dee")
 	c.sees(ben)
