@@ -225,9 +225,12 @@ func (v *view) order(e room.Event) (head string, body []string) {
 		}
 		return head + "lets newcomers in unasked", nil
 	case room.Filter:
-		return head + "stops what has: ", text.Lines(e.Text)
+		return head + "made a filter: ", text.Lines(e.Text)
 	case room.Unfilter:
-		return head + "stops no more what has: ", text.Lines(e.Text)
+		if e.Text == "all" {
+			return head + "took all filters away", nil
+		}
+		return head + "took a filter away: ", text.Lines(e.Text)
 	}
 	return "", nil
 }
