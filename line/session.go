@@ -231,6 +231,9 @@ func (s *session) end(reason string, err error) error {
 
 // put handles the end of the seat that we did not ask for.
 func (s *session) put(err error) (done bool, _ error) {
+	if s.seat.Stats().Pending > 0 { // nobody sends it now, and nobody knows how far it came
+		s.tell("undelivered", "what you typed last may not have reached the host")
+	}
 	s.stand()
 	var refused *room.Refused
 	switch {
