@@ -279,6 +279,35 @@ func TestTimesThatAreNone(t *testing.T) {
 	}
 }
 
+// Who comes to say one thing and is gone, and never joins, can be banned by the
+// name it was said under, as can the last who had it.
+func TestBanOfVisitors(t *testing.T) {
+	c := newCourt(t, nil)
+	visit := func(key byte) string {
+		l := c.from(key, "udp", fmt.Sprintf("10.0.0.%d:1", key))
+		c.core.command(c.now, l, command{Type: typeJoin, V: Version, Nick: "dan", Quiet: true, Deaf: true})
+		c.settle()
+		got := c.sees(l)
+		c.types(l, "spam")
+		c.types(l, "/quit")
+		return got
+	}
+	c.has(visit(1), "welcome")
+	c.sees(c.host)
+	c.want(c.types(c.host, "/kick dan"), `failed no_nick nobody here is called "dan": /names tells who is`)
+	c.want(c.types(c.host, "/ban dan spam"), "ban hana dan spam")
+	c.has(visit(1), "error banned you are banned from physics by hana: spam")
+
+	c.types(c.member("dan", 2), "/quit")
+	c.sees(c.host)
+	c.want(c.types(c.host, "/ban dan"), "ban hana dan")
+	c.has(c.sit(c.from(2, "udp", "10.0.0.2:1"), "dan", ""), "error banned")
+	c.has(visit(3), "welcome")
+	c.sees(c.host)
+	c.want(c.types(c.host, "/ban dan"), "ban hana dan")
+	c.has(visit(3), "error banned")
+}
+
 func TestBanOfAddress(t *testing.T) {
 	c := newCourt(t, func(h *Host) {
 		h.Own = func(a netip.Addr) bool { return a == netip.MustParseAddr("10.0.0.9") }
