@@ -134,7 +134,7 @@ func (v *view) tell(e room.Event, now time.Time) {
 		v.out = e.Nick
 	}
 	head, body, talk := v.words(e)
-	if head == "" {
+	if head == "" || e.Replay && asStarted(e) {
 		return
 	}
 	v.settle()
@@ -151,6 +151,16 @@ func (v *view) tell(e room.Event, now time.Time) {
 		v.rung = now
 		v.ring()
 	}
+}
+
+// asStarted tells whether e is how the host was started: nobody did that, and
+// what of it matters to who sits down is told to him.
+func asStarted(e room.Event) bool {
+	switch e.Type {
+	case room.Topic, room.Slow, room.Filter, room.Approve:
+		return e.By == "" && e.From == "" && e.Nick == ""
+	}
+	return false
 }
 
 // live ends what was said earlier.

@@ -214,6 +214,20 @@ func TestViewShowsNoticesBelowWhatWasSaidEarlier(t *testing.T) {
 	}
 }
 
+// How the host was started is nothing that was said earlier.
+func TestViewOfSettings(t *testing.T) {
+	var out []string
+	v := newView(&out)
+	for _, e := range []room.Event{{Type: room.Topic, Text: "optics"}, {Type: room.Slow, Seconds: 3}, {Type: room.Approve, State: "on"}, {Type: room.Filter, Text: "x"},
+		{Type: room.Topic, From: "ben", Text: "light"}, {Type: room.Approve, Nick: "cyn", By: "ben"}} {
+		e.At, e.Replay = noon, true
+		v.show(e, noon)
+	}
+	if got := strings.Join(out, "|"); got != "--- said earlier ---|12:00 * ben made this the topic: light|12:00 * cyn is let in by ben" {
+		t.Error(got)
+	}
+}
+
 // Who is put out reads that once, as the host's last word; and who had our name
 // before us may be somebody else.
 func TestViewOfUs(t *testing.T) {
