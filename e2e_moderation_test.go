@@ -264,7 +264,7 @@ func TestFilterFile(t *testing.T) {
 	}
 	ana := b.host("ana", "physics", "--filter-file", write("filters", "# not these\nheck*\n\n/b[ae]d/\nlinks\n"), "--max-members", "2")
 	cyn := b.join("cyn", b.addr())
-	for text, why := range map[string]string{"what the HECK": "(a word)", "too bed": "(a pattern)", "see https://example.org": "(links)"} {
+	for text, why := range map[string]string{"what the HECK": ": a word", "too bed": ": a pattern", "see https://example.org": ": links"} {
 		cyn.say(text)
 		if f := cyn.await("that it is refused", code("failed", "filtered")); f.Text != text || !strings.Contains(f.Reason, why) || strings.Contains(f.Reason, "heck") {
 			t.Errorf("refused with %s", f.text)

@@ -221,11 +221,15 @@ func awaitSilence(fd int, before term.State) {
 
 // tellWaiting tells what a join waits for, whenever that is news.
 func (p *program) tellWaiting() func(room.Event) {
-	last := ""
+	last, hint := "", ""
+	if p.mayAsk() {
+		hint = " (Ctrl-C gives up)"
+	}
 	return func(e room.Event) {
 		if e.Text != last {
 			last = e.Text
-			p.talk("waiting: %s", e.Text)
+			p.talk("waiting: %s%s", e.Text, hint)
+			hint = ""
 		}
 	}
 }

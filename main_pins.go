@@ -79,7 +79,7 @@ func (c *pinsAcceptCmd) Run(p *program) error {
 		p.talk("that key of %s is trusted already", name)
 		return nil
 	}
-	p.talk("from now on %s is also whoever has the key %s", name, node.Fingerprint(c.Key))
+	p.talk("from now on whoever has this key is trusted as %s: %s", name, node.Fingerprint(c.Key))
 	return nil
 }
 

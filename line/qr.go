@@ -69,13 +69,17 @@ func (s *session) link() {
 			s.screen.print(false, row)
 		}
 	}
-	said := text.Clean(ready.Invite)
-	if ready.Words != "" {
-		said += "\nits key: " + ready.Words
-	}
+	link := text.Clean(ready.Invite)
 	if s.o.JSON {
+		said := link
+		if ready.Words != "" {
+			said += "\nits key: " + ready.Words
+		}
 		s.object(room.Event{Type: room.Notice, Code: "link", Text: said, Invite: ready.Invite, Words: ready.Words})
 		return
 	}
-	s.view.say("", false, "* ", text.Lines(said)...)
+	s.screen.print(false, "* "+link) // in one piece, however long, so that it can be copied
+	if ready.Words != "" {
+		s.view.say("", false, "  | ", "its key: "+ready.Words)
+	}
 }

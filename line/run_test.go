@@ -185,7 +185,22 @@ func TestPutOut(t *testing.T) {
 		if err := <-b.done; !errors.As(err, &refused) {
 			t.Errorf("Run: %v", err)
 		}
-		if !strings.HasSuffix(b.err.String(), "! ana put you out: loud␛\n") {
+		if !strings.HasSuffix(b.err.String(), "! ana put you out: loud␛\n") || strings.Contains(b.err.String(), "may not") {
+			t.Errorf("Err is %q", b.err)
+		}
+		in.Close()
+		b.cancel()
+	})
+	synctest.Test(t, func(t *testing.T) { // with something on the way
+		in, keys := io.Pipe()
+		m := newFake()
+		m.hold = true
+		b := start(t, Options{In: in}, m)
+		fmt.Fprintln(keys, "hello?")
+		synctest.Wait()
+		m.events <- happening{err: &room.Refused{Code: "password", Text: "the password was changed"}}
+		<-b.done
+		if !strings.HasSuffix(b.err.String(), "! what you typed last may not have reached the host\n! the password was changed\n") {
 			t.Errorf("Err is %q", b.err)
 		}
 		in.Close()

@@ -151,7 +151,7 @@ func (s *session) readLines() {
 func (s *session) sit(m seat) {
 	s.seat = m
 	ready := m.Ready()
-	s.view.self = ready.Nick
+	s.view.self, s.view.upto = ready.Nick, ready.Seq
 	switch {
 	case s.o.JSON:
 		s.object(ready)
@@ -231,6 +231,9 @@ func (s *session) end(reason string, err error) error {
 
 // put handles the end of the seat that we did not ask for.
 func (s *session) put(err error) (done bool, _ error) {
+	if s.seat.Stats().Pending > 0 { // nobody sends it now, and nobody knows how far it came
+		s.tell("undelivered", "what you typed last may not have reached the host")
+	}
 	s.stand()
 	var refused *room.Refused
 	switch {

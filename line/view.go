@@ -53,6 +53,8 @@ type view struct {
 	receipt room.Event   // the last delivered
 	rung    time.Time    // when the bell was rung last
 	out     string       // who was put out last: that he leaves needs no line
+	upto    uint64       // what was said earlier goes up to this event; 0: it is shown
+	notices []room.Event // held until then, so that they stand below it
 }
 
 // What rings the bell, as /bell takes it.
@@ -66,6 +68,8 @@ const (
 // wake returns when tick wants to be called; zero: not.
 func (v *view) wake() time.Time {
 	switch {
+	case len(v.notices) > 0:
+		return v.last.Add(earlier)
 	case len(v.comings) > 0:
 		at := v.last.Add(crowdPause)
 		if most := v.since.Add(crowdMost); most.Before(at) {
@@ -81,13 +85,38 @@ func (v *view) wake() time.Time {
 // tick shows what has been held for long enough.
 func (v *view) tick(now time.Time) {
 	if at := v.wake(); !at.IsZero() && !now.Before(at) {
+		v.caughtUp(now)
 		v.settle()
 		v.live()
 	}
 }
 
-// show shows e, which came at now.
+// show shows e, which came at now. A notice that comes before what was said
+// earlier is shown below that, where it is seen.
 func (v *view) show(e room.Event, now time.Time) {
+	if v.upto > 0 && e.Type == room.Notice && e.Seq == 0 && len(v.notices) < held {
+		v.notices = append(v.notices, e)
+		v.last = now
+		return
+	}
+	v.tell(e, now)
+	if v.upto > 0 && e.Seq >= v.upto {
+		v.caughtUp(now)
+	}
+}
+
+// caughtUp shows the notices that were held, as what was said earlier has been
+// shown.
+func (v *view) caughtUp(now time.Time) {
+	notices := v.notices
+	v.upto, v.notices = 0, nil
+	for _, e := range notices {
+		v.tell(e, now)
+	}
+}
+
+// tell shows e now.
+func (v *view) tell(e room.Event, now time.Time) {
 	if e.Type == room.Renamed && e.From == v.self && e.Own {
 		v.self = e.Nick
 	}
@@ -105,7 +134,7 @@ func (v *view) show(e room.Event, now time.Time) {
 		v.out = e.Nick
 	}
 	head, body, talk := v.words(e)
-	if head == "" {
+	if head == "" || e.Replay && asStarted(e) {
 		return
 	}
 	v.settle()
@@ -122,6 +151,16 @@ func (v *view) show(e room.Event, now time.Time) {
 		v.rung = now
 		v.ring()
 	}
+}
+
+// asStarted tells whether e is how the host was started: nobody did that, and
+// what of it matters to who sits down is told to him.
+func asStarted(e room.Event) bool {
+	switch e.Type {
+	case room.Topic, room.Slow, room.Filter, room.Approve:
+		return e.By == "" && e.From == "" && e.Nick == ""
+	}
+	return false
 }
 
 // live ends what was said earlier.

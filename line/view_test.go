@@ -46,7 +46,7 @@ func TestViewOfEvents(t *testing.T) {
 		{room.Event{Type: "unmute", At: noon, Nick: "cyn", By: "ana"}, "12:00 * cyn is allowed to speak again by ana"},
 		{room.Event{Type: room.Mute, At: noon, Nick: "ana", By: "ben", Until: noon.Add(10 * time.Minute), Reason: "caps"}, "12:00 * you are muted by ben until 12:10 (caps)"},
 		{room.Event{Type: room.Ban, At: noon, Nick: "cyn", By: "ben", Until: noon.Add(24 * time.Hour)}, "12:00 * cyn is banned by ben until 23 November, 12:00"},
-		{room.Event{Type: room.Unban, At: noon, Nick: "cyn", By: "ben"}, "12:00 * cyn is not banned any more by ben"},
+		{room.Event{Type: room.Unban, At: noon, Nick: "cyn", By: "ben"}, "12:00 * cyn is unbanned by ben"},
 		{room.Event{Type: room.Op, At: noon, Nick: "cyn", By: "ben"}, "12:00 * ben made cyn an op"},
 		{room.Event{Type: room.Op, At: noon, Nick: "ana", By: "ben"}, "12:00 * ben made you an op: /help lists what you may do now"},
 		{room.Event{Type: room.Deop, At: noon, Nick: "cyn", By: "cyn"}, "12:00 * cyn is no op any more"},
@@ -63,8 +63,9 @@ func TestViewOfEvents(t *testing.T) {
 		{room.Event{Type: room.Approve, At: noon, State: "off"}, "12:00 * the host lets newcomers in unasked"},
 		{room.Event{Type: room.Approve, At: noon, Nick: "cyn", By: "ben"}, "12:00 * cyn is let in by ben"},
 		{room.Event{Type: room.Deny, At: noon, Nick: "cyn", By: "ben", Reason: "who?"}, "12:00 * cyn is not let in by ben (who?)"},
-		{room.Event{Type: room.Filter, At: noon, By: "ben", Text: "h\x1beck*"}, "12:00 * ben stops what has: h␛eck*"},
-		{room.Event{Type: room.Unfilter, At: noon, By: "ben", Text: "all"}, "12:00 * ben stops no more what has: all"},
+		{room.Event{Type: room.Filter, At: noon, By: "ben", Text: "h\x1beck*"}, "12:00 * ben made a filter: h␛eck*"},
+		{room.Event{Type: room.Unfilter, At: noon, By: "ben", Text: "hec\x1bk"}, "12:00 * ben took a filter away: hec␛k"},
+		{room.Event{Type: room.Unfilter, At: noon, By: "ben", Text: "all"}, "12:00 * ben took all filters away"},
 		{room.Event{Type: room.Address, At: noon, By: "ben", Nick: "cyn", Code: "ban", Addr: "10.0.0.9\x1b"}, "12:00 * the ban of cyn holds for everybody from 10.0.0.9␛, too"},
 		{room.Event{Type: "dance", At: noon}, ""},
 		{room.Event{Type: room.Notice, At: noon, Text: "a\nb"}, "12:00 * a\n        | b"},
@@ -178,6 +179,66 @@ func TestViewMarksWhatWasSaidEarlier(t *testing.T) {
 	}
 	if strings.Join(out, "|") != strings.Join(want, "|") {
 		t.Errorf("got %q", out)
+	}
+}
+
+// A notice that overtakes what was said earlier is shown below it, or when
+// nothing comes any more.
+func TestViewShowsNoticesBelowWhatWasSaidEarlier(t *testing.T) {
+	old, own := said("ben", "one"), room.Event{Type: room.Joined, Nick: "ana", Own: true, Seq: 3}
+	old.Replay, old.Seq = true, 2
+	knock := room.Event{Type: room.Notice, Text: "cyn asks to come in"}
+	for _, c := range []struct {
+		events []room.Event
+		late   bool
+		want   string
+	}{
+		{[]room.Event{knock, old, own}, false, "--- said earlier ---|12:00 ben: one|--- now ---|12:00 * cyn asks to come in"},
+		{[]room.Event{old, knock, own}, false, "--- said earlier ---|12:00 ben: one|--- now ---|12:00 * cyn asks to come in"},
+		{[]room.Event{old, own, knock}, false, "--- said earlier ---|12:00 ben: one|--- now ---|12:00 * cyn asks to come in"},
+		{[]room.Event{knock}, false, ""},
+		{[]room.Event{knock}, true, "12:00 * cyn asks to come in"},
+	} {
+		var out []string
+		v := newView(&out)
+		v.upto = 3
+		for _, e := range c.events {
+			v.show(e, noon)
+		}
+		if c.late {
+			v.tick(v.wake())
+		}
+		if got := strings.ReplaceAll(strings.Join(out, "|"), "13:30", "12:00"); got != c.want {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
+// How the host was started is nothing that was said earlier.
+func TestViewOfSettings(t *testing.T) {
+	var out []string
+	v := newView(&out)
+	for _, e := range []room.Event{{Type: room.Topic, Text: "optics"}, {Type: room.Slow, Seconds: 3}, {Type: room.Approve, State: "on"}, {Type: room.Filter, Text: "x"},
+		{Type: room.Topic, From: "ben", Text: "light"}, {Type: room.Approve, Nick: "cyn", By: "ben"}} {
+		e.At, e.Replay = noon, true
+		v.show(e, noon)
+	}
+	if got := strings.Join(out, "|"); got != "--- said earlier ---|12:00 * ben made this the topic: light|12:00 * cyn is let in by ben" {
+		t.Error(got)
+	}
+}
+
+// Who is put out reads that once, as the host's last word; and who had our name
+// before us may be somebody else.
+func TestViewOfUs(t *testing.T) {
+	var out []string
+	v := newView(&out)
+	for _, e := range []room.Event{{Type: room.Kick}, {Type: room.Ban}, {Type: room.Kick, Replay: true}, {Type: room.Mute, Replay: true}, {Type: room.Mute}} {
+		e.At, e.Nick, e.By = noon, "ana", "ben"
+		v.show(e, noon)
+	}
+	if got := strings.Join(out, "|"); got != "--- said earlier ---|12:00 * ana is put out by ben|12:00 * ana is muted by ben|--- now ---|12:00 * you are muted by ben" {
+		t.Error(got)
 	}
 }
 

@@ -145,7 +145,7 @@ func (v *view) passage(e room.Event) string {
 
 // deeds are what keepers of a room do to others.
 var deeds = map[room.Kind]string{
-	room.Kick: "put out", room.Ban: "banned", room.Unban: "not banned any more", room.Mute: "muted", room.Unmute: "allowed to speak again",
+	room.Kick: "put out", room.Ban: "banned", room.Unban: "unbanned", room.Mute: "muted", room.Unmute: "allowed to speak again",
 	room.Approve: "let in", room.Deny: "not let in",
 }
 
@@ -165,7 +165,10 @@ func (v *view) deed(e room.Event) (head string, body []string) {
 		return "", nil
 	}
 	head = "* " + v.name(e.Nick) + " is "
-	if text.Key(e.Nick) == text.Key(v.self) {
+	if text.Key(e.Nick) == text.Key(v.self) && !e.Replay { // who had the name before us may be somebody else
+		if e.Type == room.Kick || e.Type == room.Ban {
+			return "", nil // the host's last word to us says it
+		}
 		head = "* you are "
 	}
 	if head += done; e.By != "" {
@@ -222,9 +225,12 @@ func (v *view) order(e room.Event) (head string, body []string) {
 		}
 		return head + "lets newcomers in unasked", nil
 	case room.Filter:
-		return head + "stops what has: ", text.Lines(e.Text)
+		return head + "made a filter: ", text.Lines(e.Text)
 	case room.Unfilter:
-		return head + "stops no more what has: ", text.Lines(e.Text)
+		if e.Text == "all" {
+			return head + "took all filters away", nil
+		}
+		return head + "took a filter away: ", text.Lines(e.Text)
 	}
 	return "", nil
 }

@@ -1,9 +1,13 @@
 package room
 
 import (
+	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // act reads a typed command of those that are for the host and ops. ok is
@@ -80,8 +84,21 @@ func sentenced(c Command, cmd *command, arg string) error {
 		cmd.Seconds, cmd.Reason = int(d/time.Second), strings.TrimSpace(reason)
 	} else if _, err := strconv.Atoi(word); err == nil {
 		return &Refused{Code: codeUsage, Text: "for how long? " + word + "m are minutes, " + word + "h hours, " + word + "d days"}
+	} else if timely(word) { // a slip of the finger must not make it for good
+		return &Refused{Code: codeUsage, Text: fmt.Sprintf("%.16q is no time: 10m, 2h and 7d are, up to %dd", word, maxTerm/(24*time.Hour))}
 	}
 	return nil
+}
+
+// timely tells whether a word was meant for a time: a number with a letter, or
+// with the name of a unit.
+func timely(word string) bool {
+	unit := strings.ToLower(strings.TrimLeft(word, "0123456789"))
+	if unit == "" || len(unit) == len(word) {
+		return false
+	}
+	return utf8.RuneCountInString(unit) == 1 && unicode.IsLetter([]rune(unit)[0]) ||
+		slices.ContainsFunc([]string{"sec", "min", "hour", "hr", "day", "week", "month", "year"}, func(u string) bool { return strings.HasPrefix(unit, u) })
 }
 
 // pause reads what /slow is given.

@@ -74,7 +74,8 @@ type core struct {
 	state     *state
 	opening   uint64 // commands wait until the fold has reached this
 	seats     map[seatID]*seat
-	quiet     map[string][]*seat // quiet seats by name
+	quiet     map[string][]*seat      // quiet seats by name
+	visitors  table[string, departed] // quiet seats that were here lately, which the log does not tell; by name
 	links     map[*link]struct{}
 	lost      []loss  // in the order they were lost
 	newLinks  []*link // without a seat, oldest first
@@ -179,7 +180,7 @@ type outcome struct {
 func newCore(h *Host, logID [16]byte) *core {
 	return &core{host: h, logID: logID, rand: rand.Reader, state: newState(), seats: map[seatID]*seat{},
 		quiet: map[string][]*seat{}, links: map[*link]struct{}{}, flying: map[entryID]*item{}, paces: map[source]*pace{},
-		verifier: h.Password, guesses: newGuesses()}
+		verifier: h.Password, guesses: newGuesses(), visitors: table[string, departed]{limit: maxGone}}
 }
 
 // open tells up to which entry the log must be folded before the first command.
@@ -438,6 +439,7 @@ func (c *core) remove(s *seat, code, words string) {
 	delete(c.seats, s.id)
 	if s.quiet {
 		c.unname(s)
+		c.visitors.put(text.Key(s.nick), departed{s.nick, s.role, s.key, c.state.seq})
 	}
 	c.receipts.forget(s)
 	if l := s.link; l != nil {

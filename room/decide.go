@@ -107,15 +107,24 @@ func (c *core) decideUnmute(now time.Time, it *item) (d deed, no *Refused) {
 	name := text.Key(it.cmd.Nick)
 	for _, p := range c.state.names[name] { // under another nick now
 		if !r.mutes.get(p.key).over(now) {
-			return deed{report: report{Nick: p.nick, Key: p.key}}, nil
+			return c.unmute(it, p.nick, p.key)
 		}
 	}
 	for key, m := range r.mutes.all {
 		if !m.over(now) && text.Key(m.nick) == name {
-			return deed{report: report{Nick: m.nick, Key: key}}, nil
+			return c.unmute(it, m.nick, key)
 		}
 	}
 	return d, &Refused{Code: codeUnchanged, Text: fmt.Sprintf("%.64q is not muted", text.Clean(it.cmd.Nick))}
+}
+
+// unmute has whoever was muted speak again. What the host did to an op is the
+// host's to take back.
+func (c *core) unmute(it *item, nick string, key transport.Key) (d deed, no *Refused) {
+	if own := c.rank(it.seat.role, it.seat.key); own < rankHost && c.rank(roleMember, key) >= own {
+		return d, &Refused{Code: codeNotAllowed, Text: nick + " is an op: only the host can do that"}
+	}
+	return deed{report: report{Nick: nick, Key: key}}, nil
 }
 
 func (c *core) decideOp(now time.Time, it *item) (d deed, no *Refused) {
@@ -144,7 +153,11 @@ func (c *core) decideDeop(now time.Time, it *item) (d deed, no *Refused) {
 			return c.deopAbsent(it, no)
 		}
 	}
-	if t.rank != rankOp {
+	switch {
+	case t.rank == rankOp:
+	case t.key == s.key:
+		return d, &Refused{Code: codeUnchanged, Text: "you are no op"}
+	default:
 		return d, &Refused{Code: codeUnchanged, Text: t.nick + " is no op"}
 	}
 	return deed{report: report{Nick: t.nick, Key: t.key}}, nil

@@ -11,21 +11,27 @@ import (
 )
 
 // expulsion is why a seat is being put out.
-type expulsion struct{ code, by, reason string }
+type expulsion struct {
+	code, by, reason string
+	until            time.Time // zero: for good, or for once
+}
 
 // words tells whom it hits.
-func (x *expulsion) words(room string) string {
+func (x *expulsion) words(room string, now time.Time) string {
 	done := "put out of "
 	if x.code == codeBanned {
 		done = "banned from "
 	}
-	return "you were " + done + room + (&sentence{by: x.by, reason: x.reason}).words(time.Time{})
+	if done += room; !x.until.IsZero() {
+		done += " for " + lasting(x.until.Sub(now))
+	}
+	return "you were " + done + (&sentence{by: x.by, reason: x.reason}).words(now)
 }
 
 // expel puts out all seats of a key, after a kick or a ban of it was shown to
 // them. That they left is said next; they cannot come back before.
 func (c *core) expel(now time.Time, r report) {
-	x := &expulsion{codeKicked, r.By, r.Reason}
+	x := &expulsion{code: codeKicked, by: r.By, reason: r.Reason, until: r.Until}
 	if Kind(r.Type) == Ban {
 		if x.code = codeBanned; !r.Until.IsZero() && !now.Before(r.Until) {
 			return // long ago
@@ -42,7 +48,7 @@ func (c *core) expelFrom(now time.Time, r report) {
 	if Kind(r.Code) != Ban || err != nil || b.over(now) {
 		return
 	}
-	c.putOut(now, &expulsion{codeBanned, b.by, b.reason}, func(s *seat) bool {
+	c.putOut(now, &expulsion{codeBanned, b.by, b.reason, b.until}, func(s *seat) bool {
 		return s.from.WithZone("") == a && c.fleeting(s.role) && s.role != roleHost
 	})
 }
@@ -58,14 +64,14 @@ func (c *core) putOut(now time.Time, x *expulsion, meant func(*seat) bool) {
 	slices.SortFunc(all, func(a, b *seat) int { return cmp.Or(cmp.Compare(a.born, b.born), bytes.Compare(a.id[:], b.id[:])) })
 	for _, s := range all {
 		if s.quiet {
-			c.remove(s, x.code, x.words(c.host.Name))
+			c.remove(s, x.code, x.words(c.host.Name, now))
 			continue
 		}
 		s.out = x
 		c.receipts.forget(s)
 		if l := s.link; l != nil {
 			l.ended, s.link = true, nil
-			l.out.finish(encode(report{Type: typeBye, Code: x.code, Text: x.words(c.host.Name)}))
+			l.out.finish(encode(report{Type: typeBye, Code: x.code, Text: x.words(c.host.Name, now)}))
 		}
 		c.waiting = append(c.waiting, &item{seat: s, cmd: command{Type: typeLeave}})
 	}
@@ -97,10 +103,10 @@ func (c *core) shutOut(now time.Time, id seatID, key transport.Key, role string,
 		return &Refused{Code: codeBanned, Text: "you are banned from " + name + b.words(now)}
 	}
 	if s := c.seats[id]; s != nil && s.out != nil {
-		return &Refused{Code: s.out.code, Text: s.out.words(name)}
+		return &Refused{Code: s.out.code, Text: s.out.words(name, now)}
 	}
 	if k := r.kicked.get(id); k != nil { // it was away when it happened
-		return &Refused{Code: codeKicked, Text: (&expulsion{codeKicked, k.by, k.reason}).words(name)}
+		return &Refused{Code: codeKicked, Text: (&expulsion{code: codeKicked, by: k.by, reason: k.reason}).words(name, now)}
 	}
 	return nil
 }

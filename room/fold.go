@@ -79,7 +79,7 @@ func (s *state) fold(e Entry, data []byte) (r report, ok bool) {
 	case Left:
 		if p != nil {
 			s.drop(p)
-			s.rules.gone.put(p.name, departed{p.nick, p.role, p.key})
+			s.rules.gone.put(p.name, departed{p.nick, p.role, p.key, e.Seq})
 		}
 	case Renamed:
 		if p != nil {

@@ -43,7 +43,7 @@ func (c *core) forbidden(now time.Time, it *item) *Refused {
 		return nil
 	}
 	if f := r.stop(kind, it.cmd.Text); f != nil {
-		return &Refused{Code: codeFiltered, Text: "a filter of this room is against it (" + f.kind() + ")"}
+		return &Refused{Code: codeFiltered, Text: "a filter of this room is against it: " + f.kind()}
 	}
 	if wait := r.wait(s.key, now); wait > 0 && kind != Whisper {
 		return &Refused{Code: codeSlowMode, Text: fmt.Sprintf("slow mode: %s until your next message", lasting(wait))}

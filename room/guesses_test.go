@@ -457,7 +457,13 @@ func TestChangingThePassword(t *testing.T) {
 	}
 	p.core.command(p.now, cyn.link, command{Type: typeProve, Scram: "whatever"})
 	p.settle()
-	if got := last(answers(cyn.link)); got != "welcome" {
+	if got := last(answers(cyn.link)); got != "error opened" {
+		t.Errorf("who was about to prove it: %s", got)
+	}
+	dan := p.guesser("10.0.0.5:1", 5)
+	p.core.command(p.now, dan.link, command{Type: typeJoin, V: Version, Nick: "dan"})
+	p.settle()
+	if got := last(answers(dan.link)); got != "welcome" {
 		t.Errorf("without a password: %s", got)
 	}
 	if got := change(host, nil); got != "failed not_allowed" {

@@ -145,6 +145,9 @@ func (c *core) aim(it *item, gone bool) (t target, no *Refused) {
 	name := text.Key(it.cmd.Nick)
 	shown := fmt.Sprintf("%.64q", text.Clean(it.cmd.Nick))
 	left := c.state.rules.gone.get(name)
+	if v := c.visitors.get(name); v.nick != "" && v.seq >= left.seq {
+		left = v
+	}
 	switch people, quiet := c.state.names[name], c.quiet[name]; {
 	case len(people) > 0:
 		t = target{nick: people[0].nick, role: people[0].role, key: people[0].key, here: true}

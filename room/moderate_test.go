@@ -230,7 +230,7 @@ func TestBan(t *testing.T) {
 	session := secretOf(cyn)
 	c.sees(c.host)
 	c.want(c.types(c.host, "/ban cyn 10m spam"), "ban hana cyn spam 10m0s; leave hana cyn banned spam")
-	c.has(c.sees(cyn), "bye banned you were banned from physics by hana: spam")
+	c.has(c.sees(cyn), "bye banned you were banned from physics for 10 minutes by hana: spam")
 	c.has(c.sees(ben), "ban hana cyn spam 10m0s")
 	for range 2 {
 		c.now = c.now.Add(time.Minute)
@@ -262,6 +262,52 @@ func TestBan(t *testing.T) {
 
 // With -a the address is banned, too, which nobody but the host's own computer
 // can read in the log; who has left can be banned.
+// A time that is none makes nobody's ban endless, and a reason may begin with a
+// number.
+func TestTimesThatAreNone(t *testing.T) {
+	for _, word := range []string{"10x", "10min", "3Days", "0m", "99999d", "10µ"} {
+		c, _ := Find("ban")
+		if cmd, _, err := act(c, "cyn "+word+" spam"); err == nil || !strings.Contains(err.Error(), "is no time") {
+			t.Errorf("%s: %+v, %v", word, cmd, err)
+		}
+	}
+	for _, word := range []string{"3rd", "2nd", "10m2", "m10", "10%", "7up"} {
+		c, _ := Find("mute")
+		if cmd, _, err := act(c, "cyn "+word+" warning"); err != nil || cmd.Reason != word+" warning" || cmd.Seconds != 0 {
+			t.Errorf("%s: %+v, %v", word, cmd, err)
+		}
+	}
+}
+
+// Who comes to say one thing and is gone, and never joins, can be banned by the
+// name it was said under, as can the last who had it.
+func TestBanOfVisitors(t *testing.T) {
+	c := newCourt(t, nil)
+	visit := func(key byte) string {
+		l := c.from(key, "udp", fmt.Sprintf("10.0.0.%d:1", key))
+		c.core.command(c.now, l, command{Type: typeJoin, V: Version, Nick: "dan", Quiet: true, Deaf: true})
+		c.settle()
+		got := c.sees(l)
+		c.types(l, "spam")
+		c.types(l, "/quit")
+		return got
+	}
+	c.has(visit(1), "welcome")
+	c.sees(c.host)
+	c.want(c.types(c.host, "/kick dan"), `failed no_nick nobody here is called "dan": /names tells who is`)
+	c.want(c.types(c.host, "/ban dan spam"), "ban hana dan spam")
+	c.has(visit(1), "error banned you are banned from physics by hana: spam")
+
+	c.types(c.member("dan", 2), "/quit")
+	c.sees(c.host)
+	c.want(c.types(c.host, "/ban dan"), "ban hana dan")
+	c.has(c.sit(c.from(2, "udp", "10.0.0.2:1"), "dan", ""), "error banned")
+	c.has(visit(3), "welcome")
+	c.sees(c.host)
+	c.want(c.types(c.host, "/ban dan"), "ban hana dan")
+	c.has(visit(3), "error banned")
+}
+
 func TestBanOfAddress(t *testing.T) {
 	c := newCourt(t, func(h *Host) {
 		h.Own = func(a netip.Addr) bool { return a == netip.MustParseAddr("10.0.0.9") }
@@ -363,12 +409,19 @@ func TestOps(t *testing.T) {
 		c.want(c.types(ben, line), no)
 	}
 	c.want(c.types(ben, "/bans"), "failed not_allowed only the host and ops may ask that")
-	c.want(c.types(ben, "/deop ben"), "failed unchanged ben is no op")
+	c.want(c.types(ben, "/deop ben"), "failed unchanged you are no op")
 	c.want(c.types(c.host, "/op ben"), "join ben; join cyn; join dee; op hana ben")
 	c.types(c.host, "/op dee")
 	c.sees(ben)
 	c.want(c.types(ben, "/kick hana"), "failed not_allowed hana is the host: nobody can do that to the host")
 	c.want(c.types(ben, "/mute dee"), "failed not_allowed dee is an op like you: only the host can do that")
+	c.types(c.host, "/mute ben") // an op does not take back what the host did to him, or to another
+	c.sees(ben)
+	c.want(c.types(ben, "/unmute ben"), "failed not_allowed ben is an op: only the host can do that")
+	c.sees(dee)
+	c.want(c.types(dee, "/unmute ben"), "failed not_allowed ben is an op: only the host can do that")
+	c.types(c.host, "/unmute ben")
+	c.sees(ben)
 	c.want(c.types(ben, "/op cyn"), "op ben cyn")
 	c.want(c.types(ben, "/kick ben"), "failed self that is you")
 	c.want(c.types(ben, "/kick nobody"), `failed no_nick nobody here is called "nobody": /names tells who is`)
@@ -572,15 +625,15 @@ func TestFilters(t *testing.T) {
 	c.types(c.host, "/op ben")
 	c.sees(ben)
 	c.sees(cyn)
-	c.want(c.types(cyn, "what the HECKЕR"), "failed filtered a filter of this room is against it (a word)")
-	c.want(c.types(cyn, "see www.example.org"), "failed filtered a filter of this room is against it (links)")
+	c.want(c.types(cyn, "what the HECKЕR"), "failed filtered a filter of this room is against it: a word")
+	c.want(c.types(cyn, "see www.example.org"), "failed filtered a filter of this room is against it: links")
 	c.want(c.types(cyn, "/nick hecker"), "failed nick_invalid a filter of this room is against this name: choose another")
 	c.want(c.types(cyn, "/away hecked"), "failed filtered a filter of this room is against these words")
 	c.want(c.types(ben, "/filter whispers"), "filter ben whispers")
 	c.want(c.types(cyn, "/msg ben psst"), "whisper psst")
 	dee := c.member("dee", 3)
 	c.sees(cyn)
-	c.want(c.types(cyn, "/msg dee psst"), "failed filtered a filter of this room is against it (whispers)")
+	c.want(c.types(cyn, "/msg dee psst"), "failed filtered a filter of this room is against it: whispers")
 	c.has(c.types(ben, "what the heck"), "message what the heck")
 	c.sees(ben)
 	c.want(c.types(ben, "/filter /(a|b/"), "failed usage this regular expression cannot be read: error parsing regexp: missing closing ): `(a|b`")

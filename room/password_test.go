@@ -218,6 +218,18 @@ func TestTypingAnotherPassword(t *testing.T) {
 		typed(t, hana, "/password off")
 		until(t, ana, "the end of it", func(e Event) bool { return e.Type == Notice && strings.Contains(e.Text, "taken the password off") })
 		cyn := h.join("cyn", nil)
+		typed(t, hana, "/password other")
+		until(t, cyn, "another", func(e Event) bool { return e.Type == Notice && strings.Contains(e.Text, "set a password") })
+		o.Nick, o.Identity = "dan", identity(t)
+		o.Password = func(context.Context, string, int) (string, bool) { // it goes while he types
+			typed(t, hana, "/password off")
+			until(t, cyn, "the end of it", func(e Event) bool { return e.Type == Notice && strings.Contains(e.Text, "taken the password off") })
+			return "other", true
+		}
+		var no *Refused
+		if _, err := Join(context.Background(), o, h.dial(o.Identity)); !errors.As(err, &no) || no.Code != codeOpened {
+			t.Errorf("the password went while he typed it: %v", err)
+		}
 		entries, err := h.host.Log.Page(context.Background(), h.id.Key(), everything, 100)
 		if err != nil {
 			t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 // Codes of refusals that have to do with a password.
 const (
 	codeRelay      = "relay"       // the proof was made for another connection
+	codeOpened     = "opened"      // there is no password any more
 	codeNotAllowed = "not_allowed" // this is somebody else's to do
 )
 
@@ -52,8 +53,7 @@ func (c *core) prove(now time.Time, l *link, text string) {
 		c.turnAway(l, codeProtocol, "nobody asked for a proof")
 		return
 	case c.verifier == nil: // it was taken off meanwhile
-		l.proving = nil
-		c.waiting = append(c.waiting, p.join)
+		c.turnAway(l, codeOpened, openedNow)
 		return
 	}
 	if p.giving == nil {
@@ -199,11 +199,16 @@ func (c *core) setPassword(now time.Time, v *Verifier) {
 	for _, q := range c.guesses.reset() {
 		c.unpark(now, q.link)
 		if v == nil {
-			c.waiting = append(c.waiting, q.join)
+			c.turnAway(q.link, codeOpened, openedNow)
 		} else {
 			q.link.out.control(refusal(codePassword, changedNow), true)
 		}
 	}
 }
 
-const changedNow = "the password was changed just now"
+const (
+	changedNow = "the password was changed just now"
+	// Who has begun to prove the password sits down with nobody who does not
+	// prove it, too, and so has to come anew.
+	openedNow = "the password was taken off just now: join again"
+)

@@ -97,6 +97,7 @@ func lasting(d time.Duration) string {
 type departed struct {
 	nick, role string
 	key        transport.Key
+	seq        uint64 // of the log's last entry then
 }
 
 // fold takes in the next entry.
