@@ -1,0 +1,151 @@
+package room
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"parley/transport"
+)
+
+// A ban of addresses holds for IPv6, too, of which limits on strangers count
+// whole networks.
+func TestBanOfIPv6(t *testing.T) {
+	for _, addr := range []string{"[fd00:1:2:3::7]:1", "[fe80::7%eth0]:1", "[::ffff:10.0.0.9]:1"} {
+		c := newCourt(t, nil)
+		cyn := c.from(1, "udp", addr)
+		c.has(c.sit(cyn, "cyn", ""), "welcome")
+		c.types(c.host, "/ban -a cyn")
+		c.has(c.sit(c.from(2, "udp", addr), "innocent", ""), "error banned")
+	}
+	c := newCourt(t, nil)
+	c.has(c.sit(c.from(1, "udp", "[fd00:1:2:3::7]:1"), "cyn", ""), "welcome")
+	c.types(c.host, "/ban -a cyn")
+	c.has(c.sit(c.from(3, "udp", "[fd00:1:2:3::8]:1"), "near", ""), "welcome") // the network is everybody's
+}
+
+// A ban is not forgotten for others that are over, whichever host reads the log.
+func TestBansOutliveOthers(t *testing.T) {
+	c := newCourt(t, nil)
+	c.member("eve", 5)
+	c.types(c.host, "/ban eve")
+	c.member("max", 6)
+	c.types(c.host, "/mute max")
+	for i := range maxSentences + 10 {
+		l := &link{out: newOutbox(false), peer: transport.Peer{Key: transport.Key{byte(i), byte(i >> 8), 3}, Via: "udp", Addr: c.from(0, "udp", fmt.Sprintf("10.%d.%d.1:1", i>>8, i&255)).peer.Addr}}
+		c.core.attach(c.now, l)
+		nick := fmt.Sprint("cy", i)
+		c.has(c.sit(l, nick, ""), "welcome")
+		c.types(c.host, "/mute "+nick+" 1m")
+		c.types(c.host, "/ban "+nick+" 1m")
+		c.now = c.now.Add(2 * time.Minute)
+		c.core.tick(c.now)
+		c.settle()
+		c.sees(l)
+		c.sees(c.host)
+	}
+	c.has(c.sit(c.from(5, "udp", "10.9.0.5:1"), "eve", ""), "error banned")
+	c.restart()
+	c.has(c.sit(c.from(5, "udp", "10.9.0.5:1"), "eve", ""), "error banned")
+	c.has(c.sit(c.from(6, "udp", "10.9.0.6:1"), "max2", ""), "muted")
+}
+
+// An op cannot lock out other ops by a puppet at the address they share.
+func TestOpsKeepOut(t *testing.T) {
+	c := newCourt(t, nil)
+	eve, ops := c.from(5, "udp", "10.0.0.5:1"), c.from(6, "udp", "10.0.0.5:2")
+	c.sit(eve, "eve", "")
+	c.sit(ops, "ben", "")
+	c.types(c.host, "/op eve")
+	c.types(c.host, "/op ben")
+	c.sit(c.from(7, "tcp", "10.0.0.5:3"), "puppet", "")
+	c.types(eve, "/ban -a puppet")
+	session := secretOf(ops)
+	c.core.detach(c.now, ops, "")
+	c.has(c.sit(c.from(6, "udp", "10.0.0.5:2"), "ben", session), "welcome op")
+}
+
+// Who has a key is no guest, whatever he says: a ban of him is of his key, and
+// not of all who share the address.
+func TestNoGuestWithKey(t *testing.T) {
+	c := newCourt(t, nil)
+	cyn := c.from(1, "udp", "10.0.0.1:1")
+	c.core.command(c.now, cyn, command{Type: typeJoin, V: Version, Nick: "cyn", Guest: true})
+	c.settle()
+	c.has(c.sees(cyn), "welcome member")
+	c.types(c.host, "/ban cyn")
+	c.has(c.sit(c.from(2, "udp", "10.0.0.1:2"), "innocent", ""), "welcome")
+	c.has(c.sit(c.from(1, "udp", "10.0.0.1:2"), "cyn2", ""), "error banned")
+}
+
+// Who is muted does not write his words into his name, or into why he is away.
+func TestMuteIsMute(t *testing.T) {
+	for _, who := range []string{"cyn", "all"} {
+		c := newCourt(t, nil)
+		cyn, ben := c.member("cyn", 1), c.member("ben", 2)
+		c.types(c.host, "/mute "+who)
+		c.sees(ben)
+		c.sees(cyn)
+		c.has(c.types(cyn, "/nick ben-is-a-liar"), "failed muted")
+		c.has(c.types(cyn, "/away ben is a liar"), "failed muted")
+		c.want(c.types(cyn, "/away away"), "")
+		if got := c.sees(ben); strings.Contains(got, "liar") {
+			t.Error(got)
+		}
+		c.types(c.host, "/unmute "+who)
+		c.has(c.types(cyn, "/nick cynthia"), "nick cynthia")
+	}
+}
+
+// A quiet seat that was away when its key was kicked does not come back by itself.
+func TestKickOfTheQuiet(t *testing.T) {
+	c := newCourt(t, nil)
+	quiet := func(session string) (*link, string) {
+		l := c.from(1, "udp", "10.0.0.1:1")
+		c.core.command(c.now, l, command{Type: typeJoin, V: Version, Nick: "cyn", Session: session, Quiet: true})
+		c.settle()
+		return l, c.sees(l)
+	}
+	l, got := quiet("")
+	c.has(got, "welcome")
+	session := secretOf(l)
+	c.core.detach(c.now, l, "")
+	c.has(c.types(c.host, "/kick cyn"), "kick hana cyn")
+	_, got = quiet(session)
+	c.has(got, "error kicked")
+	_, got = quiet("")
+	c.has(got, "welcome")
+}
+
+// Who has not proved the password learns nothing of who did what in the room.
+func TestLockTellsStrangersNothing(t *testing.T) {
+	v, err := NewVerifier("open sesame")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := newCourt(t, func(h *Host) { h.Password = v })
+	c.types(c.host, "/lock ana's surprise party")
+	if got := c.sit(c.from(1, "udp", "10.0.0.1:1"), "eve", ""); strings.Contains(got, "surprise") || strings.Contains(got, "hana") {
+		t.Error(got)
+	}
+}
+
+// The work of the worst filters for the longest message.
+func BenchmarkFilters(b *testing.B) {
+	r := newRules()
+	for i, steps := 0, 0; ; i++ {
+		f, err := newFilter(fmt.Sprintf("/(a?|b*|[a-z]x?){40}z%d$/", i))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if steps += f.steps; steps > maxSteps {
+			break
+		}
+		r.filters = append(r.filters, f)
+	}
+	said := strings.Repeat("a", 4096)
+	for b.Loop() {
+		r.stop(Message, said)
+	}
+}
