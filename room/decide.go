@@ -215,12 +215,8 @@ func (c *core) decideFilter(now time.Time, it *item) (d deed, no *Refused) {
 	case len(all) >= maxFilters:
 		return d, &Refused{Code: codeTooMany, Text: fmt.Sprintf("there are %d filters, which is the most: /unfilter takes one away", maxFilters)}
 	}
-	steps := f.steps
-	for _, o := range all {
-		steps += o.steps
-	}
-	if steps > maxSteps {
-		return d, &Refused{Code: codeTooMany, Text: "the regular expressions of this room are too much work together: make this one shorter, or take another away"}
+	if f.steps+c.state.rules.work() > maxSteps {
+		return d, &Refused{Code: codeTooMany, Text: "the filters of this room are too much work together: make this one shorter, or take another away"}
 	}
 	return deed{report: report{Text: f.pattern}, audience: c.privy(it)}, nil
 }

@@ -131,6 +131,41 @@ func TestLockTellsStrangersNothing(t *testing.T) {
 	}
 }
 
+// What filters cost the host counts against who has them work.
+func TestFiltersCountAgainstTheSender(t *testing.T) {
+	c := newCourt(t, nil)
+	cyn, ben := c.member("cyn", 1), c.member("ben", 2)
+	c.types(c.host, "/op ben")
+	spends := func(l *link, words string) float64 {
+		before := l.seat.pace.said.tokens
+		c.types(l, words)
+		return before - l.seat.pace.said.tokens
+	}
+	long := strings.Repeat("a", 4000)
+	if n := spends(cyn, long); n > 10 {
+		t.Errorf("without filters it costs %v", n)
+	}
+	for i := range 4 {
+		c.has(c.types(c.host, fmt.Sprintf("/filter /(a?|b*|[a-z]x?){40}z%d$/", i)), "filter hana")
+	}
+	if n := spends(cyn, long); n < 50 {
+		t.Errorf("the most work costs %v", n)
+	}
+	if n := spends(cyn, "hi"); n > 2 {
+		t.Errorf("a short message costs %v", n)
+	}
+	if n := spends(ben, long); n > 10 {
+		t.Errorf("an op, whom nothing is filtered of, pays %v", n)
+	}
+	words := "/filter " + strings.TrimSpace(strings.Repeat("a ", 100))
+	for i := range 24 {
+		if got := c.types(c.host, fmt.Sprint(words, " ", i)); strings.Contains(got, "too much work together") {
+			return
+		}
+	}
+	t.Error("words without end are taken")
+}
+
 // The work of the worst filters for the longest message.
 func BenchmarkFilters(b *testing.B) {
 	r := newRules()
