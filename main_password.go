@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 	"golang.org/x/term"
@@ -183,7 +184,6 @@ func (p *program) askSecret(ctx context.Context, question string) (string, error
 	if err != nil {
 		return "", err
 	}
-	fmt.Fprintf(p.err, "%s ", rows(clean(question+":"), columns(p.err)))
 	type answer struct {
 		text []byte
 		err  error
@@ -193,6 +193,8 @@ func (p *program) askSecret(ctx context.Context, question string) (string, error
 		text, err := term.ReadPassword(fd)
 		got <- answer{text, err}
 	}()
+	awaitSilence(fd, *before)
+	fmt.Fprintf(p.err, "%s ", rows(clean(question+":"), columns(p.err)))
 	defer fmt.Fprintln(p.err)
 	select {
 	case <-ctx.Done():
@@ -203,6 +205,17 @@ func (p *program) askSecret(ctx context.Context, question string) (string, error
 			return "", errQuiet(exitOK) // leaving is an answer, too
 		}
 		return string(a.text), nil
+	}
+}
+
+// awaitSilence waits until the terminal is not any more as it was before, that
+// is until it does not show what is typed. Whoever sees the question may type at once.
+func awaitSilence(fd int, before term.State) {
+	for range 100 { // a tenth of a second; it takes none
+		if now, err := term.GetState(fd); err != nil || *now != before {
+			return
+		}
+		time.Sleep(time.Millisecond)
 	}
 }
 
