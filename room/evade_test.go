@@ -2,6 +2,7 @@ package room
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -182,5 +183,81 @@ func BenchmarkFilters(b *testing.B) {
 	said := strings.Repeat("a", 4096)
 	for b.Loop() {
 		r.stop(Message, said)
+	}
+}
+
+// Whoever reads the log comes to the same rules as the host that wrote it,
+// whenever he reads it.
+func TestRulesAreOfTheLog(t *testing.T) {
+	for seed := range uint64(8) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		c := newCourt(t, func(h *Host) {
+			if h.Plaintext = seed%4 == 3; h.Plaintext {
+				h.HostKey = transport.Key{}
+			}
+		})
+		links := []*link{c.host}
+		for range 500 {
+			c.now = c.now.Add(time.Duration(r.IntN(40)) * time.Second)
+			c.core.tick(c.now)
+			c.settle()
+			c.types(c.host, "/unlock")
+			nick := func() string { return fmt.Sprint("n", r.IntN(12)) }
+			l := links[r.IntN(len(links))]
+			if l.ended || l.seat == nil {
+				l = c.host
+			}
+			switch r.IntN(4) {
+			case 0:
+				k := byte(1 + r.IntN(12))
+				n := c.from(k, "udp", fmt.Sprintf("10.0.0.%d:1", k))
+				c.core.command(c.now, n, command{Type: typeJoin, V: Version, Nick: nick(), Quiet: r.IntN(5) == 0, Deaf: r.IntN(5) == 0, Guest: r.IntN(3) == 0, Share: r.IntN(3) == 0})
+				c.settle()
+				links = append(links, n)
+			case 1:
+				if l == c.host {
+					continue
+				}
+				c.enter(l, []string{"hi", "/me hi", "/quit", "/nick " + nick(), "/away x", "/msg " + nick() + " x", "/topic x"}[r.IntN(7)])
+				if r.IntN(10) == 0 {
+					c.core.detach(c.now, l, "")
+				}
+			default:
+				c.enter(l, []string{"/kick " + nick(), "/ban " + nick(), "/ban -a " + nick() + " 1m", "/unban " + nick(), "/mute " + nick() + " 1m", "/mute " + nick(), "/mute all 1m", "/unmute all",
+					"/unmute " + nick(), "/op " + nick(), "/deop " + nick(), "/slow 5", "/slow off", "/lock", "/unlock", "/approve on", "/approve off", "/approve " + nick(), "/deny " + nick(),
+					"/filter w" + nick(), "/unfilter all", "/motd x"}[r.IntN(22)])
+			}
+			c.settle()
+			for _, l := range links {
+				c.sees(l)
+			}
+		}
+		s := newState()
+		for _, e := range c.log.entries {
+			s.fold(e, wireForm(e))
+		}
+		shown := func(r rules) string {
+			var filters []string
+			for _, f := range r.filters {
+				filters = append(filters, f.pattern)
+			}
+			r.filters = nil
+			words := fmt.Sprint(filters, r.ops, r.slow, r.spoke, r.approval, r.known, r.gone, r.motd, r.silence, r.locked)
+			for _, list := range []table[transport.Key, *sentence]{r.bans, r.mutes} {
+				for _, k := range list.order {
+					words += fmt.Sprint("\n", k, *list.all[k])
+				}
+			}
+			for _, k := range r.kicked.order {
+				words += fmt.Sprint("\n", k, *r.kicked.all[k])
+			}
+			return words
+		}
+		if live, read := shown(c.core.state.rules), shown(s.rules); live != read {
+			t.Errorf("seed %d:\n%s\n\n%s", seed, live, read)
+		}
+		if len(c.log.entries) < 100 {
+			t.Errorf("seed %d: only %d entries", seed, len(c.log.entries))
+		}
 	}
 }
