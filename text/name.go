@@ -262,7 +262,7 @@ func RoomName(s string) (string, error) {
 		}
 	}
 	if strings.Trim(Clean(s), string(fsi)+string(pdi)) != s { // or two would be shown alike
-		return "", fmt.Errorf("the room name %q would not be shown as it is: use letters and digits", Clean(s))
+		return "", errors.New("a room name may not have what would not be shown as it is: use letters and digits")
 	}
 	return s, nil
 }
