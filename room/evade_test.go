@@ -187,7 +187,7 @@ func BenchmarkFilters(b *testing.B) {
 }
 
 // Whoever reads the log comes to the same rules as the host that wrote it,
-// whenever he reads it.
+// whenever he reads it; and whoever is banned is not here.
 func TestRulesAreOfTheLog(t *testing.T) {
 	for seed := range uint64(8) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -230,6 +230,11 @@ func TestRulesAreOfTheLog(t *testing.T) {
 			c.settle()
 			for _, l := range links {
 				c.sees(l)
+			}
+			for _, s := range c.core.seats {
+				if b := c.core.state.rules.bans.get(s.key); s.link != nil && s.role != roleHost && !b.over(c.now) {
+					t.Fatalf("seed %d: %s is banned and here", seed, s.nick)
+				}
 			}
 		}
 		s := newState()
