@@ -160,7 +160,8 @@ func (w *way) proved() {
 
 // reach connects to the host that had the room before. If all who can be
 // reached are others, it is the first of them, which may be a new one.
-func (w *way) reach(ctx context.Context, via []target, host transport.Key) (first transport.Conn, err error) {
+func (w *way) reach(ctx context.Context, via []target, host transport.Key) (transport.Conn, error) {
+	var first transport.Conn
 	for len(via) > 0 {
 		c, err := w.node.reach(ctx, via)
 		switch {
