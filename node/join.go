@@ -90,9 +90,13 @@ func (n *Node) join(ctx context.Context, p place, byName bool, g *guard, o room.
 		o.Logger = n.log
 	}
 	m, err := room.Join(ctx, o, w.dial)
+	for byName && wrongKey(err) && w.avoid() { // whoever repeats an announcement adds his address to the room's
+		m, err = room.Join(ctx, o, w.dial)
+	}
 	if err != nil {
 		return nil, err
 	}
+	w.proved()
 	if err := g.seated(ctx, m, p.strangers); err != nil {
 		return nil, err
 	}
@@ -112,22 +116,91 @@ type way struct {
 	node   *Node
 	byName bool // the room was found by its name, and may be found by its key
 
-	mu     sync.Mutex // Dials do overlap when a member tries a second way
-	place  place
-	failed bool // the last time nobody answered
+	mu      sync.Mutex // Dials do overlap when a member tries a second way
+	place   place
+	failed  bool           // the last time nobody answered
+	reached transport.Peer // the last time
+	host    transport.Key  // who had the room when we sat down
+}
+
+// wrongKey tells that whoever was reached could not prove to be the room.
+func wrongKey(err error) bool {
+	var e *Error
+	var r *room.Refused
+	return errors.As(err, &e) && e.Code == CodeKey || errors.As(err, &r) && r.Code == "key"
+}
+
+// avoid leaves out the address that was reached last, if there are others.
+func (w *way) avoid() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	left := without(w.place.via, w.reached.Addr.Addr())
+	if len(left) == 0 || len(left) == len(w.place.via) {
+		return false
+	}
+	w.place.via = left
+	return true
+}
+
+func without(via []target, addr netip.Addr) (left []target) {
+	for _, t := range via {
+		if t.addr.Unmap().WithZone("") != addr.Unmap().WithZone("") {
+			left = append(left, t)
+		}
+	}
+	return left
+}
+
+// proved notes that who was reached is the room's host.
+func (w *way) proved() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.host = w.reached.Key
+}
+
+// reach connects to the host that had the room before. If all who can be
+// reached are others, it is the first of them, which may be a new one.
+func (w *way) reach(ctx context.Context, via []target, host transport.Key) (transport.Conn, error) {
+	var first transport.Conn
+	for len(via) > 0 {
+		c, err := w.node.reach(ctx, via)
+		switch {
+		case err != nil && first == nil:
+			return nil, err
+		case err != nil:
+			return first, nil
+		case host == (transport.Key{}) || c.Peer().Key == host:
+			if first != nil {
+				w.node.later(func() { first.Close() })
+			}
+			return c, nil
+		case first == nil:
+			first = c
+		default:
+			w.node.later(func() { c.Close() })
+		}
+		left := without(via, c.Peer().Addr.Addr())
+		if len(left) == len(via) {
+			break
+		}
+		via = left
+	}
+	return first, nil
 }
 
 // dial connects to the room, for a Member.
 func (w *way) dial(ctx context.Context) (transport.Conn, error) {
 	w.mu.Lock()
-	p, failed := w.place, w.failed
+	p, failed, host := w.place, w.failed, w.host
 	w.mu.Unlock()
 	if failed {
 		p = w.search(ctx, p)
 	}
-	c, err := w.node.reach(ctx, p.via)
+	c, err := w.reach(ctx, p.via, host)
 	w.mu.Lock()
-	w.place, w.failed = p, err != nil
+	if w.place, w.failed, w.reached = p, err != nil, (transport.Peer{}); err == nil {
+		w.reached = c.Peer()
+	}
 	w.mu.Unlock()
 	return c, w.node.explainDial(err, p)
 }

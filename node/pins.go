@@ -211,6 +211,17 @@ func of(pins []Pin, name string) (found []Pin) {
 	return found
 }
 
+// alike returns the pins of rooms of other names that look like name.
+func alike(pins []Pin, name string) (found []Pin) {
+	room, looks := text.RoomKey(name), text.Key(name)
+	for _, p := range pins {
+		if text.RoomKey(p.Room) != room && text.Key(p.Room) == looks {
+			found = append(found, p)
+		}
+	}
+	return found
+}
+
 func has(pins []Pin, name string, key transport.Key) bool {
 	return slices.ContainsFunc(of(pins, name), func(p Pin) bool { return p.Key == key })
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -93,7 +94,7 @@ func race(ctx context.Context, attempts []attempt, later func(func())) (transpor
 			if r.err == nil {
 				return r.conn, r.index, nil
 			}
-			if run.failed(r.err) {
+			if run.failed(r.index, r.err) {
 				return nil, r.index, run.err
 			}
 		case <-ctx.Done():
@@ -153,7 +154,7 @@ func (r *raceState) wait(now time.Time) time.Duration {
 }
 
 // failed takes note of an attempt's error and tells whether the race is lost.
-func (r *raceState) failed(err error) bool {
+func (r *raceState) failed(i int, err error) bool {
 	r.running--
 	r.ended++
 	var refused *transport.RefusedError
@@ -161,7 +162,10 @@ func (r *raceState) failed(err error) bool {
 	case errors.As(err, &refused):
 		r.err = err
 		if refused.Reason == transport.ReasonMode || refused.Reason == transport.ReasonVersion || refused.Reason == transport.ReasonKey {
-			return true
+			here := r.attempts[i].addr.Addr()
+			if !slices.ContainsFunc(r.attempts, func(a attempt) bool { return a.addr.Addr() != here }) { // another may be another host
+				return true
+			}
 		}
 	case r.err == nil:
 		r.err = err

@@ -18,7 +18,7 @@ import (
 const (
 	PinKnown   = "known"   // its key is pinned
 	PinNew     = "new"     // nobody of that name is
-	PinChanged = "changed" // another key of that name is
+	PinChanged = "changed" // another key of that name is, or of one that looks like it
 )
 
 // pins returns what is remembered of rooms.
@@ -37,7 +37,7 @@ func (n *Node) mark(pins []Pin, l room.Listing) string {
 		return ""
 	case l.Secure && has(pins, l.Room, l.Key):
 		return PinKnown
-	case len(of(pins, l.Room)) > 0:
+	case len(of(pins, l.Room)) > 0 || len(alike(pins, l.Room)) > 0:
 		return PinChanged
 	case l.Secure:
 		return PinNew
@@ -82,8 +82,15 @@ func (g *guard) admit(name string, key transport.Key) error {
 	if g.asked != "" && text.RoomKey(name) != text.RoomKey(g.asked) {
 		return &Error{Code: CodeKey, Text: fmt.Sprintf("the host has sat you down in %s, and you asked for %s", name, g.asked)}
 	}
-	if known := of(g.pins, name); !g.word && len(known) > 0 && !has(known, name, key) {
-		return g.changed(name, known, key)
+	if g.word {
+		return nil
+	}
+	if known := of(g.pins, name); len(known) > 0 {
+		if !has(known, name, key) {
+			return g.changed(fmt.Sprintf("%s has another key than before: somebody may be posing as it", name), name, known, key)
+		}
+	} else if known := alike(g.pins, name); len(known) > 0 {
+		return g.changed(fmt.Sprintf("the name %s looks like that of %s, which you know, and is another: somebody may be posing as it", name, known[0].Room), name, known, key)
 	}
 	return nil
 }
@@ -91,9 +98,10 @@ func (g *guard) admit(name string, key transport.Key) error {
 // maxShown bounds the keys that are shown when another one turns up.
 const maxShown = 3
 
-// changed is the error for a room that has another key than those it is known by.
-func (g *guard) changed(name string, known []Pin, key transport.Key) error {
-	e := &Error{Code: CodeKey, Text: fmt.Sprintf("%s has another key than before: somebody may be posing as it", name),
+// changed is the error for a room that has another key than those it is known
+// by, or a name that looks like theirs.
+func (g *guard) changed(what, name string, known []Pin, key transport.Key) error {
+	e := &Error{Code: CodeKey, Text: what,
 		Hint:    "if its host reads out the same words as these now, it is the room, opened anew; accept its key with:",
 		Command: g.node.Pins.command("accept", name, key.String())}
 	slices.SortStableFunc(known, func(a, b Pin) int { return b.Last.Compare(a.Last) })
@@ -127,6 +135,9 @@ func (g *guard) downgrade(p place) error {
 	}
 	for _, o := range of(g.pins, p.Room) {
 		return g.insecure(o.Room, "the room "+o.Room)
+	}
+	for _, o := range alike(g.pins, p.Room) {
+		return g.insecure(o.Room, fmt.Sprintf("the room %s, which %s looks like,", o.Room, p.Room))
 	}
 	for _, at := range p.via {
 		for _, o := range g.pins {

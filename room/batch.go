@@ -100,7 +100,7 @@ func (c *core) check(now time.Time, it *item, held *holds) bool {
 	case typeNames:
 		c.tellNames(it)
 	case typeAway:
-		c.checkAway(it)
+		c.checkAway(now, it)
 	case typeBans, typeFilters, typeKnocks:
 		c.tellRules(now, it)
 	case typePassword:
@@ -222,6 +222,10 @@ func (c *core) find(nick string) (name string, key transport.Key, away string) {
 // checkNick decides a change of name.
 func (c *core) checkNick(now time.Time, it *item, id [16]byte, held *holds) bool {
 	s := it.seat
+	if no := c.silenced(now, s); no != nil { // a name says something, too
+		c.fail(it, no.Code, no.Text)
+		return true
+	}
 	nick, err := text.Nick(it.cmd.Nick)
 	if err != nil {
 		c.fail(it, codeNick, err.Error())
@@ -321,13 +325,17 @@ func (c *core) checkLeave(now time.Time, it *item, held *holds) {
 }
 
 // checkAway notes that somebody is away, or back.
-func (c *core) checkAway(it *item) {
+func (c *core) checkAway(now time.Time, it *item) {
 	if !line(it.cmd.Text) {
 		c.fail(it, codeTooLong, fmt.Sprintf("a reason is one line of at most %d bytes without control characters", maxLine))
 		return
 	}
 	if c.keptFrom(it.seat.role, it.seat.key, it.cmd.Text) {
 		c.fail(it, codeFiltered, "a filter of this room is against these words")
+		return
+	}
+	if no := c.silenced(now, it.seat); no != nil && it.cmd.Text != "" && it.cmd.Text != typeAway {
+		c.fail(it, no.Code, no.Text)
 		return
 	}
 	it.seat.away = it.cmd.Text

@@ -77,11 +77,12 @@ type core struct {
 	quiet     map[string][]*seat      // quiet seats by name
 	visitors  table[string, departed] // quiet seats that were here lately, which the log does not tell; by name
 	links     map[*link]struct{}
-	lost      []loss  // in the order they were lost
-	newLinks  []*link // without a seat, oldest first
-	parked    []*link // whose joins were put off, oldest first (wait.go)
-	doubts    []doubt // in the order they began
-	held      []held  // by when it is their turn
+	sentHome  table[seatID, *expulsion] // quiet seats that were put out
+	lost      []loss                    // in the order they were lost
+	newLinks  []*link                   // without a seat, oldest first
+	parked    []*link                   // whose joins were put off, oldest first (wait.go)
+	doubts    []doubt                   // in the order they began
+	held      []held                    // by when it is their turn
 	paces     map[source]*pace
 	verifier  *Verifier // of the password newcomers have to prove; nil: there is none
 	guesses   guesses
@@ -180,7 +181,8 @@ type outcome struct {
 func newCore(h *Host, logID [16]byte) *core {
 	return &core{host: h, logID: logID, rand: rand.Reader, state: newState(), seats: map[seatID]*seat{},
 		quiet: map[string][]*seat{}, links: map[*link]struct{}{}, flying: map[entryID]*item{}, paces: map[source]*pace{},
-		verifier: h.Password, guesses: newGuesses(), visitors: table[string, departed]{limit: maxGone}}
+		verifier: h.Password, guesses: newGuesses(), visitors: table[string, departed]{limit: maxGone},
+		sentHome: table[seatID, *expulsion]{limit: maxKicked}}
 }
 
 // open tells up to which entry the log must be folded before the first command.
@@ -220,6 +222,10 @@ func (c *core) hurry(i int) {
 
 // from is where a connection comes from, as limits count it.
 func (l *link) from() netip.Addr { return transport.Source(l.peer.Addr.Addr()) }
+
+// address is where a connection comes from, as bans hold it: an IPv6 network is
+// everybody's.
+func (l *link) address() netip.Addr { return l.peer.Addr.Addr().Unmap().WithZone("") }
 
 // remote tells whether an address is another computer's.
 func remote(a netip.Addr) bool { return a.IsValid() && !a.IsLoopback() }
@@ -288,6 +294,7 @@ func (c *core) command(now time.Time, l *link, cmd command) {
 		c.prove(now, l, cmd.Scram)
 		return
 	}
+	cmd.Guest = cmd.Guest && l.peer.Via == "pipe" // who has a key is known by it
 	switch cmd.Type {
 	case typeGot:
 		return

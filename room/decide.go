@@ -48,8 +48,7 @@ func (c *core) decideBan(now time.Time, it *item) (d deed, no *Refused) {
 	if d.report.Until, no = term(now, it.cmd.Seconds); no != nil {
 		return d, no
 	}
-	c.state.rules.bans.dropAll(func(b *sentence) bool { return b.over(now) })
-	if !c.state.rules.bans.has(t.key) && len(c.state.rules.bans.order) >= maxSentences {
+	if full(&c.state.rules.bans, t.key, now) {
 		return d, &Refused{Code: codeTooMany, Text: fmt.Sprintf("%d are banned, which is the most: /bans lists them, /unban NICK lets one back in", maxSentences)}
 	}
 	if it.cmd.Address || c.fleeting(t.role) {
@@ -85,8 +84,7 @@ func (c *core) decideMute(now time.Time, it *item) (d deed, no *Refused) {
 	if no != nil {
 		return d, no
 	}
-	c.state.rules.mutes.dropAll(func(m *sentence) bool { return m.over(now) })
-	if !c.state.rules.mutes.has(t.key) && len(c.state.rules.mutes.order) >= maxSentences {
+	if full(&c.state.rules.mutes, t.key, now) {
 		return d, &Refused{Code: codeTooMany, Text: fmt.Sprintf("%d are muted, which is the most: /mute all mutes everybody", maxSentences)}
 	}
 	d.report.Nick, d.report.Key = t.nick, t.key
@@ -230,12 +228,8 @@ func (c *core) decideFilter(now time.Time, it *item) (d deed, no *Refused) {
 	case len(all) >= maxFilters:
 		return d, &Refused{Code: codeTooMany, Text: fmt.Sprintf("there are %d filters, which is the most: /unfilter takes one away", maxFilters)}
 	}
-	steps := f.steps
-	for _, o := range all {
-		steps += o.steps
-	}
-	if steps > maxSteps {
-		return d, &Refused{Code: codeTooMany, Text: "the regular expressions of this room are too much work together: make this one shorter, or take another away"}
+	if f.steps+c.state.rules.work() > maxSteps {
+		return d, &Refused{Code: codeTooMany, Text: "the filters of this room are too much work together: make this one shorter, or take another away"}
 	}
 	return deed{report: report{Text: f.pattern}, audience: c.privy(it)}, nil
 }

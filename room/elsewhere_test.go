@@ -47,7 +47,7 @@ func TestKeyUsedElsewhere(t *testing.T) {
 		{what: "two people", first: "10.0.0.5:1", second: "10.0.0.6:1", other: true},
 		{what: "this computer", first: "127.0.0.1:1", second: "127.0.0.2:1"},
 		{what: "the host's seat", first: "", second: "10.0.0.6:1"},
-		{what: "a guest", first: "10.0.0.5:1", second: "10.0.0.6:1", change: func(_ *link, c *command) { c.Guest = true }},
+		{what: "a guest", first: "10.0.0.5:1", second: "10.0.0.6:1", change: func(l *link, c *command) { l.peer.Via, c.Guest = "pipe", true }},
 		{what: "one that may be gone", first: "10.0.0.5:1", second: "10.0.0.6:1", change: silent},
 		{what: "plaintext", first: "10.0.0.5:1", second: "10.0.0.6:1", plain: true},
 	} {

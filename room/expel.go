@@ -63,7 +63,10 @@ func (c *core) putOut(now time.Time, x *expulsion, meant func(*seat) bool) {
 	}
 	slices.SortFunc(all, func(a, b *seat) int { return cmp.Or(cmp.Compare(a.born, b.born), bytes.Compare(a.id[:], b.id[:])) })
 	for _, s := range all {
-		if s.quiet {
+		if s.quiet { // of which the log knows nothing
+			if x.code == codeKicked {
+				c.sentHome.put(s.id, x)
+			}
 			c.remove(s, x.code, x.words(c.host.Name, now))
 			continue
 		}
@@ -82,7 +85,7 @@ func (c *core) putOut(now time.Time, x *expulsion, meant func(*seat) bool) {
 // meanwhile.
 func (c *core) turnOut(now time.Time) {
 	for _, l := range c.knocking() {
-		no := c.shutOut(now, seatID{}, c.keyAt(l), roleMember, l.from())
+		no := c.shutOut(now, seatID{}, c.keyAt(l), roleMember, l.address())
 		if no == nil {
 			no = c.lockedOut(now, c.keyAt(l), roleMember)
 		}
@@ -99,11 +102,17 @@ func (c *core) shutOut(now time.Time, id seatID, key transport.Key, role string,
 	if role == roleHost {
 		return nil
 	}
-	if b := r.banned(key, from.WithZone(""), now); b != nil {
+	if r.ops.has(key) { // whom others could lock out by whoever shares the address
+		from = netip.Addr{}
+	}
+	if b := r.banned(key, from, now); b != nil {
 		return &Refused{Code: codeBanned, Text: "you are banned from " + name + b.words(now)}
 	}
 	if s := c.seats[id]; s != nil && s.out != nil {
 		return &Refused{Code: s.out.code, Text: s.out.words(name, now)}
+	}
+	if x := c.sentHome.get(id); x != nil {
+		return &Refused{Code: x.code, Text: x.words(name, now)}
 	}
 	if k := r.kicked.get(id); k != nil { // it was away when it happened
 		return &Refused{Code: codeKicked, Text: (&expulsion{code: codeKicked, by: k.by, reason: k.reason}).words(name, now)}
@@ -117,5 +126,9 @@ func (c *core) lockedOut(now time.Time, key transport.Key, role string) *Refused
 	if r.locked.over(now) || role == roleHost || !r.stranger(key) {
 		return nil
 	}
-	return &Refused{Code: codeLocked, Text: "nobody new comes into " + c.host.Name + " now: it was locked" + r.locked.words(now)}
+	no := &Refused{Code: codeLocked, Text: "nobody new comes into " + c.host.Name + " now: it was locked"}
+	if c.verifier == nil { // else it is not for everybody to know by whom and why
+		no.Text += r.locked.words(now)
+	}
+	return no
 }

@@ -26,6 +26,18 @@ func (c *core) speechless(now time.Time, s *seat) *sentence {
 	return c.state.rules.muted(s.key, from, now)
 }
 
+// silenced tells why a seat may not speak now, if it may not.
+func (c *core) silenced(now time.Time, s *seat) *Refused {
+	switch m := c.speechless(now, s); {
+	case m == nil:
+		return nil
+	case m.nick == "":
+		return &Refused{Code: codeMuted, Text: "only the host and ops speak now: the room was muted" + m.words(now)}
+	default:
+		return &Refused{Code: codeMuted, Text: "you were muted" + m.words(now)}
+	}
+}
+
 // forbidden tells why something may not be said now. The host and ops can
 // always be asked.
 func (c *core) forbidden(now time.Time, it *item) *Refused {
@@ -33,14 +45,8 @@ func (c *core) forbidden(now time.Time, it *item) *Refused {
 	if kind == Whisper && c.toKeeper(it.cmd.To) {
 		return nil
 	}
-	m := c.speechless(now, s)
-	switch {
-	case m != nil && m.nick == "":
-		return &Refused{Code: codeMuted, Text: "only the host and ops speak now: the room was muted" + m.words(now)}
-	case m != nil:
-		return &Refused{Code: codeMuted, Text: "you were muted" + m.words(now)}
-	case c.keeper(s):
-		return nil
+	if no := c.silenced(now, s); no != nil || c.keeper(s) {
+		return no
 	}
 	if f := r.stop(kind, it.cmd.Text); f != nil {
 		return &Refused{Code: codeFiltered, Text: "a filter of this room is against it: " + f.kind()}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"parley/text"
 	"parley/transport"
 )
 
@@ -22,6 +23,10 @@ const (
 	// textCost is how many bytes of text are the price of a message: a long
 	// one fills as many datagrams and lines as some short ones.
 	textCost = 1 << 10
+	// stepCost is how many steps of filters are the price of a message: half a
+	// millisecond of the host's only loop, so that nobody keeps it busy with what
+	// filters are slowest for.
+	stepCost = 100_000
 	// changeCost is the price of a change of name or topic, of which somebody
 	// bored could make many, and which nobody can ignore: ten at once and two a
 	// second, as it is by default.
@@ -127,7 +132,11 @@ func joining(p *pace) flow { return flow{p.share * joinBurst, p.share * joinRate
 // Whatever it sends counts, as all of it is work for the host, and much of it
 // for everybody.
 func (c *core) pace(now time.Time, l *link, cmd *command) {
-	wait := c.charge(now, l.seat.pace, l.seat.fromPace, c.cost(cmd))
+	cost := c.cost(cmd)
+	if !c.keeper(l.seat) { // whom nothing is filtered of
+		cost += float64(c.state.rules.work()*min(len(cmd.Text)+len(cmd.Nick), text.MaxText)) / stepCost
+	}
+	wait := c.charge(now, l.seat.pace, l.seat.fromPace, cost)
 	l.out.pause(now.Add(wait))
 	switch {
 	case wait > 0 && !l.slow:

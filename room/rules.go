@@ -121,12 +121,12 @@ func (s *rules) fold(e Entry, r report) {
 	case Ban:
 		s.known.drop(r.Key)
 		s.ops.drop(r.Key)
-		s.bans.put(r.Key, sentenceOf(r))
+		sentenceKey(&s.bans, e.At, r)
 	case Unban:
 		name := text.Key(r.Nick)
 		s.bans.dropAll(func(b *sentence) bool { return text.Key(b.nick) == name })
 	case Mute, Unmute:
-		s.foldMute(r)
+		s.foldMute(e.At, r)
 	case Address:
 		s.foldAddress(r)
 	case Op:
@@ -138,8 +138,26 @@ func (s *rules) fold(e Entry, r report) {
 	}
 }
 
+// sentenceKey adds a ban or mute. What was over when it was decided makes room
+// for it; by the log's clock, so that every host forgets the same.
+func sentenceKey(list *table[transport.Key, *sentence], at time.Time, r report) {
+	list.dropAll(func(o *sentence) bool { return o.over(at) })
+	list.put(r.Key, sentenceOf(r))
+}
+
+// full tells whether there is no place in list for a sentence of key.
+func full(list *table[transport.Key, *sentence], key transport.Key, now time.Time) bool {
+	n := 0
+	for k, o := range list.all {
+		if k != key && !o.over(now) {
+			n++
+		}
+	}
+	return n >= maxSentences
+}
+
 // foldMute takes in that somebody, or everybody, is muted or not any more.
-func (s *rules) foldMute(r report) {
+func (s *rules) foldMute(at time.Time, r report) {
 	everybody := r.Nick == ""
 	switch muted := Kind(r.Type) == Mute; {
 	case everybody && muted:
@@ -147,7 +165,7 @@ func (s *rules) foldMute(r report) {
 	case everybody:
 		s.silence = nil
 	case muted:
-		s.mutes.put(r.Key, sentenceOf(r))
+		sentenceKey(&s.mutes, at, r)
 	default:
 		s.mutes.drop(r.Key)
 	}

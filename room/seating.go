@@ -36,7 +36,7 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 		return false
 	}
 	role := c.roleOf(l, cmd)
-	if no := c.shutOut(now, id, key, role, l.from()); no != nil {
+	if no := c.shutOut(now, id, key, role, l.address()); no != nil {
 		return c.turnAway(l, no.Code, no.Text)
 	}
 	s := c.seats[id]

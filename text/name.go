@@ -239,7 +239,7 @@ func fit(s, end string) string {
 
 // RoomName returns the room name that s stands for, in Unicode's composed
 // form, or an error that states the rule that s breaks: 1 to 63 bytes, no spaces,
-// none of / # :, nothing that cannot be seen.
+// none of / # :, nothing that is not shown as it is.
 func RoomName(s string) (string, error) {
 	if !utf8.ValidString(s) {
 		return "", errors.New("the room name is not valid UTF-8")
@@ -261,13 +261,22 @@ func RoomName(s string) (string, error) {
 			return "", fmt.Errorf("a room name may not have control or invisible characters such as U+%04X", r)
 		}
 	}
+	if strings.Trim(Clean(s), string(fsi)+string(pdi)) != s { // or two would be shown alike
+		return "", errors.New("a room name may not have what would not be shown as it is: use letters and digits")
+	}
 	return s, nil
 }
 
 var errRoomLength = fmt.Errorf("a room name has 1 to %d bytes", maxRoom)
 
 // RoomKey returns what two names of the same room have in common, whatever
-// the letter case and the keyboard.
+// the letter case and the keyboard, and whether a sign is shown as a picture.
 func RoomKey(name string) string {
-	return norm.NFKC.String(cases.Fold().String(norm.NFKC.String(name)))
+	key := norm.NFKC.String(cases.Fold().String(norm.NFKC.String(name)))
+	return strings.Map(func(r rune) rune {
+		if invisible(r) {
+			return -1
+		}
+		return r
+	}, key)
 }
