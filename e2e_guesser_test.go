@@ -82,6 +82,7 @@ func (g *guesses) guess(ctx context.Context, t testing.TB, i int, to netip.AddrP
 // TestGuesser is row X9 in real time: a guesser with 50 addresses and three
 // connections from each, over both carriers, against the program.
 func TestGuesser(t *testing.T) {
+	t.Parallel()
 	b := loopback(t)
 	good := b.written("good", secret, 0o600)
 	log := filepath.Join(b.dir, "log")

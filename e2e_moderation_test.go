@@ -103,15 +103,15 @@ func TestMuteAndSlow(t *testing.T) {
 		t.Errorf("refused with %s", f.text)
 	}
 	cyn.say("/nick cindy")
-	cyn.await("the new name", kind("nick"))
+	cyn.await("that it is refused", code("error", "muted"))
 	cyn.say("HELLO AGAIN")
 	cyn.await("that it is refused", code("failed", "muted"))
 	ben.say("can you read this?")
 	cyn.await("what is said", said("can you read this?"))
 	cyn.say("/msg ana sorry")
 	ana.await("her asking", func(l line) bool { return l.Type == "whisper" && l.Text == "sorry" })
-	ana.say("/unmute cindy")
-	cyn.await("the unmute", act("unmute", "cindy"))
+	ana.say("/unmute cyn")
+	cyn.await("the unmute", act("unmute", "cyn"))
 	cyn.say("thanks")
 	ben.await("her thanks", said("thanks"))
 	if strings.Contains(story(ben), "HELLO") {
