@@ -140,7 +140,8 @@ func TestLANWhispers(t *testing.T) {
 				wire := stops[i]()
 				hits, words := bytes.Count(wire, []byte(secret)), bytes.Count(wire, []byte(public))
 				t.Logf("FIGURE %s over %s: %d whispers and %d public words in %d bytes of packets", p.name, transport, hits, words, len(wire))
-				if words < 20 || i < 2 && hits < 40 || i >= 2 && hits > 0 {
+				// Some that are there may be cut in two, by the end of a packet.
+				if words < 15 || i < 2 && hits < 35 || i >= 2 && hits > 0 {
 					t.Errorf("%s: %d whispers and %d public words", p.name, hits, words)
 				}
 				for _, l := range p.out.all() {
