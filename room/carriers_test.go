@@ -46,6 +46,15 @@ func has(m *Member) uint64 {
 	return m.inbox.done
 }
 
+// eventually waits until ok, or until ctx has ended.
+func eventually(ctx context.Context, ok func() bool) {
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for !ok() && ctx.Err() == nil {
+		<-look.C
+	}
+}
+
 // conversation has four people talk at once, whisper, lose connections, come
 // back and leave.
 func conversation(t *testing.T, by carrier, lane transport.Delivery) {
@@ -84,12 +93,13 @@ func conversation(t *testing.T, by carrier, lane transport.Delivery) {
 		})
 	}
 	talking.Wait()
+	log := h.host.Log.(*Memory)
+	log.mu.Lock()
+	end := log.end()
+	log.mu.Unlock()
 	for _, m := range members { // everybody has what was said when the last of it has come
-		for has(m) < has(members[0]) && ctx.Err() == nil {
-			time.Sleep(time.Millisecond)
-		}
+		eventually(ctx, func() bool { return has(m) >= end })
 	}
-	time.Sleep(50 * time.Millisecond)
 	for i, m := range members {
 		if got := len(m.Names()); got != people-i {
 			t.Errorf("%d people, want %d", got, people-i)
@@ -98,9 +108,7 @@ func conversation(t *testing.T, by carrier, lane transport.Delivery) {
 			t.Error(err)
 		}
 		for _, other := range members[i+1:] {
-			for len(other.Names()) > people-i-1 && ctx.Err() == nil {
-				time.Sleep(time.Millisecond)
-			}
+			eventually(ctx, func() bool { return len(other.Names()) <= people-i-1 })
 		}
 	}
 	reading.Wait()
