@@ -26,18 +26,18 @@ type bench struct {
 
 func newBench(t *testing.T, machines int) *bench {
 	if os.Getuid() != 0 {
-		t.Skip("skipped: network namespaces want root")
+		t.Skip("SKIPPED: network namespaces want root")
 	}
 	for _, tool := range []string{"ip", "nft"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip("skipped: there is no " + tool)
+			t.Skip("SKIPPED: there is no " + tool)
 		}
 	}
 	var id [3]byte
 	rand.Read(id[:])
 	b := &bench{t: t, prefix: "pd" + hex.EncodeToString(id[:])}
 	if out, err := exec.Command("ip", "netns", "add", b.ns(0)).CombinedOutput(); err != nil {
-		t.Skipf("skipped: cannot make network namespaces: %s", out)
+		t.Skipf("SKIPPED: cannot make network namespaces: %s", out)
 	}
 	t.Cleanup(func() { exec.Command("ip", "netns", "del", b.ns(0)).Run() })
 	b.in(0, "ip link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0")

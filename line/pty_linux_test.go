@@ -24,7 +24,7 @@ func openPTY(t *testing.T, columns int) (master, slave *os.File) {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skip("this machine has no terminals to test on: ", err)
+		t.Skip("SKIPPED, no terminal to be had: ", err)
 	}
 	t.Cleanup(func() { master.Close() })
 	raw, err := master.SyscallConn()
@@ -38,11 +38,11 @@ func openPTY(t *testing.T, columns int) (master, slave *os.File) {
 		unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: 24, Col: uint16(columns)})
 	})
 	if err != nil {
-		t.Skip("this machine has no terminals to test on: ", err)
+		t.Skip("SKIPPED, no terminal to be had: ", err)
 	}
 	slave, err = os.OpenFile(fmt.Sprint("/dev/pts/", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skip("this machine has no terminals to test on: ", err)
+		t.Skip("SKIPPED, no terminal to be had: ", err)
 	}
 	t.Cleanup(func() { slave.Close() })
 	return master, slave
