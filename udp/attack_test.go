@@ -363,3 +363,33 @@ func TestHalfOpenCrowd(t *testing.T) {
 		}
 	})
 }
+
+// A handshake that the host has forgotten, because in a crowd somebody else got
+// its place, is begun anew soon and not when its time is over.
+func TestForgottenHandshake(t *testing.T) {
+	onLAN(t, 2, false, goodLink, func(r *rig) {
+		var mu sync.Mutex
+		var ids []uint64
+		r.taps[1].watch(func(b []byte, to netip.AddrPort) bool {
+			id, _, _, ok := parseShake(b)
+			if !ok {
+				return true
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
+			return id != ids[0]
+		})
+		begin := time.Now()
+		a, b := r.connect()
+		took := time.Since(begin)
+		r.talk(a, b, 0, 10)
+		mu.Lock()
+		defer mu.Unlock()
+		if len(ids) != 2 || took < shakeSilence || took > 2*shakeSilence {
+			t.Errorf("connected after %v and %d handshakes", took, len(ids))
+		}
+	})
+}
