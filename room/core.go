@@ -74,6 +74,7 @@ type core struct {
 	state     *state
 	opening   uint64 // commands wait until the fold has reached this
 	restored  uint64 // entries up to here are in the state already
+	trouble   *trouble
 	saves     bool   // the log keeps checkpoints,
 	saved     uint64 // the last as of this entry,
 	savedAt   time.Time
@@ -128,6 +129,7 @@ type seat struct {
 	lostAt   time.Time
 	gone     bool
 	out      *expulsion // it was put out, and its leave is to be said
+	parted   *command   // its goodbye, which could not be stored yet
 	pace     *pace
 	fromPace *pace // of the address of its last connection; nil for our own
 	toldAt   time.Time
@@ -333,6 +335,7 @@ func (c *core) tick(now time.Time) {
 		c.doubts = c.doubts[1:]
 	}
 	c.letIn(now)
+	c.probe(now)
 	c.speak(now)
 }
 
@@ -374,6 +377,9 @@ func (c *core) wake() (at time.Time) {
 		sooner(t)
 	}
 	if t := c.checkpointWake(); !t.IsZero() {
+		sooner(t)
+	}
+	if t := c.probeWake(); !t.IsZero() {
 		sooner(t)
 	}
 	return at

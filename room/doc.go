@@ -306,6 +306,7 @@
 //	{…,"type":"motd","by":"ana","text":"…"}     also filter, unfilter
 //	{…,"type":"address","by":"ana","nick":"cyn","key":"…","code":"ban","addr":"10.0.0.9"}   follows its ban or mute
 //	{…,"type":"notice","code":"password","by":"ana","text":"…"}     the password was changed
+//	{…,"type":"notice","code":"writable","text":"…"}   the host can store again
 //	{"type":"skip","from_seq":59,"count":2}      so many events are not for this member
 //
 // Every seq after "after" comes once, as an event or in a skip. Besides:
@@ -314,6 +315,8 @@
 //	{"type":"notice","code":"…","text":"…"}      without seq: from the host to us; slow: we are read slowly;
 //	                                             elsewhere: our key is used from another address, too
 //	                                             knock, with nick and key: somebody asks to come in
+//	                                             readonly: nothing can be stored now, and what is said fails with
+//	                                             not_stored, until a notice of the log with code writable
 //	{"type":"error","code":"…","text":"…"}       what was sent last makes no sense
 //	{"type":"ping"}                              nothing; the carrier acknowledges it, or the seat is empty
 //	{"type":"bye","code":"…","text":"…"}         the host hangs up. closing, replaced and too_slow may

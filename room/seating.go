@@ -95,6 +95,10 @@ func (c *core) checkNewcomer(now time.Time, it *item, held *holds, s *seat) bool
 		c.refuseNick(it, nick, string(Failure))
 		return true
 	}
+	if c.readonly() && !s.quiet { // that somebody came is an entry
+		it.link.out.control(refusal(codeNotStored, noSeatWords), true)
+		return true
+	}
 	if !s.quiet && c.outOfBreath(now, it, s.key) {
 		return true
 	}
@@ -213,7 +217,7 @@ func (c *core) joinDone(now time.Time, it *item, o outcome) {
 	case o.holder != "" && !it.link.ended:
 		c.refuseNick(it, it.seat.nick, string(Failure))
 	case o.err != nil && !it.link.ended:
-		it.link.out.control(refusal(codeNotStored, "the host cannot store anything now: "+text.Clean(o.err.Error())), true)
+		it.link.out.control(refusal(codeNotStored, noSeatWords), true)
 	case o.holder == "" && o.err == nil && it.seat.quiet:
 		name := text.Key(it.seat.nick)
 		c.quiet[name] = append(c.quiet[name], it.seat)
@@ -272,7 +276,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 			st.history = max(0, min(cmd.History, maxReplay))
 		}
 	}
-	s.why = ""
+	s.why, s.parted = "", nil
 	l.out.start(st)
 	c.elsewhere(s)
 	c.tellLimits(now, s)

@@ -95,6 +95,8 @@ const (
 	codeKnock     = "knock"     // a notice: somebody asks to come in
 	codeUnchanged = "unchanged" // it is so already
 	codeTooMany   = "too_many"
+	codeReadonly  = "readonly" // a notice: nothing can be stored,
+	codeWritable  = "writable" // and, in the log, again it can
 )
 
 // command is a message from member to host.
