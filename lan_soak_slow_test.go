@@ -75,8 +75,8 @@ func TestSoak(t *testing.T) {
 	}
 	t.Logf("seed %d, %v, %d messages: PARLEY_SOAK_SEED=%d has the same faults chosen again", seed, lasts, messages, seed)
 
-	s := newStage(t, "host", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8")
-	disk(t, s.host().box.home("host"), soakDisk)
+	s := newStage(t, "ana", "m1", "m2", "m3", "m4", "m5", "m6", "m7", "m8")
+	disk(t, s.host().box.home("ana"), soakDisk)
 	for _, a := range s.members() {
 		a.target = s.room // by its name, so that it is found wherever its host moves
 	}
@@ -318,7 +318,7 @@ func (n *nemesis) pause(a *actor, lasts time.Duration) {
 func (n *nemesis) fills(lasts time.Duration) {
 	n.note("disk full", "the host's disk full for %v", lasts)
 	n.full = true
-	free := fill(n.t, n.host().box.home("host"))
+	free := fill(n.t, n.host().box.home("ana"))
 	n.after(lasts, func() {
 		n.full = false
 		free()
