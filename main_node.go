@@ -44,6 +44,7 @@ func (p *program) node() (*node.Node, error) {
 		return n, nil
 	}
 	n.Pins = p.pins(dir)
+	n.Drafts = &node.Drafts{Dir: filepath.Join(dir, "drafts")}
 	if c.Plaintext { // there, everybody is nobody
 		return n, nil
 	}
