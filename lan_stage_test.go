@@ -451,10 +451,9 @@ func fill(t testing.TB, dir string) (free func()) {
 	}
 }
 
-// move gives the machine another address; the old one is gone.
+// move gives the machine another IPv4 address; the old one is gone.
 func (m *machine) move(to string) {
 	m.lan.t.Helper()
-	m.lan.run("ip", "-n", m.ns, "addr", "add", to+"/24", "brd", "+", "dev", "eth0")
-	m.lan.run("ip", "-n", m.ns, "addr", "del", m.ip.String()+"/24", "dev", "eth0")
+	m.lan.run("sh", "-e", "-c", fmt.Sprintf("ip -n %[1]s addr del %[2]s/24 dev eth0\nip -n %[1]s addr add %[3]s/24 brd + dev eth0", m.ns, m.ip, to))
 	m.ip = netip.MustParseAddr(to)
 }
