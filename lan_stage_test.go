@@ -290,7 +290,7 @@ func (s *stage) settle(limit time.Duration) time.Duration {
 			a.now().mu.Lock()
 			words := slices.Sorted(maps.Keys(a.now().open))
 			a.now().mu.Unlock()
-			fail(a, fmt.Sprintf("has no answer to %d sentences: %.200q", len(words), words))
+			fail(a, fmt.Sprintf("has no answer to %d sentences: %.200s", len(words), strings.Join(words, " ")))
 		}
 		if _, ok := until(left(), a.now().idle); !ok {
 			fail(a, fmt.Sprintf("says that %d are pending", a.now().counts.Pending))
