@@ -58,10 +58,10 @@ func TestLANNarrowPath(t *testing.T) {
 			stored := m.now().stored
 			m.now().mu.Unlock()
 			took := time.Since(begin)
-			c, _ := m.now().stats()
 			close(stop)
-			s.heal()
 			talking.Wait()
+			c, _ := m.now().stats() // when all of it is on its way
+			s.heal()
 			s.planned = said
 			s.settle(time.Minute)
 			rate := float64(stored) / took.Seconds()
