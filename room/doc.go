@@ -193,6 +193,7 @@
 //	    secure   false in a plaintext room
 //	    guests   guests read in clear
 //	    kept     the log outlives the host
+//	    keep     and how long what is said is kept: forever, so many days (90d) or so many entries (10000)
 //	    topic, motd
 //	    why      why the last connection was ended by the host
 //	    vouch    {"key":K,"until":U,"sig":S}: the room's key, seconds since 1970, and in base64 its Ed25519

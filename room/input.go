@@ -269,11 +269,7 @@ func (m *Member) facts() string {
 	if m.ready.Guests {
 		facts = append(facts, "guests read what is said here in clear")
 	}
-	if m.ready.Kept {
-		facts = append(facts, "what is said is kept when the host ends")
-	} else {
-		facts = append(facts, "what is said is forgotten when the host ends")
-	}
+	facts = append(facts, m.ready.Keeping())
 	if m.ready.Delivery != "" && m.ready.Delivery != "ordered" {
 		facts = append(facts, "messages travel "+m.ready.Delivery)
 	}

@@ -34,13 +34,26 @@ type Log interface {
 	// oldest first.
 	Page(ctx context.Context, viewer transport.Key, before uint64, n int) ([]Entry, error)
 
-	// Search returns the last n entries that viewer may see and whose Words
-	// contain all of words, oldest first.
-	Search(ctx context.Context, viewer transport.Key, words string, n int) ([]Entry, error)
+	// Search returns the last n entries before seq before that viewer may see
+	// and whose Words contain all of words, oldest first.
+	Search(ctx context.Context, viewer transport.Key, words string, before uint64, n int) ([]Entry, error)
 }
 
-// A Keeper is a Log that may tell whether it outlives the host's program.
-type Keeper interface{ Kept() bool }
+// A Checkpointer is a Log that keeps what its entries add up to, so that the
+// host need not read them all when it opens, and old ones may be deleted.
+type Checkpointer interface {
+	// Checkpoint returns what was saved last, and the last entry that is in
+	// it; 0 if there is nothing.
+	Checkpoint(ctx context.Context) (seq uint64, state []byte, err error)
+
+	// SaveCheckpoint saves, in place of what was saved before, what the
+	// entries up to seq, which are stored, add up to.
+	SaveCheckpoint(ctx context.Context, seq uint64, state []byte) error
+}
+
+// A Keeper is a Log that tells how long it keeps what is said: "" not beyond
+// the host's program, "forever", "90d" so many days, "10000" so many entries.
+type Keeper interface{ Kept() string }
 
 // ErrNotStored is wrapped by errors of Append after which nothing is stored.
 var ErrNotStored = errors.New("not stored")

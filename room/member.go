@@ -177,7 +177,7 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 func (m *Member) readyEvent(a attempt) Event {
 	peer, w := a.conn.Peer(), a.welcome
 	e := Event{Type: Ready, V: Version, Room: w.Room, Nick: w.Nick, Role: w.Role, Transport: cmp.Or(m.o.Via, peer.Via), Secure: w.Secure && peer.Secure,
-		Key: m.roomKey, Seq: w.Seq, Guests: w.Guests, Delivery: w.Delivery, Kept: w.Kept, Text: w.Topic, Motd: w.Motd}
+		Key: m.roomKey, Seq: w.Seq, Guests: w.Guests, Delivery: w.Delivery, Kept: w.Kept, Keep: w.Keep, Text: w.Topic, Motd: w.Motd}
 	if m.roomKey != (transport.Key{}) {
 		e.Words = text.KeyWords(m.roomKey)
 	}

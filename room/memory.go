@@ -137,11 +137,11 @@ func (m *Memory) Page(ctx context.Context, viewer transport.Key, before uint64, 
 	return m.last(before, n, func(e Entry) bool { return e.Visible(viewer) }), nil
 }
 
-// Search returns the last entries whose words contain all of words, letter
-// case aside.
-func (m *Memory) Search(ctx context.Context, viewer transport.Key, words string, n int) ([]Entry, error) {
+// Search returns the last entries before a seq whose words contain all of
+// words, letter case aside.
+func (m *Memory) Search(ctx context.Context, viewer transport.Key, words string, before uint64, n int) ([]Entry, error) {
 	wanted := strings.Fields(strings.ToLower(words))
-	return m.last(1<<63, n, func(e Entry) bool {
+	return m.last(before, n, func(e Entry) bool {
 		if !e.Visible(viewer) || e.Words == "" {
 			return false
 		}

@@ -175,6 +175,7 @@ type report struct {
 	Secure   bool   `json:"secure,omitempty"`
 	Guests   bool   `json:"guests,omitempty"`
 	Kept     bool   `json:"kept,omitempty"`
+	Keep     string `json:"keep,omitempty"`
 	Topic    string `json:"topic,omitempty"`
 	Motd     string `json:"motd,omitempty"`
 	Why      string `json:"why,omitempty"`
@@ -268,7 +269,7 @@ func (r *report) short() bool {
 		}
 	}
 	return !slices.ContainsFunc([]string{r.From, r.To, r.Nick, r.By, r.Seat, r.Host, r.Transport, r.Role, r.Code, r.Suggest,
-		r.Room, r.Log, r.Session, r.Delivery, r.Lane, r.State, r.Addr}, long) && max(len(r.Topic), len(r.Motd)) <= 4*maxLine
+		r.Room, r.Log, r.Session, r.Delivery, r.Lane, r.State, r.Addr, r.Keep}, long) && max(len(r.Topic), len(r.Motd)) <= 4*maxLine
 }
 
 // ParseJoin returns the room that a connection's first message asks for:
