@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"parley/room"
 	"parley/room/roomtest"
 )
 
@@ -89,14 +90,14 @@ type run struct {
 	seated chan struct{}
 	killed atomic.Bool
 
-	mu      sync.Mutex
-	open    map[string]bool // said and not answered, by first word
-	stored  int             // said and accepted
-	failed  []line
-	last    uint64 // the highest row shown
-	links   []line
-	pending int // of the last stats
-	asked   int // stats that have come
+	mu     sync.Mutex
+	open   map[string]bool // said and not answered, by first word
+	stored int             // said and accepted
+	failed []line
+	last   uint64 // the highest row shown
+	links  []line
+	counts room.Counters // the last stats
+	asked  int           // stats that have come
 }
 
 // start starts the actor's program, which is not seated yet.
@@ -130,7 +131,7 @@ func (s *stage) sees(r *run, b []byte) {
 		s.t.Error(err)
 	}
 	l := line{text: string(b), at: time.Now()}
-	var more struct{ Stats struct{ Pending int } }
+	var more struct{ Stats room.Counters }
 	json.Unmarshal(b, &l.event)
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -149,7 +150,7 @@ func (s *stage) sees(r *run, b []byte) {
 		r.links = append(r.links, l)
 	case "stats":
 		json.Unmarshal(b, &more)
-		r.asked, r.pending = r.asked+1, more.Stats.Pending
+		r.asked, r.counts = r.asked+1, more.Stats
 	case "delivered":
 	default:
 		r.last = max(r.last, l.Seq)
@@ -247,14 +248,13 @@ func (r *run) changes(since time.Time, states ...string) (list []line) {
 	return list
 }
 
-// idle tells whether a program says that nothing of it is pending, not even
-// what it took over from one that died.
-func (r *run) idle() bool {
+// stats asks a program for its counters.
+func (r *run) stats() (room.Counters, bool) {
 	r.mu.Lock()
 	before := r.asked
 	r.mu.Unlock()
 	if _, err := io.WriteString(r.stdin, "/stats\n"); err != nil {
-		return false
+		return room.Counters{}, false
 	}
 	_, ok := until(2*time.Second, func() bool {
 		r.mu.Lock()
@@ -263,7 +263,14 @@ func (r *run) idle() bool {
 	})
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return ok && r.pending == 0
+	return r.counts, ok
+}
+
+// idle tells whether a program says that nothing of it is pending, not even
+// what it took over from one that died.
+func (r *run) idle() bool {
+	counts, ok := r.stats()
+	return ok && counts.Pending == 0
 }
 
 // settle waits until every sentence has its answer and everybody has seen
@@ -283,10 +290,10 @@ func (s *stage) settle(limit time.Duration) time.Duration {
 			a.now().mu.Lock()
 			words := slices.Sorted(maps.Keys(a.now().open))
 			a.now().mu.Unlock()
-			fail(a, fmt.Sprintf("has no answer to %d sentences: %.200q", len(words), words))
+			fail(a, fmt.Sprintf("has no answer to %d sentences: %.200s", len(words), strings.Join(words, " ")))
 		}
 		if _, ok := until(left(), a.now().idle); !ok {
-			fail(a, fmt.Sprintf("says that %d are pending", a.now().pending))
+			fail(a, fmt.Sprintf("says that %d are pending", a.now().counts.Pending))
 		}
 	}
 	s.planned++
@@ -444,10 +451,9 @@ func fill(t testing.TB, dir string) (free func()) {
 	}
 }
 
-// move gives the machine another address; the old one is gone.
+// move gives the machine another IPv4 address; the old one is gone.
 func (m *machine) move(to string) {
 	m.lan.t.Helper()
-	m.lan.run("ip", "-n", m.ns, "addr", "add", to+"/24", "brd", "+", "dev", "eth0")
-	m.lan.run("ip", "-n", m.ns, "addr", "del", m.ip.String()+"/24", "dev", "eth0")
+	m.lan.run("sh", "-e", "-c", fmt.Sprintf("ip -n %[1]s addr del %[2]s/24 dev eth0\nip -n %[1]s addr add %[3]s/24 brd + dev eth0", m.ns, m.ip, to))
 	m.ip = netip.MustParseAddr(to)
 }
