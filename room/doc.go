@@ -126,6 +126,8 @@
 //
 //	maxCommands                  32 commands of a member that the host has not answered
 //	maxPending                   256 on the member's own side; then Say waits
+//	draftSafe, draftDrops        after 50 ms without an answer what was said is made safe on disk; 32 answered are dropped at once
+//	draftLife, maxFailed         a draft of 7 days is not sent by itself; the last 64 failures can be sent again
 //	maxEvents, maxUnread         256 events that wait for Next; then the host is read no further, and
 //	                             1,024 with answers to what is typed
 //	maxIgnored                   250 people whom a member ignores

@@ -97,6 +97,7 @@ const (
 	codeTooMany   = "too_many"
 	codeReadonly  = "readonly" // a notice: nothing can be stored,
 	codeWritable  = "writable" // and, in the log, again it can
+	codeExpired   = "expired"  // a draft is too old to be sent by itself
 )
 
 // command is a message from member to host.
