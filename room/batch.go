@@ -38,6 +38,8 @@ func (c *core) next(now time.Time) []*item {
 			if it.link != nil && (it.link.ended || held.links[it.link]) {
 				if !it.link.ended {
 					later = append(later, it)
+				} else {
+					c.dropped++
 				}
 				continue
 			}

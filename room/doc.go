@@ -171,7 +171,9 @@
 //	    nick     the name asked for
 //	    room     its name; absent: the only public room there
 //	    session  the seat's secret, when coming back
-//	    log, seq which log, and the last event of it that one has, when coming back
+//	    log, seq which log, and up to where one has it, when coming back
+//	    last_seq, last_id  the last event that one has: by its id the host knows whether its log is the same one
+//	    epoch    grows with each join of a seat: one that is late, and not greater than the last, is refused (stale)
 //	    history  at the first time: how many events from before to send
 //	    quiet    no join and leave lines; may share a nick of the same key
 //	    deaf     wants no events at all, only answers
@@ -193,6 +195,7 @@
 //	    seq      the last event there is
 //	    after    the events that follow are those after this one
 //	    resumed  the seat was there still
+//	    anew     the host's log lacks the event that was sent as the last: nothing in it is what one has
 //	    delivery, lane   how the room sends what is said, and how this connection does: ordered, unordered, bare
 //	    secure   false in a plaintext room
 //	    guests   guests read in clear

@@ -154,6 +154,7 @@ func (h *Host) own(ctx context.Context, c *core, failed <-chan error) (err error
 			h.Changed()
 		}
 		if c.closing && len(c.links) == 0 {
+			h.Logger.Debug("the room is closed", "room", h.Name, "dropped", c.dropped)
 			return err
 		}
 		timer.Stop()

@@ -242,6 +242,7 @@ func TestNewLog(t *testing.T) {
 		ana := h.join("ana", nil)
 		say(t, ana, "before")
 		heard(t, ana, "before")
+		ana.Flush(t.Context())
 		h.close()
 		h.reopen(nil)
 		if e := kind(t, ana, Notice); e.Code != "new_log" {

@@ -47,6 +47,8 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 		return true
 	case s != nil && s.key != key:
 		return c.turnAway(l, codeSession, "this seat is another key's")
+	case s != nil && cmd.Epoch > 0 && cmd.Epoch <= s.epoch:
+		return c.turnAway(l, codeStale, "this seat was joined again since")
 	case s != nil:
 		s.session = session
 		c.seatLink(now, l, s, cmd, true)
@@ -253,7 +255,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 	if via != s.via {
 		c.people = nil
 	}
-	l.seat, s.link, s.via = s, l, via
+	l.seat, s.link, s.via, s.epoch = s, l, via, cmd.Epoch
 	c.newLinks = slices.DeleteFunc(c.newLinks, func(o *link) bool { return o == l })
 	h := c.host
 	w := report{Type: typeWelcome, V: Version, Room: h.Name, Nick: s.nick, Role: c.roleNow(s), Log: hexID(c.logID), Session: hexID(s.session),
@@ -266,6 +268,8 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 	st := &start{welcome: w, roster: c.roster(), viewer: s.key, head: c.state.seq, deaf: s.deaf, after: c.state.seq}
 	switch {
 	case s.deaf:
+	case cmd.anew:
+		st.welcome.Anew = true
 	case cmd.Log == w.Log && cmd.Seq <= c.state.seq:
 		st.after = cmd.Seq
 	case cmd.Log == "":
