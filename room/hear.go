@@ -32,6 +32,8 @@ func (m *Member) take(now time.Time, r *report) error {
 		}
 	case string(Members):
 		m.roster(r)
+	case typeFound:
+		return m.found(r)
 	case typeBye:
 		return &ending{r.Code, r.Text}
 	case string(Failure):
@@ -261,6 +263,10 @@ func (m *Member) accepted(r *report) {
 func (m *Member) failed(r *report) {
 	s, ok := m.answered(r.ID)
 	if !ok {
+		return
+	}
+	if s.asked != nil {
+		s.asked.refuse(r)
 		return
 	}
 	if !Kind(s.cmd.Type).said() {

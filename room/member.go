@@ -155,6 +155,7 @@ type Member struct {
 type saying struct {
 	cmd   command
 	whois string // of a names command: who was asked about
+	asked *asked // of a question about the log: the answer so far
 
 	at     time.Time     // when it was said
 	since  time.Time     // when this Member took it on

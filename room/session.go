@@ -211,6 +211,7 @@ func (m *Member) adopt(a attempt) error {
 	m.roomKey, m.plain, m.topic, m.motd, m.role = a.roomKey, !w.Secure, w.Topic, w.Motd, w.Role
 	m.reported, m.gotAt = 0, time.Now().Add(gotEvery)
 	m.seated(a.roster, w.Seq)
+	m.askAgain()
 	m.fire()
 	for i := range a.early {
 		if err := m.take(time.Now(), &a.early[i]); err != nil {

@@ -55,6 +55,10 @@ const (
 	typeProve   = "prove"
 
 	typePassword = "password"
+	typeReceipt  = "receipt"
+	typePage     = "page"
+	typeSearch   = "search"
+	typeFound    = "found"
 )
 
 // Reasons why a host refuses or ends something.
@@ -96,6 +100,8 @@ const (
 	codeKnock     = "knock"     // a notice: somebody asks to come in
 	codeUnchanged = "unchanged" // it is so already
 	codeTooMany   = "too_many"
+	codeForgotten = "forgotten"
+	codeUnread    = "unread"   // the log could not be read
 	codeReadonly  = "readonly" // a notice: nothing can be stored,
 	codeWritable  = "writable" // and, in the log, again it can
 	codeExpired   = "expired"  // a draft is too old to be sent by itself
@@ -122,7 +128,9 @@ type command struct {
 	Scram    string    `json:"scram,omitempty"`    // of a prove
 	Verifier *Verifier `json:"verifier,omitempty"` // of a password
 
-	// Of a join.
+	N int `json:"n,omitempty"` // of a page or a search: how many
+
+	// Of a join; of a question the seq, too.
 	V         int    `json:"v,omitempty"`
 	Room      string `json:"room,omitempty"`
 	Session   string `json:"session,omitempty"`
@@ -171,6 +179,8 @@ type report struct {
 	Rooms     []string    `json:"rooms,omitempty"`
 	Members   crowd       `json:"members,omitempty"`
 	More      bool        `json:"more,omitempty"`
+	Events    found       `json:"events,omitempty"`
+	Earlier   bool        `json:"earlier,omitempty"`
 
 	// Of a welcome.
 	V        int    `json:"v,omitempty"`
