@@ -146,13 +146,16 @@ func (h *Hosting) makeRooms() error {
 		h.rooms = append(h.rooms, r)
 		if n.Plaintext {
 			_, r.signer, _ = ed25519.GenerateKey(nil) // for this once: a plaintext room is nobody's
-			continue
+		} else {
+			if err := n.roomKey(r); err != nil {
+				return err
+			}
+			r.HostKey = n.Identity.Key()
+			r.signer = ed25519.NewKeyFromSeed(r.Key.Seed())
 		}
-		if err := n.roomKey(r); err != nil {
+		if err := n.openLog(r); err != nil {
 			return err
 		}
-		r.HostKey = n.Identity.Key()
-		r.signer = ed25519.NewKeyFromSeed(r.Key.Seed())
 	}
 	return nil
 }
@@ -182,6 +185,22 @@ func (n *Node) roomKey(r *hosted) (err error) {
 	}
 	r.Key = key
 	return err
+}
+
+// openLog gives r its log.
+func (n *Node) openLog(r *hosted) error {
+	log, release, err := n.Histories.Open(r.Name, r.Host.Key.Key())
+	if err != nil {
+		return err
+	}
+	key := r.release
+	r.Log, r.release = log, func() {
+		if err := release(); err != nil {
+			n.log.Warn("a room's log did not close", "room", r.Name, "err", err)
+		}
+		key()
+	}
+	return nil
 }
 
 func (h *Hosting) release() {

@@ -91,6 +91,10 @@ type Node struct {
 	// is hosted no more. Nil: a new key each time.
 	RoomKey func(name string) (key transport.Identity, release func(), err error)
 
+	// Histories are where what is said is kept. Nil: nowhere, and rooms hosted
+	// here are forgotten when they end.
+	Histories *Histories
+
 	// Pins are the rooms that the user knows. Nil: none are, and none are remembered.
 	Pins *Pins
 

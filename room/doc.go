@@ -150,6 +150,8 @@
 //	maxBatch                     256 entries are stored at once
 //	recentIDs, maxSenders        the last 512 ids of each of 4,096 senders, and of all who are here
 //	maxReceipts, receiptLife     4,096 messages of the last 10 min whose readers are counted
+//	checkpointEvery, checkpointAfter   4,096 entries or 10 min until what the log adds up to is saved
+//	maxCheckpoint                16 MiB of that are read; a room of 5,000 people needs 3
 //
 // The bounds of passwords are in password.go, scram.go and guesses.go, of
 // moderation in rules.go and filter.go, and of waiting to be let in in wait.go.
