@@ -73,6 +73,13 @@ type core struct {
 
 	state     *state
 	opening   uint64 // commands wait until the fold has reached this
+	restored  uint64 // entries up to here are in the state already
+	trouble   *trouble
+	dropped   int    // commands of connections that have no seat any more
+	saves     bool   // the log keeps checkpoints,
+	saved     uint64 // the last as of this entry,
+	savedAt   time.Time
+	expelled  int // seats that are put out and whose leave is not folded
 	seats     map[seatID]*seat
 	quiet     map[string][]*seat      // quiet seats by name
 	visitors  table[string, departed] // quiet seats that were here lately, which the log does not tell; by name
@@ -121,8 +128,10 @@ type seat struct {
 	from     netip.Addr // of its last connection
 	rival    netip.Addr // where else its key is used, as its holder was told
 	lostAt   time.Time
+	epoch    uint64 // of the join that its link came with
 	gone     bool
 	out      *expulsion // it was put out, and its leave is to be said
+	parted   *command   // its goodbye, which could not be stored yet
 	pace     *pace
 	fromPace *pace // of the address of its last connection; nil for our own
 	toldAt   time.Time
@@ -270,7 +279,8 @@ func (c *core) lose(now time.Time, s *seat) {
 
 // command takes in a message of a member.
 func (c *core) command(now time.Time, l *link, cmd command) {
-	if l.ended {
+	if l.ended { // another connection may have the seat, and have sent it again
+		c.dropped++
 		return
 	}
 	if l.seat != nil && cmd.Got > 0 {
@@ -328,6 +338,7 @@ func (c *core) tick(now time.Time) {
 		c.doubts = c.doubts[1:]
 	}
 	c.letIn(now)
+	c.probe(now)
 	c.speak(now)
 }
 
@@ -368,6 +379,12 @@ func (c *core) wake() (at time.Time) {
 	if t := c.guesses.wake(); !t.IsZero() {
 		sooner(t)
 	}
+	if t := c.checkpointWake(); !t.IsZero() {
+		sooner(t)
+	}
+	if t := c.probeWake(); !t.IsZero() {
+		sooner(t)
+	}
 	return at
 }
 
@@ -376,6 +393,14 @@ func (c *core) tailed(now time.Time, entries []Entry) error {
 	for _, e := range entries {
 		if e.Seq != c.state.seq+1 {
 			return fmt.Errorf("the log goes from %d to %d", c.state.seq, e.Seq)
+		}
+		if e.Seq <= c.restored {
+			c.state.seq = e.Seq
+			c.state.remember(e)
+			if e.Seq == c.restored {
+				c.ghosts(now)
+			}
+			continue
 		}
 		f := &frame{seq: e.Seq, data: wireForm(e)}
 		r, ok := c.state.fold(e, f.data)
@@ -443,6 +468,9 @@ func (c *core) ghost(now time.Time, p *person) {
 // remove forgets a seat and ends its connection with a last word.
 func (c *core) remove(s *seat, code, words string) {
 	s.gone = true
+	if s.out != nil {
+		c.expelled--
+	}
 	delete(c.seats, s.id)
 	if s.quiet {
 		c.unname(s)
