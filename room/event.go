@@ -137,13 +137,13 @@ func (e Event) Keeping() string {
 	days, isDays := strings.CutSuffix(e.Keep, "d")
 	switch {
 	case !e.Kept:
-		return "what is said is forgotten when the host ends"
+		return "what is said here is not kept: it is gone when the host ends"
 	case e.Keep == "" || e.Keep == "forever":
-		return "what is said is kept when the host ends"
+		return "what is said here is kept, by the host and by whoever is here"
 	case isDays:
-		return "what is said is kept for " + days + " days"
+		return "what is said here is kept for " + days + " days, by the host and by whoever is here"
 	}
-	return "the last " + e.Keep + " things said are kept"
+	return "the last " + e.Keep + " things said here are kept, by the host and by whoever is here"
 }
 
 // Counters are what /stats answers.

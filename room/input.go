@@ -104,6 +104,9 @@ func (m *Member) command(ctx context.Context, name, arg string) (Action, error) 
 	if c.needs && strings.TrimSpace(arg) == "" {
 		return Action{}, usage(c)
 	}
+	if m.o.Guest && c.seated {
+		return Action{}, &Refused{Code: codeUsage, Text: "guests cannot do that: /help lists what you can do"}
+	}
 	if m.unread() {
 		return Action{}, errors.New("too many answers wait to be read")
 	}

@@ -249,6 +249,9 @@ func foundEvent(what, words string, l Look) Event {
 
 // received notes how far a message of ours has come.
 func (m *Member) received(r Receipt) {
+	if m.receipts == nil {
+		m.receipts = map[uint64]Receipt{}
+	}
 	if _, known := m.receipts[r.Seq]; !known {
 		if m.receipted = append(m.receipted, r.Seq); len(m.receipted) > maxReceipted {
 			delete(m.receipts, m.receipted[0])

@@ -191,7 +191,7 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 		o.Ignored = new(Ignored)
 	}
 	m := &Member{o: o, dial: dial, done: make(chan struct{}), changed: make(chan struct{}), room: o.Room, nick: o.Nick,
-		people: map[string]Person{}, receipts: map[uint64]Receipt{}, ignored: o.Ignored}
+		people: map[string]Person{}, ignored: o.Ignored}
 	m.borrow()
 	a, err := m.attempt(ctx, func() {})
 	if err != nil {
