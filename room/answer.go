@@ -149,7 +149,7 @@ func foundIn(entries []Entry, q *question) (messages [][]byte) {
 		events = append(events, data)
 	}
 	for first := true; first || len(events) > 0; first = false {
-		r := report{Type: typeFound, ID: q.id}
+		r := report{Type: string(Found), ID: q.id}
 		size, n := 0, len(events)
 		for n > 0 && len(r.Events) < maxFoundIn && size+len(events[n-1]) <= foundSize {
 			n--

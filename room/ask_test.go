@@ -3,7 +3,6 @@ package room
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -16,12 +15,12 @@ import (
 	"parley/transport"
 )
 
-func texts(f Found) string {
+func texts(f Look) string {
 	var all []string
 	for _, e := range f.Events {
 		all = append(all, string(e.Type)+" "+e.Text)
 	}
-	return strings.TrimSpace(strings.Join(all, ", ") + map[bool]string{true: " and earlier"}[f.Earlier])
+	return strings.TrimSpace(strings.Join(all, ", ") + map[bool]string{true: " and earlier"}[f.More])
 }
 
 // TestAsk reads the log backwards and looks for words in it, as those whom it
@@ -79,8 +78,6 @@ func TestAsk(t *testing.T) {
 				{cyn, "light", 6, 1, "message light one"},
 				{cyn, "secret", 0, 10, ""},
 				{ben, "secret light", 0, 10, "whisper light secret"},
-				{ben, "", 0, 0, "how many?"},
-				{ben, "", 0, -1, "how many?"},
 				{ben, "a\nb", 0, 1, "words to look for are one line of at most 400 bytes"},
 				{ben, strings.Repeat("x", 401), 0, 1, "words to look for are one line of at most 400 bytes"},
 			} {
@@ -111,13 +108,13 @@ func TestAskMuch(t *testing.T) {
 		var all []Event
 		before, questions := uint64(0), 0
 		for {
-			f, err := ana.Page(t.Context(), before, 1000)
-			if err != nil || len(f.Events) == 0 || len(f.Events) > maxPage {
+			f, err := ana.Page(t.Context(), before, maxPage-1)
+			if err != nil || len(f.Events) == 0 || len(f.Events) > maxPage-1 {
 				t.Fatal(err, len(f.Events))
 			}
 			all = append(f.Events, all...)
 			before = f.Events[0].Seq
-			if questions++; !f.Earlier {
+			if questions++; !f.More {
 				break
 			}
 		}
@@ -163,7 +160,7 @@ func TestAskSlowly(t *testing.T) {
 		synctest.Wait()
 		log.took.Store(int64(time.Second))
 		type answer struct {
-			Found
+			Look
 			err error
 		}
 		ask := func(m *Member) chan answer {
@@ -184,26 +181,16 @@ func TestAskSlowly(t *testing.T) {
 		if a := <-c; a.err != nil || len(a.Events) != 1 {
 			t.Errorf("%+v", a)
 		}
-		c = ask(ben)
-		h.conns[1].Close()
-		if a := <-c; a.err != nil || len(a.Events) != 1 {
-			t.Errorf("%+v", a)
-		}
 		log.took.Store(int64(time.Minute))
 		began, c = time.Now(), ask(ben)
-		var r *Refused
-		if a := <-c; !errors.As(a.err, &r) || r.Code != codeUnread || time.Since(began) > 2*askTime {
+		if a := <-c; a.err == nil || time.Since(began) > lookTime {
 			t.Errorf("after %v: %+v", time.Since(began), a)
 		}
-		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-		if _, err := ben.Page(ctx, 0, 1); !errors.Is(err, context.DeadlineExceeded) {
-			t.Error(err)
-		}
-		cancel()
+		synctest.Wait()
 		log.took.Store(int64(2 * time.Second))
 		c = ask(cyn)
 		typed(t, ana, "/kick cyn")
-		if a := <-c; len(a.Events) != 0 || !errors.As(a.err, &r) || r.Code != codeKicked {
+		if a := <-c; len(a.Events) != 0 || a.err == nil {
 			t.Errorf("%+v", a)
 		}
 		leave(t, ana, ben)
@@ -310,7 +297,7 @@ func TestAnswersAreForTheAsker(t *testing.T) {
 		all := h.find(t.Context(), q)
 		for i, m := range all {
 			r, err := parseReport(m)
-			if err != nil || r.More != (i < len(all)-1) || r.Type != typeFound {
+			if err != nil || r.More != (i < len(all)-1) || r.Type != string(Found) {
 				t.Fatal(seed, err, r.More, i)
 			}
 			for _, e := range r.Events {
@@ -325,30 +312,21 @@ func TestAnswersAreForTheAsker(t *testing.T) {
 
 // TestFoundLies gives a member answers that no host of ours gives.
 func TestFoundLies(t *testing.T) {
-	event := func(seq int) json.RawMessage {
-		return json.RawMessage(fmt.Sprintf(`{"seq":%d,"type":"message","from":"b","text":"\u001b[2J"}`, seq))
-	}
+	event := json.RawMessage(`{"seq":7,"type":"message","from":"b","text":"\u001b[2J"}`)
 	id := hexID([16]byte{1})
-	for what, r := range map[string]report{
-		"too many":      {Type: typeFound, ID: id, Events: found{event(1), event(2), event(3)}},
-		"out of order":  {Type: typeFound, ID: id, Events: found{event(2), event(1)}},
-		"without a seq": {Type: typeFound, ID: id, Events: found{event(0)}},
-		"no events":     {Type: typeFound, ID: id, Events: found{json.RawMessage(`[]`)}},
-		"true":          {Type: typeFound, ID: id, Events: found{event(1), event(2)}},
-		"unasked":       {Type: typeFound, ID: hexID([16]byte{2}), Events: found{event(1), event(2), event(2)}},
-	} {
-		m := &Member{changed: make(chan struct{}), people: map[string]Person{}, ignored: new(Ignored)}
-		s := &saying{cmd: command{Type: typePage, ID: id, N: 2}, asked: &asked{most: 2}}
-		m.pending = []*saying{s}
-		err := m.take(time.Now(), &r)
-		if fine := what == "true" || what == "unasked"; (err == nil) != fine || s.asked.done != (what == "true") {
-			t.Errorf("%s: %v", what, err)
+	m := &Member{changed: make(chan struct{}), people: map[string]Person{}, ignored: new(Ignored)}
+	a := new(lookup)
+	m.pending = []*saying{{cmd: command{Type: typePage, ID: id, N: 2}, lookup: a}}
+	for range 100 * maxLook / maxFoundIn {
+		r := report{Type: string(Found), ID: id, Events: found(slices.Repeat([]json.RawMessage{event, json.RawMessage(`[]`), json.RawMessage(`{}`)}, maxFoundIn/3)), More: true}
+		if err := m.take(time.Now(), &r); err != nil {
+			t.Fatal(err)
 		}
-		if what == "true" && strings.ContainsRune(s.asked.Events[0].Text, 0x1b) {
-			t.Errorf("%q", s.asked.Events[0].Text)
-		}
-		if len(m.events) > 0 {
-			t.Errorf("%s: %v", what, m.events)
-		}
+	}
+	if len(a.reports) > maxLook+1 || a.done || len(m.events) > 0 {
+		t.Errorf("%d are kept", len(a.reports))
+	}
+	if strings.ContainsRune(a.reports[0].Text, 0x1b) {
+		t.Errorf("%q", a.reports[0].Text)
 	}
 }

@@ -132,7 +132,7 @@ var fuzzed = verifierOf("secret")
 func toMember(r *report, lane transport.Delivery) {
 	m := &Member{changed: make(chan struct{}), people: map[string]Person{}, ignored: new(Ignored)}
 	m.inbox.begin(3, lane, true)
-	m.pending = []*saying{{cmd: command{Type: "message", ID: hexID([16]byte{3})}}, {cmd: command{Type: "page", ID: hexID([16]byte{4}), N: 2}, asked: &asked{most: 2}}}
+	m.pending = []*saying{{cmd: command{Type: "message", ID: hexID([16]byte{3})}}, {cmd: command{Type: "page", ID: hexID([16]byte{4}), N: 2}, lookup: new(lookup)}}
 	now := time.Unix(0, 0)
 	for range 2 {
 		m.take(now, r)

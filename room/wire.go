@@ -55,10 +55,9 @@ const (
 	typeProve   = "prove"
 
 	typePassword = "password"
-	typeReceipt  = "receipt"
 	typePage     = "page"
 	typeSearch   = "search"
-	typeFound    = "found"
+	typeReceipt  = "receipt"
 )
 
 // Reasons why a host refuses or ends something.
@@ -102,6 +101,7 @@ const (
 	codeTooMany   = "too_many"
 	codeForgotten = "forgotten"
 	codeUnread    = "unread"   // the log could not be read
+	codeNotHere   = "not_here" // nowhere where we could look
 	codeReadonly  = "readonly" // a notice: nothing can be stored,
 	codeWritable  = "writable" // and, in the log, again it can
 	codeExpired   = "expired"  // a draft is too old to be sent by itself
@@ -121,14 +121,14 @@ type command struct {
 	Address bool   `json:"address,omitempty"`
 	State   string `json:"state,omitempty"`
 
+	N int `json:"n,omitempty"` // of a page and a search: how many, before Seq
+
 	// Of a got, and of any command: what has been received.
 	Got    uint64      `json:"got,omitempty"`
 	Missed [][2]uint64 `json:"missed,omitempty"`
 
 	Scram    string    `json:"scram,omitempty"`    // of a prove
 	Verifier *Verifier `json:"verifier,omitempty"` // of a password
-
-	N int `json:"n,omitempty"` // of a page or a search: how many
 
 	// Of a join; of a question the seq, too.
 	V         int    `json:"v,omitempty"`
@@ -179,8 +179,10 @@ type report struct {
 	Rooms     []string    `json:"rooms,omitempty"`
 	Members   crowd       `json:"members,omitempty"`
 	More      bool        `json:"more,omitempty"`
-	Events    found       `json:"events,omitempty"`
+	Events    found       `json:"events,omitempty"` // of a found
 	Earlier   bool        `json:"earlier,omitempty"`
+
+	raw []byte // the message itself, until the next
 
 	// Of a welcome.
 	V        int    `json:"v,omitempty"`
@@ -271,6 +273,7 @@ func parseReport(msg []byte) (r report, err error) {
 	if err := decode(msg, &r); err != nil {
 		return report{}, err
 	}
+	r.raw = msg
 	r.tame()
 	if r.Type == "" || len(r.Delivered) > maxTriples || len(r.Members) > maxPeople || len(r.Rooms) > maxRooms || !r.short() {
 		return report{}, errWire
