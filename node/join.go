@@ -89,9 +89,9 @@ func (n *Node) join(ctx context.Context, p place, byName bool, g *guard, o room.
 	if o.Logger == nil {
 		o.Logger = n.log
 	}
-	m, err := room.Join(ctx, o, w.dial)
+	m, err := room.Join(ctx, o, w)
 	for byName && wrongKey(err) && w.avoid() { // whoever repeats an announcement adds his address to the room's
-		m, err = room.Join(ctx, o, w.dial)
+		m, err = room.Join(ctx, o, w)
 	}
 	if err != nil {
 		return nil, err
@@ -188,8 +188,8 @@ func (w *way) reach(ctx context.Context, via []target, host transport.Key) (tran
 	return first, nil
 }
 
-// dial connects to the room, for a Member.
-func (w *way) dial(ctx context.Context) (transport.Conn, error) {
+// Dial connects to the room.
+func (w *way) Dial(ctx context.Context, before transport.Conn) (transport.Conn, error) {
 	w.mu.Lock()
 	p, failed, host := w.place, w.failed, w.host
 	w.mu.Unlock()
@@ -203,6 +203,12 @@ func (w *way) dial(ctx context.Context) (transport.Conn, error) {
 	}
 	w.mu.Unlock()
 	return c, w.node.explainDial(err, p)
+}
+
+// Better waits for a better connection than now.
+func (w *way) Better(ctx context.Context, now transport.Conn) (transport.Conn, string, error) {
+	<-ctx.Done()
+	return nil, "", ctx.Err()
 }
 
 // search finds out where the room is now. If that fails, it is where it was.

@@ -175,7 +175,7 @@ func (tr *trial) restart(p *speaker) {
 func (tr *trial) wantLink(p *speaker, start time.Time, d time.Duration, must, may bool) {
 	tr.Helper()
 	var lost, back time.Time
-	for _, e := range p.linkEvents("lost") {
+	for _, e := range append(p.linkEvents("lost"), p.linkEvents("switched")...) { // or moved over before it was worth telling
 		if lost.IsZero() && !e.At.Before(start) {
 			lost = e.At
 		}

@@ -84,6 +84,7 @@ const (
 	codeLeft      = "left"
 	codeIdle      = "idle"
 	codeNewLog    = "new_log"
+	codeStale     = "stale"     // an older join than the last of the seat
 	codeElsewhere = "elsewhere" // a notice: our key is used from another address, too
 	codeKicked    = "kicked"
 	codeBanned    = "banned"
@@ -124,6 +125,7 @@ type command struct {
 	Session   string `json:"session,omitempty"`
 	Log       string `json:"log,omitempty"`
 	Seq       uint64 `json:"seq,omitempty"`
+	Epoch     uint64 `json:"epoch,omitempty"`
 	History   int    `json:"history,omitempty"`
 	Quiet     bool   `json:"quiet,omitempty"`
 	Deaf      bool   `json:"deaf,omitempty"`
