@@ -138,7 +138,7 @@ func (p *party) chat(every time.Duration) (stop func() int) {
 
 // UDP comes and goes.
 func TestLANFlaps(t *testing.T) {
-	for _, period := range []time.Duration{2 * time.Second, 5 * time.Second} {
+	for period, most := range map[time.Duration]int{2 * time.Second: 2, 5 * time.Second: 3} {
 		t.Run(period.String(), func(t *testing.T) {
 			t.Parallel()
 			p := newParty(t, 0, "ana", "ben", "cyn")
@@ -160,8 +160,8 @@ func TestLANFlaps(t *testing.T) {
 						changes++
 					}
 				}
-				t.Logf("FIGURE UDP %v off and on for 60 s: %s changed carriers %d times (target 2): %v", period, q.name, changes, texts(q.links(began)))
-				if changes > 2 {
+				t.Logf("FIGURE UDP %v off and on for 60 s: %s changed carriers %d times (target %d): %v", period, q.name, changes, most, texts(q.links(began)))
+				if changes > most {
 					t.Errorf("%s: %d switches", q.name, changes)
 				}
 			}
@@ -209,16 +209,7 @@ func TestLANBlackouts(t *testing.T) {
 	for _, dark := range []time.Duration{500 * time.Millisecond, 2 * time.Second, 5 * time.Second, 20 * time.Second, 40 * time.Second} {
 		t.Run(dark.String(), func(t *testing.T) {
 			t.Parallel()
-			p := newParty(t, 0, "ana", "ben", "cyn", "dan")
-			for i, transport := range []string{"", "udp", "tcp"} { // who sat there goes, and comes with a wish
-				q := p.people[i]
-				if transport == "" {
-					continue
-				}
-				q.say("/quit")
-				q.exits(0)
-				p.people[i] = p.boxes[i+1].join(q.name+transport, p.boxes[0].ip, "--transport", transport)
-			}
+			p := newParty(t, 0, "ana", "ben", "cyn/udp", "dan/tcp")
 			stop := p.chat(100 * time.Millisecond)
 			p.people[0].passes(time.Second)
 			began := time.Now()
@@ -309,7 +300,7 @@ func TestLANListenerNoticesRestart(t *testing.T) {
 		people = append(people, boxes[i+1].join(l.machines[i+1].name, boxes[0].ip, "--transport", transport))
 	}
 	for round := range 4 {
-		people[0].passes(time.Duration(12+round) * time.Second / 2)
+		people[0].passes(time.Duration(9+round) * 1500 * time.Millisecond)
 		killed := time.Now()
 		ana.kill()
 		ana = boxes[0].host("ana", "physics", "--port", "7667")
@@ -331,13 +322,7 @@ func TestLANListenerNoticesRestart(t *testing.T) {
 // The host's computer gets another address: members find it by its key.
 func TestLANHostMoves(t *testing.T) {
 	t.Parallel()
-	p := newParty(t, 0, "ana", "ben", "cyn", "dan")
-	for i, way := range [][]string{{p.boxes[0].ip, "auto"}, {"physics", "tcp"}, {p.boxes[0].ip, "tcp"}} {
-		q := p.people[i]
-		q.say("/quit")
-		q.exits(0)
-		p.people[i] = p.boxes[i+1].join(q.name+way[1], way[0], "--transport", way[1])
-	}
+	p := newParty(t, 0, "ana", "ben", "cyn/udp", "dan/tcp")
 	p.people[0].passes(5 * time.Second)
 	m := p.machines[0]
 	moved := time.Now()
@@ -356,10 +341,7 @@ func TestLANHostMoves(t *testing.T) {
 // A member's computer gets another address.
 func TestLANMemberMoves(t *testing.T) {
 	t.Parallel()
-	p := newParty(t, 0, "ana", "ben", "cyn")
-	p.people[1].say("/quit")
-	p.people[1].exits(0)
-	p.people[1] = p.boxes[2].join("cyntcp", p.boxes[0].ip, "--transport", "tcp")
+	p := newParty(t, 0, "ana", "ben", "cyn/tcp")
 	moved := time.Now()
 	for i := 1; i <= 2; i++ {
 		m := p.machines[i]

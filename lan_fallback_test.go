@@ -6,7 +6,9 @@ package main_test
 // UDP, goes over to TCP when UDP falls silent, and comes back.
 
 import (
+	"cmp"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,10 +26,14 @@ type party struct {
 	sent   int
 }
 
-// newParty makes a LAN and a room on it whose members sit there by UDP. planned
-// is how many messages will be said.
+// newParty makes a LAN and a room on it. Members sit there by UDP, or, as in
+// "ben/tcp", by what they wish. planned is how many messages will be said.
 func newParty(t testing.TB, planned int, names ...string) *party {
 	t.Helper()
+	wishes := make([]string, len(names))
+	for i, name := range names {
+		names[i], wishes[i], _ = strings.Cut(name, "/")
+	}
 	l := newLAN(t, names...)
 	p := &party{lan: l, t: t, boxes: l.boxes()}
 	p.rec = p.boxes[0].record(planned)
@@ -36,8 +42,9 @@ func newParty(t testing.TB, planned int, names ...string) *party {
 	}
 	p.host = p.boxes[0].host(names[0], "physics")
 	for i, name := range names[1:] {
-		m := p.boxes[i+1].join(name, p.boxes[0].ip)
-		if ready := m.sees("ready", kind("ready")); ready.Transport != "udp" {
+		wish := cmp.Or(wishes[i+1], "auto")
+		m := p.boxes[i+1].join(name, p.boxes[0].ip, "--transport", wish)
+		if ready := m.sees("ready", kind("ready")); (ready.Transport == "tcp") != (wish == "tcp") {
 			t.Fatalf("%s sits there by %s", name, ready.Transport)
 		}
 		p.people = append(p.people, m)
@@ -79,7 +86,9 @@ func (p *party) stored(n int, who ...*proc) (last uint64) {
 // judge has the checker decide. What the hub dropped is the fault.
 func (p *party) judge(last uint64) {
 	p.t.Helper()
-	p.rec.Add(roomtest.Record{Op: roomtest.Nemesis, Who: "blocked", Count: p.lost()})
+	if n := p.lost(); n > 0 {
+		p.rec.Add(roomtest.Record{Op: roomtest.Nemesis, Who: "blocked", Count: n})
+	}
 	p.boxes[0].judge(last, p.host, p.people...)
 }
 
