@@ -8,12 +8,15 @@ package main_test
 // go on; the checker knows the second program of a nick as nick:2.
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -22,8 +25,10 @@ import (
 	"testing"
 	"time"
 
+	"parley/node"
 	"parley/room"
 	"parley/room/roomtest"
+	"parley/transport"
 )
 
 // stage is one trial.
@@ -34,6 +39,7 @@ type stage struct {
 	room    string
 	actors  []*actor // the host first
 	planned int
+	end     uint64 // the row at which all had settled
 }
 
 // newStage makes a LAN with a machine for each name, the first of them the host's.
@@ -301,37 +307,89 @@ func (s *stage) settle(limit time.Duration) time.Duration {
 		s.t.Fatal(err)
 	}
 	until(left(), func() bool { return s.host().now().unanswered() == 0 })
-	end := s.host().now().shown()
+	s.end = s.host().now().shown()
 	for _, a := range s.actors {
-		if _, ok := until(left(), func() bool { return !a.now().running() || a.now().shown() >= end }); !ok {
-			fail(a, fmt.Sprintf("has seen rows up to %d of %d", a.now().shown(), end))
+		if _, ok := until(left(), func() bool { return !a.now().running() || a.now().shown() >= s.end }); !ok {
+			fail(a, fmt.Sprintf("has seen rows up to %d of %d", a.now().shown(), s.end))
 		}
 	}
 	return time.Since(begin)
 }
 
-// judge has the checker decide. rows are the log's, dumped; none: those that the
-// host's seat and the others saw stand for it.
-func (s *stage) judge(rows ...roomtest.Record) {
+// judge kills the host, reads its log, and has the checker decide over it and
+// what everybody saw, up to the row at which all had settled.
+func (s *stage) judge() {
 	s.t.Helper()
 	s.rec.Add(roomtest.Record{Op: roomtest.Plan, Count: uint64(s.planned), Seq: s.first()})
-	var names []string
 	for _, a := range s.actors {
-		for _, r := range a.runs {
-			names = append(names, r.who)
-		}
 		if a.now().running() {
 			s.rec.Add(roomtest.Record{Op: roomtest.End, Who: a.now().who})
 		}
 	}
-	if len(rows) > 0 {
-		names = nil
-	}
-	history := append(s.rec.History(names...), rows...)
+	history := s.rec.History()
+	s.host().die()
+	history = append(history, s.stored()...)
+	history = slices.DeleteFunc(history, func(r roomtest.Record) bool {
+		return r.Seq > s.end && (r.Op == roomtest.Log || r.Op == roomtest.Recv || r.Op == roomtest.Gap)
+	})
 	if found := roomtest.Check(history); found != nil {
 		s.t.Errorf("the checker found:\n%s", roomtest.Report(found))
 		s.host().box.keep(history)
 	}
+}
+
+// stored reads the log of the host, which does not run, up to the row at which
+// all had settled: everything, with the whispers of others.
+func (s *stage) stored() (rows []roomtest.Record) {
+	s.t.Helper()
+	name := s.host().now().sees("ready", kind("ready")).Key
+	var key transport.Key
+	if name != "" {
+		var err error
+		if key, err = transport.ParseKey(name); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	h := &node.Histories{Dir: filepath.Join(s.host().box.home(s.host().nick), "parley", "history")}
+	log, release, err := h.Open(s.room, key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	enough := errors.New("enough")
+	err = log.Tail(ctx, 0, func(run []room.Entry) error {
+		for _, e := range run {
+			rows = append(rows, s.row(e))
+		}
+		if run[len(run)-1].Seq >= s.end {
+			return enough
+		}
+		return nil
+	})
+	if err != enough {
+		s.t.Errorf("the host's log ends with row %d, want %d: %v", len(rows), s.end, err)
+	}
+	return rows
+}
+
+// row is an entry of the log as the checker has it.
+func (s *stage) row(e room.Entry) roomtest.Record {
+	ev, err := e.Event()
+	if err != nil {
+		s.t.Errorf("the log's row %d: %v", e.Seq, err)
+	}
+	row := roomtest.Record{Op: roomtest.Log, Seq: e.Seq, From: ev.From, To: ev.To}
+	switch ev.Type {
+	case room.Message, room.Act, room.Whisper:
+		row.CID, _, _ = strings.Cut(ev.Text, " ")
+		row.Body = ev.Text
+	default:
+		row.Some = e.Audience != nil
+		row.Body = strings.TrimSpace(string(ev.Type) + " " + ev.Nick + " " + ev.Text)
+	}
+	return row
 }
 
 // first is the row after which the first program of the host has seen all.
