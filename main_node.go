@@ -46,6 +46,7 @@ func (p *program) node() (*node.Node, error) {
 	}
 	n.Pins = p.pins(dir)
 	n.Histories = p.histories(dir)
+	n.Drafts = &node.Drafts{Dir: filepath.Join(dir, "drafts")}
 	if c.Plaintext { // there, everybody is nobody
 		return n, nil
 	}

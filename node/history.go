@@ -82,6 +82,9 @@ type roomLog struct {
 // Kept tells how long the log keeps what is said.
 func (l roomLog) Kept() string { return l.keep.String() }
 
+// Bounds tells how many entries are deleted, none so far, and which is the last.
+func (l roomLog) Bounds(context.Context) (gone, end uint64, err error) { return 0, l.Log.Last(), nil }
+
 func (l roomLog) Append(ctx context.Context, batch []room.Entry) ([]room.Result, error) {
 	records := make([]history.Record, len(batch))
 	for i, e := range batch {

@@ -98,6 +98,10 @@ type Node struct {
 	// Pins are the rooms that the user knows. Nil: none are, and none are remembered.
 	Pins *Pins
 
+	// Drafts keep what members of this program say until it is stored. Nil:
+	// what is not stored ends with the program.
+	Drafts *Drafts
+
 	// Guest serves a bare text client, in rooms that let them in, until ctx or
 	// the client ends. It gets a seat from sit.
 	Guest func(ctx context.Context, c net.Conn, sit Sit)

@@ -44,6 +44,7 @@ var Commands = []Command{
 	{Name: "key", Aliases: []string{"fingerprint"}, Help: "the keys of the room and of you, in words that can be read out", rare: true},
 	{Name: "motd", Args: "[TEXT|-]", Help: "what the room told you when you came; the host and ops set it with TEXT, - takes it away", rare: true},
 	{Name: "password", Args: "NEW|off", Help: "the host alone: change what newcomers have to know, or take it off", needs: true, rare: true, seated: true},
+	{Name: "resend", Args: "[ID|all]", Help: "say again what could not be stored: the last of it, one, or all", rare: true},
 	{Name: "stats", Help: "what the connection counts", rare: true},
 	{Name: "delivered", Help: "show or hide who has received what you say", Front: "delivered", rare: true, seated: true},
 	{Name: "quiet", Help: "hide or show joins and leaves", Front: "quiet", rare: true},

@@ -73,6 +73,11 @@ type core struct {
 
 	state     *state
 	opening   uint64 // commands wait until the fold has reached this
+	restored  uint64 // entries up to here are in the state already
+	saves     bool   // the log keeps checkpoints,
+	saved     uint64 // the last as of this entry,
+	savedAt   time.Time
+	expelled  int // seats that are put out and whose leave is not folded
 	seats     map[seatID]*seat
 	quiet     map[string][]*seat      // quiet seats by name
 	visitors  table[string, departed] // quiet seats that were here lately, which the log does not tell; by name
@@ -368,6 +373,9 @@ func (c *core) wake() (at time.Time) {
 	if t := c.guesses.wake(); !t.IsZero() {
 		sooner(t)
 	}
+	if t := c.checkpointWake(); !t.IsZero() {
+		sooner(t)
+	}
 	return at
 }
 
@@ -376,6 +384,14 @@ func (c *core) tailed(now time.Time, entries []Entry) error {
 	for _, e := range entries {
 		if e.Seq != c.state.seq+1 {
 			return fmt.Errorf("the log goes from %d to %d", c.state.seq, e.Seq)
+		}
+		if e.Seq <= c.restored {
+			c.state.seq = e.Seq
+			c.state.remember(e)
+			if e.Seq == c.restored {
+				c.ghosts(now)
+			}
+			continue
 		}
 		f := &frame{seq: e.Seq, data: wireForm(e)}
 		r, ok := c.state.fold(e, f.data)
@@ -443,6 +459,9 @@ func (c *core) ghost(now time.Time, p *person) {
 // remove forgets a seat and ends its connection with a last word.
 func (c *core) remove(s *seat, code, words string) {
 	s.gone = true
+	if s.out != nil {
+		c.expelled--
+	}
 	delete(c.seats, s.id)
 	if s.quiet {
 		c.unname(s)

@@ -63,6 +63,7 @@ const (
 // The kinds that are for one member.
 const (
 	Ready     Kind = "ready"     // the first: where one sits
+	Pending   Kind = "pending"   // the message ID, Text, is safe on disk, and not with the host yet
 	Accepted  Kind = "accepted"  // the message ID is stored as Seq
 	Delivered Kind = "delivered" // Count of Of others have received the message Seq
 	Failed    Kind = "failed"    // the message ID, Text, was not stored: Code, and Reason in words

@@ -33,6 +33,8 @@ type Memory struct {
 	limit   int
 	known   map[entryID]uint64
 	grown   chan struct{} // closed when entries has grown
+	saved   []byte        // what the entries up to savedAt add up to
+	savedAt uint64
 }
 
 type entryID struct {
@@ -49,6 +51,28 @@ func NewMemory() *Memory {
 
 // ID returns what was drawn when the Memory was made.
 func (m *Memory) ID() [16]byte { return m.id }
+
+// Bounds tells how many entries are forgotten, and the last seq.
+func (m *Memory) Bounds(ctx context.Context) (gone, end uint64, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.base, m.end(), nil
+}
+
+// Checkpoint returns what was saved last.
+func (m *Memory) Checkpoint(ctx context.Context) (seq uint64, state []byte, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.savedAt, m.saved, nil
+}
+
+// SaveCheckpoint keeps what the entries up to seq add up to.
+func (m *Memory) SaveCheckpoint(ctx context.Context, seq uint64, state []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.savedAt, m.saved = seq, slices.Clone(state)
+	return nil
+}
 
 // Append stores a batch.
 func (m *Memory) Append(ctx context.Context, batch []Entry) ([]Result, error) {

@@ -95,6 +95,7 @@ const (
 	codeKnock     = "knock"     // a notice: somebody asks to come in
 	codeUnchanged = "unchanged" // it is so already
 	codeTooMany   = "too_many"
+	codeExpired   = "expired" // a draft is too old to be sent by itself
 )
 
 // command is a message from member to host.
