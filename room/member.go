@@ -139,8 +139,8 @@ type Member struct {
 	draftErr  error    // why not
 	drops     []string // answered, to be dropped
 	dropAt    time.Time
-	warned    bool // that drafts are not kept
-	withdrawn bool
+	warned    bool     // that drafts are not kept
+	withdrawn []string // not to be left for later
 
 	prover prover // of attempts alone, of which there is one at a time
 
