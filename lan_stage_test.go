@@ -96,20 +96,22 @@ type run struct {
 	seated chan struct{}
 	killed atomic.Bool
 
-	mu     sync.Mutex
-	open   map[string]bool // said and not answered, by first word
-	stored int             // said and accepted
-	failed []line
-	last   uint64 // the highest row shown
-	links  []line
-	counts room.Counters // the last stats
-	asked  int           // stats that have come
+	mu      sync.Mutex
+	open    map[string]bool // said and not answered, by first word
+	stored  int             // said and accepted
+	failed  []line
+	told    []line         // that something is safe, and not with the host yet
+	notices map[string]int // by code
+	last    uint64         // the highest row shown
+	links   []line
+	counts  room.Counters // the last stats
+	asked   int           // stats that have come
 }
 
 // start starts the actor's program, which is not seated yet.
 func (a *actor) start() *run {
 	a.stage.t.Helper()
-	r := &run{who: a.nick, seated: make(chan struct{}), open: map[string]bool{}}
+	r := &run{who: a.nick, seated: make(chan struct{}), open: map[string]bool{}, notices: map[string]int{}}
 	if n := len(a.runs); n > 0 {
 		r.who = fmt.Sprintf("%s:%d", a.nick, n+1)
 	}
@@ -152,6 +154,10 @@ func (s *stage) sees(r *run, b []byte) {
 	case "failed":
 		r.failed = append(r.failed, l)
 		delete(r.open, word)
+	case "pending":
+		r.told = append(r.told, l)
+	case "notice":
+		r.notices[l.Code]++
 	case "link":
 		r.links = append(r.links, l)
 	case "stats":
@@ -328,7 +334,9 @@ func (s *stage) judge() {
 	}
 	history := s.rec.History()
 	s.host().die()
-	history = append(history, s.stored()...)
+	rows := s.stored()
+	s.checkPromised(history, rows)
+	history = append(history, rows...)
 	history = slices.DeleteFunc(history, func(r roomtest.Record) bool {
 		return r.Seq > s.end && (r.Op == roomtest.Log || r.Op == roomtest.Recv || r.Op == roomtest.Gap)
 	})
@@ -336,6 +344,39 @@ func (s *stage) judge() {
 		s.t.Errorf("the checker found:\n%s", roomtest.Report(found))
 		s.host().box.keep(history)
 	}
+}
+
+// checkPromised demands that what programs, dead ones too, called safe is stored, or was said
+// to have failed.
+func (s *stage) checkPromised(history, rows []roomtest.Record) {
+	s.t.Helper()
+	known := map[string]bool{}
+	for _, r := range slices.Concat(history, rows) {
+		if r.Op == roomtest.Fail || r.Op == roomtest.Log {
+			known[r.CID] = true
+		}
+	}
+	for _, a := range s.actors {
+		for _, r := range a.runs {
+			for _, l := range r.told {
+				if word, _, _ := strings.Cut(l.Text, " "); !known[word] {
+					s.t.Errorf("%s said that %s is safe, and nobody knows of it", r.who, word)
+				}
+			}
+		}
+	}
+}
+
+// promised counts what the programs called safe.
+func (s *stage) promised() (n int) {
+	for _, a := range s.actors {
+		for _, r := range a.runs {
+			r.mu.Lock()
+			n += len(r.told)
+			r.mu.Unlock()
+		}
+	}
+	return n
 }
 
 // stored reads the log of the host, which does not run, up to the row at which
@@ -410,21 +451,32 @@ func (s *stage) sent() (n int) {
 // took tells, of each message that somebody saw, how long it took from being
 // said until the last of those who sat there to the end had it, in order.
 func (s *stage) took(except ...*actor) (list []time.Duration) {
+	return s.tookSince(time.Time{}, except...)
+}
+
+// tookSince is took for what was said after a moment.
+func (s *stage) tookSince(moment time.Time, except ...*actor) (list []time.Duration) {
+	ago := int64(time.Since(moment))
 	still := map[string]bool{}
 	for _, a := range s.actors {
 		still[a.now().who] = len(a.runs) == 1 && a.now().running() && !slices.Contains(except, a)
 	}
 	sent, seen := map[string]int64{}, map[string]int64{}
-	for _, r := range s.rec.History() {
+	s.rec.Add(roomtest.Record{Op: roomtest.Plan}) // its time is now
+	history := s.rec.History()
+	first := history[len(history)-1].T - ago
+	for _, r := range history {
 		switch {
-		case r.Op == roomtest.Send:
+		case r.Op == roomtest.Send && r.T >= first:
 			sent[r.CID] = r.T
 		case r.Op == roomtest.Recv && r.CID != "" && still[r.Who]:
 			seen[r.CID] = max(seen[r.CID], r.T)
 		}
 	}
-	for cid, at := range seen {
-		list = append(list, time.Duration(at-sent[cid]))
+	for cid, at := range sent {
+		if seen[cid] > 0 {
+			list = append(list, time.Duration(seen[cid]-at))
+		}
 	}
 	slices.Sort(list)
 	return list
@@ -459,6 +511,37 @@ func (s *stage) talk(count, size int, every time.Duration, actors ...*actor) *sy
 		})
 	}
 	return all
+}
+
+// chat has each of the actors say something every so often, until it is told to
+// stop. Who does not run, or is only coming, says nothing meanwhile.
+func (s *stage) chat(size int, every time.Duration, actors ...*actor) (stop func()) {
+	done := make(chan struct{})
+	var all sync.WaitGroup
+	for i, a := range actors {
+		all.Go(func() {
+			tick := time.NewTicker(every)
+			defer tick.Stop()
+			for {
+				select {
+				case <-done:
+					return
+				case <-tick.C:
+				}
+				if a.now().running() {
+					a.say("", numbered(a.nick, a.said, (a.said*7919+i*104729)%size)) // that it dies meanwhile is allowed
+					a.said++
+				}
+			}
+		})
+	}
+	return func() {
+		close(done)
+		all.Wait()
+		for _, a := range actors {
+			s.planned += a.said
+		}
+	}
 }
 
 // only adds a fault and returns what ends this one alone.
