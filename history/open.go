@@ -23,6 +23,14 @@ type Options struct {
 	// is a log itself.
 	Copy [16]byte
 
+	// Log is the id that a log gets when it is made: it goes on elsewhere.
+	// Zero: a new one.
+	Log [16]byte
+
+	// Reading opens whatever there is at the path to be read alone, of this room or, if
+	// none is given, of any, also while another process holds it.
+	Reading bool
+
 	Keep Keep              // how long records stay; zero: for ever
 	Now  func() time.Time  // nil: time.Now
 	Warn func(text string) // is told, in words for people, what is not an error. Nil: nobody
@@ -44,7 +52,8 @@ CREATE TABLE senders (num INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
 CREATE TABLE entries (seq INTEGER PRIMARY KEY, sender INTEGER NOT NULL, id BLOB NOT NULL, at INTEGER NOT NULL,
 	sum INTEGER NOT NULL, audience, body, words);
 CREATE TABLE checkpoints (seq INTEGER PRIMARY KEY, sum INTEGER NOT NULL, chain BLOB NOT NULL, state BLOB NOT NULL);
-CREATE TABLE marks (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL);
+CREATE TABLE marks (kind INTEGER NOT NULL, seq INTEGER NOT NULL, age INTEGER NOT NULL, PRIMARY KEY (kind, seq)) WITHOUT ROWID;
+CREATE TABLE receipts (seq INTEGER PRIMARY KEY, count INTEGER NOT NULL, of INTEGER NOT NULL);
 CREATE VIRTUAL TABLE found USING fts5(words, content='', contentless_delete=1,
 	tokenize="unicode61 remove_diacritics 2 categories 'L* M* N* Co'");
 `
@@ -57,6 +66,7 @@ const settings = `
 PRAGMA busy_timeout = 5000;
 PRAGMA cache_size = -512;
 PRAGMA temp_store = MEMORY;
+PRAGMA secure_delete = ON;
 PRAGMA trusted_schema = OFF;
 PRAGMA cell_size_check = ON;
 `
@@ -70,10 +80,18 @@ func Open(path string, o Options) (*Log, error) {
 	if o.Warn == nil {
 		o.Warn = func(string) {}
 	}
+	l := &Log{path: path, o: o}
+	if o.Reading {
+		if err := l.openReading(); err != nil {
+			l.shut()
+			return nil, explain(path, o.Room, err)
+		}
+		l.start()
+		return l, nil
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, unusable(path, err)
 	}
-	l := &Log{path: path, o: o}
 	if !o.copies() {
 		held, err := hold(path, o.Room)
 		if err != nil {
@@ -128,24 +146,43 @@ func (l *Log) open() (err error) {
 		return unusable(l.path, err)
 	}
 	f.Close()
-	if l.w, err = connect(l.path, "rw"); err != nil {
+	if !l.o.copies() {
+		if err := l.checkJournal(); err != nil {
+			return err
+		}
+	}
+	if l.w, err = connect(l.path, "mode=rw"); err != nil {
 		return err
 	}
 	if err := l.w.script(settings); err != nil {
 		return err
 	}
-	is, _, err := l.w.number("PRAGMA application_id")
-	if err != nil {
-		return err
-	}
 	tables, _, err := l.w.number("SELECT count(*) FROM sqlite_schema")
+	if err == nil && tables == 0 {
+		is, _, e := l.w.number("PRAGMA application_id")
+		if err = e; err == nil && is == 0 {
+			err = l.create()
+		}
+	}
 	if err != nil {
 		return err
 	}
-	if is == 0 && tables == 0 {
-		if err := l.create(); err != nil {
-			return err
-		}
+	if err := l.recognize(); err != nil {
+		return err
+	}
+	if err := l.synchronous(true); err != nil {
+		return err
+	}
+	if err := l.identify(); err != nil {
+		return err
+	}
+	return l.verifyEnd()
+}
+
+// recognize tells our files, of versions that we know, from others.
+func (l *Log) recognize() error {
+	if is, _, err := l.w.number("PRAGMA application_id"); err != nil {
+		return err
 	} else if is != application {
 		return &Error{Path: l.path, Problem: ErrForeign, WayOut: "move it away, or choose another directory with --data-dir"}
 	}
@@ -155,11 +192,7 @@ func (l *Log) open() (err error) {
 		return &Error{Path: l.path, Problem: ErrNewer, Detail: fmt.Sprintf("version %d, this program knows %d", v, version),
 			WayOut: "use the newer parley, or choose another directory with --data-dir"}
 	}
-	l.synchronous(true)
-	if err := l.identify(); err != nil {
-		return err
-	}
-	return l.verifyEnd()
+	return nil
 }
 
 // synchronous chooses whether a commit waits for the disk. That of a copy never
@@ -180,7 +213,9 @@ func (l *Log) create() error {
 	}
 	id := l.o.Copy
 	if !l.o.copies() {
-		rand.Read(id[:])
+		if id = l.o.Log; id == [16]byte{} {
+			rand.Read(id[:])
+		}
 	}
 	_, err := l.w.transact(func() error {
 		if tables, _, err := l.w.number("SELECT count(*) FROM sqlite_schema"); err != nil || tables > 0 {
@@ -217,7 +252,9 @@ const (
 	metaID      = "id"
 	metaKind    = "kind"
 	metaIndexed = "indexed"
-	metaPruned  = "pruned"
+	metaPruned  = "pruned" // a place
+	metaGone    = "gone"
+	metaClock   = "clock"
 )
 
 func metaSum(name string, value []byte) int64 {
@@ -259,22 +296,33 @@ func (l *Log) identify() error {
 		}
 		got[name] = string(value)
 	}
-	other := func(detail string) error {
-		return &Error{Path: l.path, Problem: ErrOtherRoom, Detail: detail, WayOut: "move it to where it belongs, or choose another directory with --data-dir"}
+	if l.o.Reading { // whatever it is
+		l.o.Of = [32]byte{}
+		copy(l.o.Of[:], got[metaOf])
+		if got[metaKind] == "copy" {
+			copy(l.o.Copy[:], got[metaID])
+		}
+		if l.o.Room == "" {
+			l.o.Room = got[metaRoom]
+		}
 	}
 	switch {
 	case len(got[metaID]) != 16 || len(got[metaOf]) != 32:
 		return damaged(l.path, l.o.Room, "its head cannot be read")
 	case got[metaRoom] != l.o.Room:
-		return other(fmt.Sprintf("the room is %q", got[metaRoom]))
+		return otherRoom(l.path, fmt.Sprintf("the room is %q", got[metaRoom]))
 	case got[metaOf] != string(l.o.Of[:]):
-		return other("the room's key is another")
+		return otherRoom(l.path, "the room's key is another")
 	case got[metaKind] != string(l.kind()):
-		return other("it is a " + got[metaKind])
+		return otherRoom(l.path, "it is a "+got[metaKind])
 	}
 	l.id = [16]byte([]byte(got[metaID]))
 	if l.o.copies() && l.id != l.o.Copy {
-		return other("it copies another log")
+		return otherRoom(l.path, "it copies another log")
 	}
 	return nil
+}
+
+func otherRoom(path, detail string) error {
+	return &Error{Path: path, Problem: ErrOtherRoom, Detail: detail, WayOut: "move it to where it belongs, or choose another directory with --data-dir"}
 }

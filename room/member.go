@@ -43,6 +43,11 @@ type JoinOptions struct {
 	Ignored  *Ignored           // whom not to hear, here as elsewhere; nil: nobody yet
 	Drafts   Drafts             // of this Member alone: keeps what is not stored yet; nil: it ends with the program
 
+	// Copy opens our own copy of a log, which what Next gives is written into, or
+	// returns nil where none is to be kept. It is asked where the room says that it
+	// keeps what is said. Nil: none is kept.
+	Copy func(room string, key transport.Key, log [16]byte) (Copy, error)
+
 	// Ask is called by Join when the nick is refused, and the Conn kept. It
 	// returns the next to try. Nil: Join returns the Refused.
 	Ask func(ctx context.Context, r Refused) (nick string, ok bool)
@@ -144,6 +149,16 @@ type Member struct {
 	warned    bool     // that drafts are not kept
 	withdrawn []string // not to be left for later
 
+	keep      string // for how long the room keeps what is said
+	copying   copying
+	readers   sync.WaitGroup // of the copy
+	hurry     int            // who waits for the copy to be up to date
+	stored    uint64         // the last thing we said
+	receipts  map[uint64]Receipt
+	receipted []uint64 // the keys of receipts, oldest first
+	sought    string   // by the last /search
+	soughtTo  uint64   // and what it showed begins here
+
 	prover prover // of attempts alone, of which there is one at a time
 
 	ignored *Ignored
@@ -153,8 +168,9 @@ type Member struct {
 
 // saying is a command that the host has not answered.
 type saying struct {
-	cmd   command
-	whois string // of a names command: who was asked about
+	cmd    command
+	whois  string  // of a names command: who was asked about
+	lookup *lookup // of a question: its answer
 
 	at     time.Time     // when it was said
 	since  time.Time     // when this Member took it on

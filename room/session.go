@@ -1,6 +1,7 @@
 package room
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -121,6 +122,8 @@ func (m *Member) welcomed(ctx context.Context, c transport.Conn, patient func(),
 			}
 		case Kind(r.Type).said() && r.Seq > 0:
 			a.early = append(a.early, r)
+			r.raw = bytes.Clone(r.raw)
+			a.early[len(a.early)-1] = r
 			if early += size; early > maxEarly || len(a.early) > maxAhead {
 				return a, notOurs("the host says too much before its welcome")
 			}
@@ -208,7 +211,7 @@ func (m *Member) adopt(a attempt) error {
 	m.inbox.begin(w.After, laneOf(w.Lane), !known)
 	m.conn, m.next, m.left, m.chunk = a.conn, 0, false, nil
 	m.session, m.log, m.room, m.seat, m.nick = w.Session, w.Log, w.Room, w.Seat, w.Nick
-	m.roomKey, m.plain, m.topic, m.motd, m.role = a.roomKey, !w.Secure, w.Topic, w.Motd, w.Role
+	m.roomKey, m.plain, m.topic, m.motd, m.role, m.keep = a.roomKey, !w.Secure, w.Topic, w.Motd, w.Role, w.Keep
 	m.reported, m.gotAt = 0, time.Now().Add(gotEvery)
 	m.seated(a.roster, w.Seq)
 	m.fire()
@@ -234,6 +237,9 @@ func (m *Member) run(ctx context.Context, c transport.Conn) {
 	defer close(m.done)
 	var closing sync.WaitGroup
 	closing.Go(m.stow)
+	if m.o.Copy != nil {
+		closing.Go(m.writeCopies)
+	}
 	err := error(nil)
 	for c != nil {
 		c, err = m.converse(ctx, c, &closing)
