@@ -151,6 +151,7 @@
 //	maxMemory                    64 MiB of events in a Memory; older ones are forgotten, and skipped
 //	maxBatch                     256 entries are stored at once
 //	recentIDs, maxSenders        the last 512 ids of each of 4,096 senders, and of all who are here
+//	maxDenied                    256 refusals of a seat, told again when its message is sent again
 //	maxReceipts, receiptLife     4,096 messages of the last hour whose readers are counted
 //	maxPage, maxFound, maxFoundIn   100 events or 64 KiB answer a question about the log, 64 in a message
 //	maxAsking, askTime           4 such questions are read at once in a room, each for 5 s at most
