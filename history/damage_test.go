@@ -384,7 +384,7 @@ func TestChain(t *testing.T) {
 
 func TestReadOnlyDirectory(t *testing.T) {
 	if os.Getuid() == 0 {
-		t.Skip("SKIPPED: root may write everywhere; a read-only file system is tried below the tests for a full disk")
+		t.Skip("SKIPPED: root may write everywhere, but not on a read-only file system, which is tried elsewhere")
 	}
 	path, _, _ := closed(t, 10)
 	os.Chmod(path, 0o400)
