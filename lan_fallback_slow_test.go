@@ -452,3 +452,25 @@ func TestLANBannedDuringSwitch(t *testing.T) {
 		}
 	}
 }
+
+// What it costs to sit there and be silent.
+func TestLANIdleCosts(t *testing.T) {
+	for _, transport := range []string{"udp", "tcp"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			l := newLAN(t, "ana", "ben")
+			boxes := l.boxes()
+			boxes[0].host("ana", "physics", "--no-discovery")
+			ben := boxes[1].join("ben", boxes[0].ip, "--transport", transport, "--no-discovery")
+			ben.passes(15 * time.Second)
+			before := l.machines[1].counted()
+			ben.passes(time.Minute)
+			after := l.machines[1].counted()
+			bytes := after[transport+"_out"].Bytes - before[transport+"_out"].Bytes + after[transport+"_in"].Bytes - before[transport+"_in"].Bytes
+			t.Logf("FIGURE a member that sits there by %s and is silent: %d bytes a minute, both ways, with IP headers (target 6000)", transport, bytes)
+			if bytes > 6000 {
+				t.Errorf("%d bytes a minute", bytes)
+			}
+		})
+	}
+}
