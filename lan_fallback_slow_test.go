@@ -199,8 +199,8 @@ func TestLANBothBlocked(t *testing.T) {
 	p.judge(last)
 }
 
-// nemesis is a fault that the checker is told of.
-func nemesis(what string, count uint64) roomtest.Record {
+// fault is one that the checker is told of.
+func fault(what string, count uint64) roomtest.Record {
 	return roomtest.Record{Op: roomtest.Nemesis, Who: what, Count: count}
 }
 
@@ -215,7 +215,7 @@ func TestLANBlackouts(t *testing.T) {
 			began := time.Now()
 			p.drop("meta l4proto { udp, tcp }")
 			<-time.After(dark)
-			p.rec.Add(nemesis("dark", p.lost()))
+			p.rec.Add(fault("dark", p.lost()))
 			p.heal()
 			healed := time.Now()
 			<-time.After(2 * time.Second)
@@ -241,7 +241,7 @@ func TestLANBlackouts(t *testing.T) {
 
 // A program that was stopped itself does not blame the others, and one whose host was
 // stopped for a moment does not run away.
-func TestLANStopped(t *testing.T) {
+func TestLANStoppedPrograms(t *testing.T) {
 	for _, c := range []struct {
 		who  string
 		d    time.Duration
@@ -283,7 +283,7 @@ func TestLANStopped(t *testing.T) {
 					t.Errorf("%s: %d new connections", q.name, changes)
 				}
 			}
-			p.rec.Add(nemesis("stopped", 1))
+			p.rec.Add(fault("stopped", 1))
 			p.judge(last)
 		})
 	}
@@ -334,7 +334,7 @@ func TestLANHostMoves(t *testing.T) {
 		l := q.sees("what it said", from(q.name, numbered(q.name, 0, 100)))
 		t.Logf("FIGURE host has another address, %s: what it said is there after %v: %v", q.name, l.at.Sub(moved).Round(time.Millisecond), texts(q.links(moved)))
 	}
-	p.rec.Add(nemesis("moved", 1))
+	p.rec.Add(fault("moved", 1))
 	p.judge(last)
 }
 
@@ -354,7 +354,7 @@ func TestLANMemberMoves(t *testing.T) {
 		l := q.sees("what it said", from(q.name, numbered(q.name, 0, 100)))
 		t.Logf("FIGURE a member has another address, %s: what it said is there after %v: %v", q.name, l.at.Sub(moved).Round(time.Millisecond), texts(q.links(moved)))
 	}
-	p.rec.Add(nemesis("moved", 1))
+	p.rec.Add(fault("moved", 1))
 	p.judge(last)
 }
 
