@@ -105,7 +105,7 @@ func TestLANClimbsBack(t *testing.T) {
 	last := p.stored(200, p.everybody()...)
 	for _, q := range p.people {
 		if all := q.links(blocked); len(all) != 2 {
-			t.Errorf("%s was told %v", q.name, texts(all))
+			t.Errorf("%s was told %v", q.name, shown(all))
 		}
 	}
 	p.judge(last)
@@ -160,7 +160,7 @@ func TestLANFlaps(t *testing.T) {
 						changes++
 					}
 				}
-				t.Logf("FIGURE UDP %v off and on for 60 s: %s changed carriers %d times (target %d): %v", period, q.name, changes, most, texts(q.links(began)))
+				t.Logf("FIGURE UDP %v off and on for 60 s: %s changed carriers %d times (target %d): %v", period, q.name, changes, most, shown(q.links(began)))
 				if changes > most {
 					t.Errorf("%s: %d switches", q.name, changes)
 				}
@@ -187,7 +187,7 @@ func TestLANBothBlocked(t *testing.T) {
 		l := q.sees("that the link is lost", func(l line) bool { return l.Type == "link" && l.State == "lost" })
 		t.Logf("FIGURE both blocked, something said, to the notice: %v (target 3s)", l.at.Sub(blocked).Round(time.Millisecond))
 		if len(q.links(time.Time{})) != 1 {
-			t.Errorf("%s was told %v", q.name, texts(q.links(time.Time{})))
+			t.Errorf("%s was told %v", q.name, shown(q.links(time.Time{})))
 		}
 	}
 	<-time.After(8 * time.Second)
@@ -229,9 +229,9 @@ func TestLANBlackouts(t *testing.T) {
 				}
 				links := q.links(began)
 				t.Logf("FIGURE %v of darkness, %s: to the next message %v after (target 3s): %v", dark, []string{"auto", "udp", "tcp"}[i],
-					first.at.Sub(healed).Round(time.Millisecond), texts(links))
+					first.at.Sub(healed).Round(time.Millisecond), shown(links))
 				if dark <= 2*time.Second && len(links) > 0 && i < 2 {
-					t.Errorf("%s noticed a blackout of %v: %v", q.name, dark, texts(links))
+					t.Errorf("%s noticed a blackout of %v: %v", q.name, dark, shown(links))
 				}
 			}
 			p.judge(last)
@@ -278,7 +278,7 @@ func TestLANStoppedPrograms(t *testing.T) {
 						changes++
 					}
 				}
-				t.Logf("FIGURE %s stopped for %v, talk %v: %s had %d new connections (at most %d): %v", c.who, c.d, c.talk, q.name, changes, c.most, texts(links))
+				t.Logf("FIGURE %s stopped for %v, talk %v: %s had %d new connections (at most %d): %v", c.who, c.d, c.talk, q.name, changes, c.most, shown(links))
 				if changes > c.most {
 					t.Errorf("%s: %d new connections", q.name, changes)
 				}
@@ -332,7 +332,7 @@ func TestLANHostMoves(t *testing.T) {
 	last := p.stored(1, p.people...)
 	for _, q := range p.people {
 		l := q.sees("what it said", from(q.name, numbered(q.name, 0, 100)))
-		t.Logf("FIGURE host has another address, %s: what it said is there after %v: %v", q.name, l.at.Sub(moved).Round(time.Millisecond), texts(q.links(moved)))
+		t.Logf("FIGURE host has another address, %s: what it said is there after %v: %v", q.name, l.at.Sub(moved).Round(time.Millisecond), shown(q.links(moved)))
 	}
 	p.rec.Add(fault("moved", 1))
 	p.judge(last)
@@ -352,7 +352,7 @@ func TestLANMemberMoves(t *testing.T) {
 	last := p.stored(1, p.people...)
 	for _, q := range p.people {
 		l := q.sees("what it said", from(q.name, numbered(q.name, 0, 100)))
-		t.Logf("FIGURE a member has another address, %s: what it said is there after %v: %v", q.name, l.at.Sub(moved).Round(time.Millisecond), texts(q.links(moved)))
+		t.Logf("FIGURE a member has another address, %s: what it said is there after %v: %v", q.name, l.at.Sub(moved).Round(time.Millisecond), shown(q.links(moved)))
 	}
 	p.rec.Add(fault("moved", 1))
 	p.judge(last)

@@ -226,6 +226,7 @@ func TestSilent(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		time.Sleep(2 * time.Second) // until it has caught up with our last question, too
 		lan.SetAll(transporttest.Link{Cut: true})
 		a.Send(t.Context(), []byte("lost"))
 		time.Sleep(3500 * time.Millisecond)
