@@ -189,9 +189,11 @@ func TestLANCrashLogReplaced(t *testing.T) {
 						}
 					}
 				}
-				last := fmt.Sprintf("%s-m2-%d", word, count-1)
 				for _, a := range s.members() {
-					a.now().sees(last, func(l line) bool { return l.Type == "message" && l.Text == last })
+					for _, by := range s.members() {
+						last := fmt.Sprintf("%s-%s-%d", word, by.nick, count-1)
+						a.now().sees(last, func(l line) bool { return l.Type == "message" && l.Text == last })
+					}
 					if _, ok := until(patience, func() bool { return a.now().unanswered() == 0 }); !ok {
 						t.Errorf("%s has no answer to %d", a.nick, a.now().unanswered())
 					}
