@@ -95,7 +95,9 @@ func TestRefused(t *testing.T) {
 		{"a gap", func(p string) { raw(t, p, "DELETE FROM entries WHERE seq = 390") }, ErrDamaged, repair},
 		{"no end", func(p string) { raw(t, p, "DELETE FROM entries WHERE seq > 100") }, ErrDamaged, repair},
 		{"nothing", func(p string) { raw(t, p, "DELETE FROM entries") }, ErrDamaged, repair},
-		{"a changed text", func(p string) { raw(t, p, "UPDATE entries SET body = replace(body, 'common', 'other') WHERE seq = 399") }, ErrDamaged, repair},
+		{"a changed text", func(p string) {
+			raw(t, p, "UPDATE entries SET body = replace(body, 'common', 'other') WHERE seq = 399")
+		}, ErrDamaged, repair},
 		{"a changed time", func(p string) { raw(t, p, "UPDATE entries SET at = at + 1 WHERE seq = 399") }, ErrDamaged, repair},
 		{"a changed sender", func(p string) { raw(t, p, "UPDATE senders SET key = x'00'") }, ErrDamaged, repair},
 		{"no sender", func(p string) { raw(t, p, "DELETE FROM senders") }, ErrDamaged, repair},
