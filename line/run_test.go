@@ -357,11 +357,11 @@ func TestGreeting(t *testing.T) {
 		ready room.Event
 		want  string
 	}{
-		{room.Event{Room: "physics", Nick: "ana", Role: "host", Transport: "pipe", Secure: true, Addr: "10.0.0.5:7667"}, "you are hosting physics as ana, encrypted"},
+		{room.Event{Room: "physics", Nick: "ana", Role: "host", Transport: "pipe", Secure: true, Addr: "10.0.0.5:7667"}, "you are hosting physics as ana, encrypted|what is said here is not kept: it is gone when the host ends"},
 		{room.Event{Room: "physics", Nick: "ben", Role: "member", Transport: "tcp", Secure: true, Guests: true, Text: "optics"},
-			"you are ben in physics over tcp, encrypted, but guests read this room in clear|the topic is: optics"},
+			"you are ben in physics over tcp, encrypted, but guests read this room in clear|what is said here is not kept: it is gone when the host ends|the topic is: optics"},
 		{room.Event{Room: "physics", Nick: "ben", Role: "member", Transport: "udp"},
-			"you are ben in physics over udp, in plaintext: anyone on this network can read and forge what is said"},
+			"you are ben in physics over udp, in plaintext: anyone on this network can read and forge what is said|what is said here is not kept: it is gone when the host ends"},
 	} {
 		if got := strings.Join(greeting(c.ready), "|"); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)
