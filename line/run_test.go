@@ -69,7 +69,7 @@ func TestPipeSaysAllAndLeaves(t *testing.T) {
 			t.Errorf("said %q", got)
 		}
 		b.expect("Out", b.out, "12:00 ana: one\n12:00 ana: two ␛[31m\n12:00 ana: /me waves\n12:00 ana: \ufffdthree\n")
-		b.expect("Err", b.err, "* you are ana in physics over udp, encrypted\n")
+		b.expect("Err", b.err, "* you are ana in physics over udp, encrypted\n* what is said here is not kept: it is gone when the host ends\n")
 	})
 }
 
@@ -267,8 +267,8 @@ func TestTerminalThatEchoes(t *testing.T) {
 * what is said here is not kept: it is gone when the host ends
 * /help lists the commands, Ctrl-D leaves
 ben: hi
-* sending slowly: 1 of your messages not yet with the host, they are kept
-* sent
+* not sent yet: what you typed last; it is tried again as long as you stay
+* sent: what you typed is with the host now
 `)
 	})
 }

@@ -2,6 +2,10 @@ package node
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"parley/history"
 	"parley/room"
@@ -41,4 +45,34 @@ func (c memberCopy) Put(ctx context.Context, entries []room.Entry, receipts []ro
 func (c memberCopy) Receipt(ctx context.Context, seq uint64) (room.Receipt, bool, error) {
 	r, known, err := c.Copy.Receipt(ctx, seq)
 	return room.Receipt(r), known, err
+}
+
+// Rooms lists the rooms of which there is anything, by name.
+func (h *Histories) Rooms() ([]string, error) {
+	files, err := os.ReadDir(h.Dir)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
+	var names []string
+	for _, f := range files {
+		if end := filepath.Ext(f.Name()); end != logSuffix && end != copySuffix {
+			continue
+		}
+		l, err := history.Open(filepath.Join(h.Dir, f.Name()), history.Options{Reading: true})
+		if err != nil {
+			continue // parley history ROOM tells of it
+		}
+		if name := l.Summary().Room; !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+		l.Close()
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// Of tells whether a book is of the room with a key; zero: of a plaintext room.
+func (h *Histories) Of(b Book, key transport.Key) bool {
+	rest, ok := strings.CutPrefix(b.Path, h.path(b.Name, key))
+	return ok && (rest == logSuffix || strings.HasPrefix(rest, "-"))
 }
