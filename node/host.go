@@ -327,13 +327,13 @@ func (h *Hosting) sit(ctx context.Context, o room.JoinOptions, who transport.Pee
 		e.Addr, e.TCPAddr, e.Invite = here.Addr, here.TCPAddr, here.Invite
 	}
 	defer h.kick() // there is one more now
-	return room.Join(ctx, o, func(ctx context.Context) (transport.Conn, error) {
+	return room.Join(ctx, o, room.Dial(func(ctx context.Context) (transport.Conn, error) {
 		mine, theirs := transport.Pipe(who, host)
 		if !h.begin(func() { h.route(theirs) }, theirs) {
 			return nil, net.ErrClosed
 		}
 		return mine, nil
-	})
+	}))
 }
 
 // begin runs f as part of the hosting, unless that has ended.

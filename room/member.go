@@ -78,10 +78,6 @@ type JoinOptions struct {
 	Trust func(name string, key transport.Key) error
 }
 
-// Dial connects to the host. A Member calls it for its first connection and
-// whenever one has failed. Its error ends the Member if it is a *Refused.
-type Dial func(ctx context.Context) (transport.Conn, error)
-
 // Refused is the error of a Join that the host refused, and of Next when the
 // member was put out. Code is for programs: nick_taken, nick_invalid, no_room,
 // which_room, full, version, session, key, protocol, kicked, banned, too_long, …
@@ -98,11 +94,12 @@ func (r *Refused) Error() string { return r.Text }
 // must be calling Next all the time: what is not read stops the rest, answers to
 // what was said among it.
 type Member struct {
-	o      JoinOptions
-	dial   Dial
-	ready  Event
-	cancel context.CancelFunc
-	done   chan struct{} // run has returned
+	o       JoinOptions
+	way     Way
+	ready   Event
+	cancel  context.CancelFunc
+	done    chan struct{}  // run has returned
+	closing sync.WaitGroup // of connections that are done with
 
 	mu      sync.Mutex
 	changed chan struct{} // closed at every change that somebody may wait for
@@ -123,7 +120,8 @@ type Member struct {
 	lastID   string // and its id
 	replay   uint64 // events up to here were before our time
 	conn     transport.Conn
-	lost     bool // link lost was said
+	lost     bool   // link lost was said
+	epoch    uint64 // of the last join
 	resumes  int
 
 	pending  []*saying
@@ -181,21 +179,22 @@ type saying struct {
 	before bool          // said by a program that is no more
 }
 
-// Join sits down. On return the welcome has been read. It calls dial once; a
+// Join sits down. On return the welcome has been read. It dials once; a
 // refusal by the host is a *Refused. ctx bounds the joining alone.
-func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
+func Join(ctx context.Context, o JoinOptions, way Way) (*Member, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Ignored == nil {
 		o.Ignored = new(Ignored)
 	}
-	m := &Member{o: o, dial: dial, done: make(chan struct{}), changed: make(chan struct{}), room: o.Room, nick: o.Nick,
+	m := &Member{o: o, way: way, done: make(chan struct{}), changed: make(chan struct{}), room: o.Room, nick: o.Nick,
 		people: map[string]Person{}, ignored: o.Ignored}
 	m.borrow()
-	a, err := m.attempt(ctx, func() {})
+	a, err := m.attempt(ctx, nil, func() {}, func() {})
 	if err != nil {
 		m.returnDrafts()
+		m.closing.Wait()
 		return nil, err
 	}
 	if err := m.adopt(a); err != nil {
