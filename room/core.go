@@ -135,8 +135,8 @@ type seat struct {
 	pace     *pace
 	fromPace *pace // of the address of its last connection; nil for our own
 	toldAt   time.Time
-	telling  bool
-	denied   []denial // what was refused lately
+	denied   []denial   // what was refused lately
+	news     []*receipt // counts of its messages that it was not told yet
 }
 
 // link is one connection, seated or not.
@@ -150,6 +150,7 @@ type link struct {
 	held  bool // its join waits for its turn
 	ended bool
 
+	grants  *question // what its reader may ask the log next
 	parked  *parking  // its join was put off; nil: it was not
 	proving *proving  // it has been asked for the password
 	proved  *Verifier // what it has proved
@@ -310,7 +311,12 @@ func (c *core) command(now time.Time, l *link, cmd command) {
 	case typeGot:
 		return
 	case string(Message), string(Act), string(Whisper), string(Renamed), string(Topic), typeJoin, typeLeave, typeNames, typeAway,
-		typeBans, typeFilters, typeKnocks, typePassword:
+		typeBans, typeFilters, typeKnocks, typePassword, typeReceipt:
+	case typePage, typeSearch:
+		if l.seat != nil {
+			c.grant(l, cmd)
+			return
+		}
 	default:
 		if Kind(cmd.Type).acts() {
 			break
