@@ -181,12 +181,19 @@ func (x *markdownExport) event(e room.Event) error {
 	if day := at.Format("Monday, 2 January 2006"); day != x.day {
 		x.day, out = day, "\n## "+day+"\n\n"
 	}
-	who := escapeMarkdown(head)
-	if e.Type == room.Message {
-		who = "**" + escapeMarkdown(text.Clean(e.From)) + "**: "
-	}
 	for i := range body {
 		body[i] = escapeMarkdown(body[i])
+	}
+	who := escapeMarkdown(head)
+	switch e.Type {
+	case room.Message:
+		who = "**" + escapeMarkdown(text.Clean(e.From)) + "**: "
+	case room.Act, room.Whisper:
+	default: // what happened: without what marks it among what is said
+		for _, mark := range []string{"--> ", "<-- ", "* "} {
+			head = strings.TrimPrefix(head, mark)
+		}
+		who = escapeMarkdown(head)
 	}
 	_, err := io.WriteString(x.w, out+"- "+at.Format("15:04")+" "+who+strings.Join(body, "  \n  ")+"\n")
 	return err
