@@ -94,7 +94,7 @@ func (n *Node) join(ctx context.Context, p place, byName bool, g *guard, o room.
 	if o.Logger == nil {
 		o.Logger = n.log
 	}
-	o.Drafts = n.Drafts.of(o.Identity)
+	o.Drafts, o.Copy = n.Drafts.of(o.Identity), n.copies()
 	m, err := room.Join(ctx, o, w)
 	for byName && wrongKey(err) && w.avoid() { // whoever repeats an announcement adds his address to the room's
 		m, err = room.Join(ctx, o, w)
