@@ -68,6 +68,7 @@ func (n *Node) join(ctx context.Context, p place, byName bool, g *guard, o room.
 	}
 	w := &way{node: n, place: p, byName: byName}
 	o.Room, o.Identity = p.Room, n.identity()
+	o.Moved, o.Taker = w.moved, w.take
 	next := o.Trust
 	o.Trust = func(name string, key transport.Key) error {
 		if p.Key != (transport.Key{}) && key != p.Key {
@@ -90,6 +91,9 @@ func (n *Node) join(ctx context.Context, p place, byName bool, g *guard, o room.
 		o.Logger = n.log
 	}
 	m, err := room.Join(ctx, o, w.dial)
+	for hops := 0; movedAway(err) && hops < maxHops; hops++ {
+		m, err = room.Join(ctx, o, w.dial)
+	}
 	for byName && wrongKey(err) && w.avoid() { // whoever repeats an announcement adds his address to the room's
 		m, err = room.Join(ctx, o, w.dial)
 	}
@@ -97,6 +101,7 @@ func (n *Node) join(ctx context.Context, p place, byName bool, g *guard, o room.
 		return nil, err
 	}
 	w.proved()
+	w.seated(m.Ready())
 	if err := g.seated(ctx, m, p.strangers); err != nil {
 		return nil, err
 	}
@@ -113,14 +118,17 @@ func (n *Node) identity() transport.Identity {
 
 // way is how a member gets to its room, each time anew.
 type way struct {
-	node   *Node
-	byName bool // the room was found by its name, and may be found by its key
+	node    *Node
+	byName  bool                           // the room was found by its name, and may be found by its key
+	hosting *Hosting                       // of the room, which was handed over to us
+	home    func() (transport.Conn, error) // into this program itself, where the room is here
 
 	mu      sync.Mutex // Dials do overlap when a member tries a second way
 	place   place
 	failed  bool           // the last time nobody answered
 	reached transport.Peer // the last time
-	host    transport.Key  // who had the room when we sat down
+	host    transport.Key  // who had the room when we sat down, or has it since
+	key     transport.Key  // the room's
 }
 
 // wrongKey tells that whoever was reached could not prove to be the room.
@@ -191,8 +199,11 @@ func (w *way) reach(ctx context.Context, via []target, host transport.Key) (tran
 // dial connects to the room, for a Member.
 func (w *way) dial(ctx context.Context) (transport.Conn, error) {
 	w.mu.Lock()
-	p, failed, host := w.place, w.failed, w.host
+	p, failed, host, home := w.place, w.failed, w.host, w.home
 	w.mu.Unlock()
+	if home != nil {
+		return home()
+	}
 	if failed {
 		p = w.search(ctx, p)
 	}

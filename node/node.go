@@ -91,6 +91,14 @@ type Node struct {
 	// is hosted no more. Nil: a new key each time.
 	RoomKey func(name string) (key transport.Identity, release func(), err error)
 
+	// AdoptKey keeps the key of a room that was handed over to us, and holds it as
+	// RoomKey does. Nil: it is kept nowhere.
+	AdoptKey func(name string, key transport.Identity) (release func(), err error)
+
+	// Moves are the rooms that were handed over, from here or to here. Nil: that
+	// is remembered as long as the node is there.
+	Moves *Moves
+
 	// Pins are the rooms that the user knows. Nil: none are, and none are remembered.
 	Pins *Pins
 

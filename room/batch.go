@@ -26,6 +26,9 @@ const (
 // to be stored, as one batch; nil when there is nothing to store or a batch is
 // under way. Commands that rest on one in the batch wait for the next.
 func (c *core) next(now time.Time) []*item {
+	if c.frozen() {
+		return nil
+	}
 	for c.batch == nil && c.state.seq >= max(c.need, c.opening) && len(c.waiting) > 0 && !c.closing {
 		clear(c.flying)
 		var later []*item
@@ -76,6 +79,9 @@ func (c *core) check(now time.Time, it *item, held *holds) bool {
 		return false
 	}
 	switch {
+	case it.own != nil:
+		c.checkHosted(now, it, held)
+		return true
 	case it.cmd.Type == typeJoin:
 		return c.checkJoin(now, it, held)
 	case it.link == nil && it.seat == nil:
@@ -105,6 +111,8 @@ func (c *core) check(now time.Time, it *item, held *holds) bool {
 		c.tellRules(now, it)
 	case typePassword:
 		return c.checkPassword(now, it)
+	case typeHandover:
+		c.checkHandover(now, it)
 	default:
 		return c.checkSaid(now, it, held)
 	}
@@ -411,6 +419,9 @@ func (c *core) committed(now time.Time, outcomes []outcome) {
 		case it.link == nil || it.cmd.Type == typeLeave:
 			if o.err != nil && it.seat != nil && !it.seat.gone { // try again when the lingering is over once more
 				c.lose(now, it.seat)
+			}
+			if o.err != nil && it.own != nil {
+				c.waiting = append(c.waiting, &item{own: it.own})
 			}
 		case o.holder != "":
 			c.refuseNick(it, it.cmd.Nick, string(Failed))

@@ -33,7 +33,9 @@ func (m *Member) take(now time.Time, r *report) error {
 	case string(Members):
 		m.roster(r)
 	case typeBye:
-		return &ending{r.Code, r.Text}
+		return &ending{r.Code, r.Text, r.Move}
+	case typeHandover:
+		m.offered(r)
 	case string(Failure):
 		m.push(Event{Type: Failure, Code: r.Code, Text: r.Text, Suggest: r.Suggest})
 	default:
@@ -97,6 +99,10 @@ func (m *Member) event(now time.Time, r *report) error {
 		m.topic = r.Text
 		e.Own = r.From == m.nick
 	case Notice:
+	case Hosted:
+		if m.handedOver(r); m.plain {
+			e.Key = transport.Key{}
+		}
 	default:
 		if !kind.acts() { // of a newer host
 			return nil
@@ -255,6 +261,9 @@ func (m *Member) accepted(r *report) {
 func (m *Member) failed(r *report) {
 	s, ok := m.answered(r.ID)
 	if !ok {
+		return
+	}
+	if s.silent {
 		return
 	}
 	if !Kind(s.cmd.Type).said() {

@@ -61,6 +61,15 @@ type JoinOptions struct {
 	// wait while coming back hears of it by Next.
 	Waiting func(Event)
 
+	// Taker hosts the room on this computer when it is offered and our user takes
+	// it. It returns when the room is served here. Nil: this program cannot host.
+	Taker func(ctx context.Context, o Offer, tell func(state, words string)) error
+
+	// Moved is called with where the room has gone, when its host says so. The next
+	// connection should go there; who is there has to prove the room's key.
+	// Nil: the room is not followed.
+	Moved func(Move)
+
 	// Fill completes the ready event with what only the node knows: its
 	// addresses and the link to the room. Nil: nothing is added.
 	Fill func(ready *Event)
@@ -95,6 +104,7 @@ type Member struct {
 	o      JoinOptions
 	dial   Dial
 	ready  Event
+	life   context.Context // ends when we leave
 	cancel context.CancelFunc
 	done   chan struct{} // run has returned
 
@@ -133,6 +143,11 @@ type Member struct {
 
 	prover prover // of attempts alone, of which there is one at a time
 
+	offer  *Offer         // the room was offered to us
+	taking bool           // and we are about to take it
+	moving string         // who hosts the room now, where we are going
+	takes  sync.WaitGroup // the taking
+
 	ignored *Ignored
 	whisper string // who whispered to us last
 	query   string // whom lines go to
@@ -142,6 +157,8 @@ type Member struct {
 type saying struct {
 	cmd   command
 	whois string // of a names command: who was asked about
+
+	silent bool // nobody asked for it, nor wants to know what became of it
 }
 
 // Join sits down. On return the welcome has been read. It calls dial once; a
@@ -169,7 +186,7 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 	}
 	m.events = slices.Insert(m.events, 0, m.ready)
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	m.cancel = cancel
+	m.cancel, m.life = cancel, run
 	go m.run(run, a.conn)
 	return m, nil
 }

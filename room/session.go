@@ -39,7 +39,10 @@ type attempt struct {
 }
 
 // ending is why a connection ended, by the host's own word.
-type ending struct{ code, text string }
+type ending struct {
+	code, text string
+	move       *Move
+}
 
 func (e *ending) Error() string { return e.text }
 
@@ -60,7 +63,8 @@ func (m *Member) attempt(ctx context.Context, patient func()) (a attempt, err er
 func (m *Member) join(ctx context.Context, c transport.Conn, patient func()) (a attempt, err error) {
 	m.mu.Lock()
 	cmd := command{Type: typeJoin, V: Version, Room: m.room, Nick: m.nick, Session: m.session, Log: m.log, Seq: m.inbox.done,
-		History: max(0, m.o.History), Quiet: m.o.Quiet, Deaf: m.o.Deaf, Share: m.o.Share, Guest: m.o.Guest, Transport: m.o.Via}
+		History: max(0, m.o.History), Quiet: m.o.Quiet, Deaf: m.o.Deaf, Share: m.o.Share, Guest: m.o.Guest, Transport: m.o.Via,
+		Hosts: m.o.Taker != nil && !m.o.Quiet && !m.o.Guest}
 	ask, x := m.o.Ask, &proofs{coming: m.session != ""}
 	if m.session != "" { // nobody waits for a question now
 		ask = nil
@@ -135,6 +139,9 @@ func (m *Member) welcomed(ctx context.Context, c transport.Conn, patient func(),
 			}
 			late.Reset(answerTime)
 		case r.Type == string(Failure) || r.Type == typeBye:
+			if r.Type == typeBye && r.Code == codeMoved {
+				m.follow(r.Move)
+			}
 			return a, &Refused{Code: r.Code, Text: r.Text, Suggest: r.Suggest, Rooms: r.Rooms}
 		}
 	}
@@ -245,6 +252,7 @@ func (m *Member) run(ctx context.Context, c transport.Conn) {
 	m.fire()
 	m.mu.Unlock()
 	closing.Wait()
+	m.takes.Wait()
 }
 
 // talk is one connection being used.
@@ -300,10 +308,15 @@ func (m *Member) converse(ctx context.Context, c transport.Conn, closing *sync.W
 				return nil, final
 			}
 			end()
-			m.lostLink(c, err.Error())
+			wait := firstBackoff
+			if m.followed(err) {
+				wait = 0
+			} else {
+				m.lostLink(c, err.Error())
+			}
 			m.hungUp(c)
 			if r.result == nil {
-				r.start(ctx, m, firstBackoff)
+				r.start(ctx, m, wait)
 			}
 		case <-look.C:
 			switch silent := stats.Stats().Silent; {
@@ -345,6 +358,7 @@ func (m *Member) finished(err error) (final error, stop bool) {
 	switch {
 	case m.leaving:
 		return nil, true
+	case errors.As(err, &e) && e.code == codeMoved && m.o.Moved != nil && !m.o.Guest:
 	case errors.As(err, &e) && e.code != codeClosing && e.code != codeReplaced && e.code != codeTooSlow && e.code != codeLeft:
 		return &Refused{Code: e.code, Text: e.text}, true
 	}
@@ -372,9 +386,13 @@ func (m *Member) hungUp(c transport.Conn) {
 func (m *Member) resumedLink(c transport.Conn, why string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	state := "resumed"
+	if m.moving != "" {
+		state, why, m.moving = "moved", m.moving+" hosts the room now", ""
+	}
 	m.lost = false
 	m.resumes++
-	m.push(Event{Type: Link, State: "resumed", Transport: cmp.Or(m.o.Via, c.Peer().Via), Why: why})
+	m.push(Event{Type: Link, State: state, Transport: cmp.Or(m.o.Via, c.Peer().Via), Why: why})
 }
 
 // receive takes in what the host sends, while Next keeps up.

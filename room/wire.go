@@ -95,6 +95,7 @@ const (
 	codeKnock     = "knock"     // a notice: somebody asks to come in
 	codeUnchanged = "unchanged" // it is so already
 	codeTooMany   = "too_many"
+	codeMoved     = "moved" // a bye: the room has another host
 )
 
 // command is a message from member to host.
@@ -129,6 +130,7 @@ type command struct {
 	Deaf      bool   `json:"deaf,omitempty"`
 	Share     bool   `json:"share,omitempty"`
 	Guest     bool   `json:"guest,omitempty"`
+	Hosts     bool   `json:"hosts,omitempty"`
 	Transport string `json:"transport,omitempty"`
 }
 
@@ -153,6 +155,8 @@ type report struct {
 	Seconds   int           `json:"seconds,omitempty"`
 	State     string        `json:"state,omitempty"`
 	Addr      string        `json:"addr,omitempty"`
+	Ticket    string        `json:"ticket,omitempty"` // of an offer to host the room
+	Move      *Move         `json:"move,omitempty"`   // of a bye
 
 	FromSeq   uint64      `json:"from_seq,omitempty"`
 	Count     uint64      `json:"count,omitempty"`
@@ -268,7 +272,7 @@ func (r *report) short() bool {
 		}
 	}
 	return !slices.ContainsFunc([]string{r.From, r.To, r.Nick, r.By, r.Seat, r.Host, r.Transport, r.Role, r.Code, r.Suggest,
-		r.Room, r.Log, r.Session, r.Delivery, r.Lane, r.State, r.Addr}, long) && max(len(r.Topic), len(r.Motd)) <= 4*maxLine
+		r.Room, r.Log, r.Session, r.Delivery, r.Lane, r.State, r.Addr, r.Ticket}, long) && max(len(r.Topic), len(r.Motd)) <= 4*maxLine
 }
 
 // ParseJoin returns the room that a connection's first message asks for:
