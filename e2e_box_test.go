@@ -57,10 +57,13 @@ func loopbackInterface(t testing.TB) string {
 // addr is the address of the room that host opens on the box.
 func (b *box) addr() string { return net.JoinHostPort(b.ip, strconv.Itoa(b.port)) }
 
+// home is where the files of a name are.
+func (b *box) home(name string) string { return filepath.Join(b.dir, name) }
+
 // environ is all that programs get to know of the tester's environment. Each
 // name has a home of its own.
 func (b *box) environ(name string) []string {
-	home := filepath.Join(b.dir, name)
+	home := b.home(name)
 	if err := os.MkdirAll(home, 0o700); err != nil {
 		b.t.Fatal(err)
 	}

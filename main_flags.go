@@ -12,6 +12,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"parley/history"
 	"parley/room"
 	"parley/transport"
 	"parley/udp"
@@ -55,7 +56,8 @@ type common struct {
 	Impair        string `placeholder:"SPEC" help:"Damage the datagrams this program sends: loss=20%,dup=5%,delay=50ms,jitter=10ms,reorder=5%,corrupt=1%,seed=7."`
 	PasswordFile  string `placeholder:"FILE" help:"File with the password of the room on its only line. Else PARLEY_PASSWORD is used, or you are asked."`
 	History       int    `default:"${history}" placeholder:"N" help:"How many earlier lines to show on joining; 0 for none."`
-	DataDir       string `placeholder:"DIR" help:"Where your identity is kept. Default: the system's place for such things."`
+	Keep          string `default:"90d" placeholder:"HOW-LONG" help:"How long what is said is kept on this computer's disk: 90d (so many days), 10000 (so many messages), forever, or none."`
+	DataDir       string `placeholder:"DIR" help:"Where your identity, and what was said, is kept. Default: the system's place for such things."`
 	JSON          bool   `name:"json" short:"j" help:"Print one JSON object a line."`
 	Plain         bool   `help:"Print plain lines, for screen readers and simple terminals."`
 	Quiet         bool   `short:"q" help:"Leave out who comes and goes, and other talk."`
@@ -147,6 +149,9 @@ func (c *cli) check() error {
 	}
 	if c.History < 0 {
 		return errors.New("--history: want 0 or more")
+	}
+	if _, err := history.ParseKeep(c.Keep); err != nil {
+		return fmt.Errorf("--keep: %w", err)
 	}
 	if err := c.Host.check(); err != nil {
 		return err

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 
+	"parley/history"
 	"parley/node"
 	"parley/room"
 	"parley/text"
@@ -44,6 +45,8 @@ func (p *program) node() (*node.Node, error) {
 		return n, nil
 	}
 	n.Pins = p.pins(dir)
+	n.Histories = p.histories(dir)
+	n.Drafts = &node.Drafts{Dir: filepath.Join(dir, "drafts")}
 	if c.Plaintext { // there, everybody is nobody
 		return n, nil
 	}
@@ -56,6 +59,12 @@ func (p *program) dataDir() (string, error) {
 		return p.flags.DataDir, nil
 	}
 	return node.DataDir()
+}
+
+// histories are what was said in rooms.
+func (p *program) histories(dir string) *node.Histories {
+	keep, _ := history.ParseKeep(p.flags.Keep) // checked with the flags
+	return &node.Histories{Dir: filepath.Join(dir, "history"), Keep: keep, Warn: func(text string) { p.talk("%s", text) }}
 }
 
 // pins are the rooms that the user knows.

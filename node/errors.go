@@ -32,6 +32,7 @@ const (
 	CodeMoved       = "moved"        // the room was handed over to another host
 	CodeHosted      = "hosted"       // this user hosts that room already
 	CodeKeyFile     = "key_file"     // a file with a key cannot be used
+	CodeHistory     = "history"      // nor the one with what was said
 	CodePinsFile    = "pins_file"    // nor the one with the keys of rooms
 	CodePlaintext   = "downgrade"    // a room that is known as encrypted was asked for in plaintext
 	CodeSocket      = "socket"       // the system refuses a socket

@@ -21,6 +21,8 @@ const (
 	// askLimit how long.
 	askEvery = time.Second
 	askLimit = 10 * time.Minute
+	// forwarding is how long those who come late are told where a room is.
+	forwarding = 30 * time.Second
 	// maxHops is how often in a row a newcomer is sent on.
 	maxHops = 3
 )
@@ -32,17 +34,27 @@ func (h *Hosting) list() []*hosted {
 	return slices.Clone(h.rooms)
 }
 
-// run has a room run. The hosting ends with it, unless the room was handed over
-// and others are left.
+// run has a room run. The hosting ends with it, unless the room was handed over:
+// then those who come late are told for a while, and other rooms go on.
 func (h *Hosting) run(r *hosted) {
 	h.runs.Go(func() {
 		err := r.Run(h.ctx)
-		left := slices.ContainsFunc(h.list(), func(o *hosted) bool { return !o.away.Load() })
-		if r.away.Load() && err == nil && left {
+		if r.gone.Load() == nil || err != nil {
+			h.fail(err)
 			return
 		}
-		h.fail(err)
+		r.free() // it may come back
+		sleep(h.ctx, forwarding)
+		if !slices.ContainsFunc(h.list(), func(o *hosted) bool { return !o.away.Load() }) {
+			h.cancel()
+		}
 	})
+}
+
+// gone is where a room has gone, by which ticket.
+type gone struct {
+	to     room.Move
+	ticket string
 }
 
 // mover is the machine's part in handing a room over.
@@ -105,14 +117,16 @@ func (m *mover) Tell(ctx context.Context, to room.Move, ticket string) error {
 	return m.h.node.tell(ctx, m.r.Name, to, ticket)
 }
 
-// Moved frees the room's name, in case it comes back.
-func (m *mover) Moved(to room.Move) {
+// Moved notes what those who come late are told.
+func (m *mover) Moved(to room.Move, ticket string, told bool) {
 	n := m.h.node
-	n.Moves.told(n.Plaintext, m.r.Name)
-	m.r.free()
+	if told {
+		n.Moves.told(n.Plaintext, m.r.Name)
+	}
+	m.r.gone.Store(&gone{to, ticket})
 }
 
-// free gives the lock of a room's key back, once.
+// free gives what holds a room back, once: its key's lock, its log.
 func (r *hosted) free() { r.freed.Do(r.release) }
 
 // tell dials the new host until it says that it serves.
@@ -188,6 +202,10 @@ func (h *Hosting) handover(c transport.Conn, name string, first []byte) {
 	ticket, told := room.ToldTicket(first)
 	if !told {
 		r, answer := h.choose(name)
+		if r != nil && r.gone.Load() != nil {
+			g := r.gone.Load()
+			r, answer = nil, room.Given(first, c.Peer(), g.to, g.ticket)
+		}
 		if r == nil {
 			h.answer(c, answer)
 			return

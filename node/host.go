@@ -61,8 +61,9 @@ type Hosting struct {
 type hosted struct {
 	*room.Host
 	release func()
-	signer  ed25519.PrivateKey // of its announcements
-	away    atomic.Bool        // it is not ours any more, or not yet: it is not announced
+	signer  ed25519.PrivateKey   // of its announcements
+	away    atomic.Bool          // it is not ours any more, or not yet: it is not announced
+	gone    atomic.Pointer[gone] // it was handed over
 	freed   sync.Once
 }
 
@@ -156,13 +157,16 @@ func (h *Hosting) makeRooms() error {
 		h.rooms = append(h.rooms, r)
 		if n.Plaintext {
 			_, r.signer, _ = ed25519.GenerateKey(nil) // for this once: a plaintext room is nobody's
-			continue
+		} else {
+			if err := n.roomKey(r); err != nil {
+				return err
+			}
+			r.HostKey = n.Identity.Key()
+			r.signer = ed25519.NewKeyFromSeed(r.Key.Seed())
 		}
-		if err := n.roomKey(r); err != nil {
+		if err := n.openLog(r); err != nil {
 			return err
 		}
-		r.HostKey = n.Identity.Key()
-		r.signer = ed25519.NewKeyFromSeed(r.Key.Seed())
 	}
 	return nil
 }
@@ -192,6 +196,22 @@ func (n *Node) roomKey(r *hosted) (err error) {
 	}
 	r.Key = key
 	return err
+}
+
+// openLog gives r its log.
+func (n *Node) openLog(r *hosted) error {
+	log, release, err := n.Histories.Open(r.Name, r.Host.Key.Key())
+	if err != nil {
+		return err
+	}
+	key := r.release
+	r.Log, r.release = log, func() {
+		if err := release(); err != nil {
+			n.log.Warn("a room's log did not close", "room", r.Name, "err", err)
+		}
+		key()
+	}
+	return nil
 }
 
 func (h *Hosting) release() {
@@ -303,6 +323,7 @@ func (h *Hosting) guest(c net.Conn) {
 // Sit takes a seat for the host's own user, in o.Room or else the first room.
 func (h *Hosting) Sit(ctx context.Context, o room.JoinOptions) (*room.Member, error) {
 	o.Identity, o.Guarded = h.node.identity(), false // nobody has to prove anything to himself
+	o.Drafts = h.node.Drafts.of(o.Identity)
 	return h.sit(ctx, o, transport.Peer{Key: o.Identity.Key()})
 }
 

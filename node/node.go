@@ -98,9 +98,16 @@ type Node struct {
 	// Moves are the rooms that were handed over, from here or to here. Nil: that
 	// is remembered as long as the node is there.
 	Moves *Moves
+	// Histories are where what is said is kept. Nil: nowhere, and rooms hosted
+	// here are forgotten when they end.
+	Histories *Histories
 
 	// Pins are the rooms that the user knows. Nil: none are, and none are remembered.
 	Pins *Pins
+
+	// Drafts keep what members of this program say until it is stored. Nil:
+	// what is not stored ends with the program.
+	Drafts *Drafts
 
 	// Guest serves a bare text client, in rooms that let them in, until ctx or
 	// the client ends. It gets a seat from sit.

@@ -110,6 +110,9 @@ func (h *Hosting) seat(c transport.Conn, first []byte) {
 		return
 	}
 	r, answer := h.choose(name)
+	if r != nil && r.gone.Load() != nil {
+		r, answer = nil, room.Forward(r.gone.Load().to)
+	}
 	if r != nil && !h.fits(c) {
 		r, answer = nil, room.Full()
 	}

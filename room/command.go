@@ -47,6 +47,7 @@ var Commands = []Command{
 	{Name: "handover", Args: "[NICK|-]", Help: "the host alone: have NICK host the room, with all that was said; without a name, who could; - calls it off", rare: true, seated: true},
 	{Name: "accept", Help: "host the room that its host offers you, on this computer", rare: true, seated: true},
 	{Name: "decline", Args: "[TEXT]", Help: "do not", rare: true, seated: true},
+	{Name: "resend", Args: "[ID|all]", Help: "say again what could not be stored: the last of it, one, or all", rare: true},
 	{Name: "stats", Help: "what the connection counts", rare: true},
 	{Name: "delivered", Help: "show or hide who has received what you say", Front: "delivered", rare: true, seated: true},
 	{Name: "quiet", Help: "hide or show joins and leaves", Front: "quiet", rare: true},

@@ -73,6 +73,11 @@ type core struct {
 
 	state     *state
 	opening   uint64 // commands wait until the fold has reached this
+	restored  uint64 // entries up to here are in the state already
+	saves     bool   // the log keeps checkpoints,
+	saved     uint64 // the last as of this entry,
+	savedAt   time.Time
+	expelled  int // seats that are put out and whose leave is not folded
 	seats     map[seatID]*seat
 	quiet     map[string][]*seat      // quiet seats by name
 	visitors  table[string, departed] // quiet seats that were here lately, which the log does not tell; by name
@@ -98,7 +103,7 @@ type core struct {
 	handing   *handover     // under way from here
 	moved     *Move         // where the room is now: nothing is served here any more
 	given     string        // the ticket by which it went there
-	leaveAt   time.Time     // until when people are told
+	told      bool          // and may be followed there
 	upto      uint64        // the log's end when it was opened
 	begun     chan struct{} // closed when a room that was taken over is ours by the log
 	closing   bool
@@ -208,12 +213,12 @@ func (c *core) open(upto uint64) {
 func (c *core) attach(now time.Time, l *link) {
 	l.since = now
 	switch {
+	case c.moved != nil:
+		c.forward(l)
+		return
 	case c.closing:
 		l.ended = true
 		l.out.finish(refusal(codeFull, "the room has no seat left"))
-		return
-	case c.moved != nil:
-		c.forward(l)
 		return
 	case c.opening == never:
 		l.ended = true
@@ -391,6 +396,9 @@ func (c *core) wake() (at time.Time) {
 	if t := c.wakeHandover(); !t.IsZero() {
 		sooner(t)
 	}
+	if t := c.checkpointWake(); !t.IsZero() {
+		sooner(t)
+	}
 	return at
 }
 
@@ -399,6 +407,14 @@ func (c *core) tailed(now time.Time, entries []Entry) error {
 	for _, e := range entries {
 		if e.Seq != c.state.seq+1 {
 			return fmt.Errorf("the log goes from %d to %d", c.state.seq, e.Seq)
+		}
+		if e.Seq <= c.restored {
+			c.state.seq = e.Seq
+			c.state.remember(e)
+			if e.Seq == c.restored {
+				c.ghosts(now)
+			}
+			continue
 		}
 		f := &frame{seq: e.Seq, data: wireForm(e)}
 		r, ok := c.state.fold(e, f.data)
@@ -471,6 +487,9 @@ func (c *core) ghost(now time.Time, p *person) {
 // remove forgets a seat and ends its connection with a last word.
 func (c *core) remove(s *seat, code, words string) {
 	s.gone = true
+	if s.out != nil {
+		c.expelled--
+	}
 	delete(c.seats, s.id)
 	if g := c.handing; g != nil && g.to == s && !g.taken {
 		c.callOff(s.nick + " has left")

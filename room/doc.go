@@ -126,6 +126,8 @@
 //
 //	maxCommands                  32 commands of a member that the host has not answered
 //	maxPending                   256 on the member's own side; then Say waits
+//	draftSafe, draftDrops        after 50 ms without an answer what was said is made safe on disk; 32 answered are dropped at once
+//	draftLife, maxFailed         a draft of 7 days is not sent by itself; the last 64 failures can be sent again
 //	maxEvents, maxUnread         256 events that wait for Next; then the host is read no further, and
 //	                             1,024 with answers to what is typed
 //	maxIgnored                   250 people whom a member ignores
@@ -148,6 +150,17 @@
 //	maxBatch                     256 entries are stored at once
 //	recentIDs, maxSenders        the last 512 ids of each of 4,096 senders, and of all who are here
 //	maxReceipts, receiptLife     4,096 messages of the last 10 min whose readers are counted
+//	checkpointEvery, checkpointAfter   4,096 entries or 10 min until what the log adds up to is saved
+//	maxCheckpoint                16 MiB of that are read; a room of 5,000 people needs 3
+//
+// Handing a room over:
+//
+//	maxHand                      64 KiB a message of it
+//	maxHandful, maxSketch        24 KiB of entries, 32 KiB of a checkpoint in one
+//	maxImport                    4,096 entries are stored at once, about
+//	maxPlaces                    8 addresses of a host
+//	maxPause                     5 s of standing still; then the room goes on where it is
+//	offerTime, copyTime, copyStall   2 min to accept, 15 min to copy, 20 s without anything of it
 //
 // The bounds of passwords are in password.go, scram.go and guesses.go, of
 // moderation in rules.go and filter.go, and of waiting to be let in in wait.go.
@@ -193,6 +206,7 @@
 //	    secure   false in a plaintext room
 //	    guests   guests read in clear
 //	    kept     the log outlives the host
+//	    keep     and how long what is said is kept: forever, so many days (90d) or so many entries (10000)
 //	    topic, motd
 //	    why      why the last connection was ended by the host
 //	    vouch    {"key":K,"until":U,"sig":S}: the room's key, seconds since 1970, and in base64 its Ed25519

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"strings"
 	"time"
 
 	"parley/transport"
@@ -70,6 +71,7 @@ const (
 // The kinds that are for one member.
 const (
 	Ready     Kind = "ready"     // the first: where one sits
+	Pending   Kind = "pending"   // the message ID, Text, is safe on disk, and not with the host yet
 	Accepted  Kind = "accepted"  // the message ID is stored as Seq
 	Delivered Kind = "delivered" // Count of Of others have received the message Seq
 	Failed    Kind = "failed"    // the message ID, Text, was not stored: Code, and Reason in words
@@ -125,6 +127,7 @@ type Event struct {
 	Guests   bool   `json:"guests,omitempty"`   // guests read this room in clear
 	Delivery string `json:"delivery,omitempty"` // how what is said travels to members
 	Kept     bool   `json:"kept,omitempty"`     // what is said outlives the host
+	Keep     string `json:"keep,omitempty"`     // and how long: "forever", "90d", "10000" messages
 	Motd     string `json:"motd,omitempty"`     // what newcomers are told
 	Addr     string `json:"addr,omitempty"`     // also of an address
 	TCPAddr  string `json:"tcp_addr,omitempty"`
@@ -133,6 +136,20 @@ type Event struct {
 
 	Stats *Counters `json:"stats,omitempty"`
 	Own   bool      `json:"-"` // this seat's own doing
+}
+
+// Keeping tells in words, for a ready event, how long what is said is kept.
+func (e Event) Keeping() string {
+	days, isDays := strings.CutSuffix(e.Keep, "d")
+	switch {
+	case !e.Kept:
+		return "what is said is forgotten when the host ends"
+	case e.Keep == "" || e.Keep == "forever":
+		return "what is said is kept when the host ends"
+	case isDays:
+		return "what is said is kept for " + days + " days"
+	}
+	return "the last " + e.Keep + " things said are kept"
 }
 
 // Counters are what /stats answers.

@@ -71,6 +71,7 @@ func (c *core) putOut(now time.Time, x *expulsion, meant func(*seat) bool) {
 			continue
 		}
 		s.out = x
+		c.expelled++
 		c.receipts.forget(s)
 		if l := s.link; l != nil {
 			l.ended, s.link = true, nil

@@ -145,8 +145,11 @@ func (s *state) forget() {
 	})
 }
 
-// remember keeps the id of what somebody said.
+// remember keeps the id of what somebody said, unless it was deleted.
 func (s *state) remember(e Entry) {
+	if len(e.Body) == 0 {
+		return
+	}
 	r := s.recent[e.Key]
 	if r == nil {
 		r = &recent{known: map[[16]byte]said{}}

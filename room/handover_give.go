@@ -349,8 +349,9 @@ func (w *givingAway) finish(parent, work context.Context) {
 	words := fmt.Sprintf("%s hosts the room now; it stood still for %d ms", g.nick, pause.Milliseconds())
 	if err != nil {
 		words = fmt.Sprintf("the room is %s's now, whose computer does not answer at this moment", g.nick)
-	} else if h.Mover != nil {
-		h.Mover.Moved(g.move)
+	}
+	if h.Mover != nil {
+		h.Mover.Moved(g.move, g.ticket, err == nil)
 	}
 	h.onCore(context.WithoutCancel(parent), func(now time.Time, c *core) {
 		c.tellHost("done", g.nick, words)

@@ -32,8 +32,6 @@ const (
 	// convincing is how long we try to tell the new host that the room is its,
 	// before people are sent there all the same.
 	convincing = 10 * time.Second
-	// forwarding is how long those who come late are told where the room is.
-	forwarding = 30 * time.Second
 	// settling is how often we look whether a whisper has arrived.
 	settling = 20 * time.Millisecond
 )
@@ -52,8 +50,10 @@ type Mover interface {
 	// its, until it says that it serves, or ctx ends.
 	Tell(ctx context.Context, to Move, ticket string) error
 
-	// Moved is called when the new host serves.
-	Moved(to Move)
+	// Moved is called when people are about to be sent there. Told: the new host
+	// has said that it serves. Soon after the old one's Run ends, and Forward and
+	// Given are what is left of the room here.
+	Moved(to Move, ticket string, told bool)
 }
 
 // giving is a handover under way, as the core of the old host knows it.
@@ -213,44 +213,41 @@ func (c *core) tickHandover(now time.Time) {
 	if g := c.handing; g != nil && !g.taken && now.Sub(g.at) >= offerTime {
 		c.callOff(g.nick + " has not answered")
 	}
-	if c.moved != nil && !c.leaveAt.IsZero() && !now.Before(c.leaveAt) && !c.closing {
-		c.close(now)
-	}
 }
 
 // wakeHandover returns when tickHandover is due next.
 func (c *core) wakeHandover() time.Time {
-	switch g := c.handing; {
-	case c.closing:
-		return time.Time{}
-	case c.moved != nil:
-		return c.leaveAt
-	case g != nil && !g.taken:
+	if g := c.handing; g != nil && !g.taken && !c.closing {
 		return g.at.Add(offerTime)
 	}
 	return time.Time{}
 }
 
-// elsewhere tells a connection where the room is.
+// Forward is what connections to a room that was handed over are told: where it is.
+func Forward(to Move) []byte {
+	words := "this room has a new host"
+	if to.Nick != "" {
+		words = to.Nick + " hosts the room now"
+	}
+	return encode(report{Type: typeBye, Code: codeMoved, Text: words, Move: &to})
+}
+
+// forward tells a connection where the room is.
 func (c *core) forward(l *link) {
 	l.ended = true
-	if c.leaveAt.IsZero() { // nobody may say yet that the new host serves
+	if !c.told { // nobody may say yet that the new host serves
 		l.out.finish(refusal(codeClosing, "the room is just being handed over"))
 		return
 	}
-	words := "this room has a new host"
-	if c.moved.Nick != "" {
-		words = c.moved.Nick + " hosts the room now"
-	}
-	l.out.finish(encode(report{Type: typeBye, Code: codeMoved, Text: words, Move: c.moved}))
+	l.out.finish(Forward(*c.moved))
 }
 
-// dismiss sends everybody to the new host.
+// dismiss sends everybody to the new host, which ends the room here.
 func (c *core) dismiss(now time.Time) {
-	if c.moved == nil || !c.leaveAt.IsZero() {
+	if c.moved == nil || c.told {
 		return
 	}
-	c.leaveAt = now.Add(forwarding)
+	c.told, c.closing = true, true
 	for l := range c.links {
 		c.forward(l)
 	}
@@ -321,12 +318,8 @@ func (h *Host) HandOver(ctx context.Context, c transport.Conn, first []byte) err
 // ticketed checks a ticket. Without a handover to go on with, it returns the answer.
 func (c *core) ticketed(peer transport.Peer, x handing, cancel context.CancelFunc) (*handover, handing) {
 	no := handing{Type: typeOff, Text: "nothing is offered to you here"}
-	same := func(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 	if c.moved != nil { // it was offered, taken and given: does the other know?
-		if same(x.Ticket, c.given) && peer.Key == c.moved.Host {
-			return nil, handing{Type: typeGo}
-		}
-		return nil, no
+		return nil, answerTo(x, peer, *c.moved, c.given)
 	}
 	g := c.handing
 	switch {
@@ -351,6 +344,27 @@ func (c *core) ticketed(peer transport.Peer, x handing, cancel context.CancelFun
 	return g, handing{}
 }
 
+// same compares secrets.
+func same(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
+
+// answerTo answers who asks for a room that was handed over: the new host may serve.
+func answerTo(x handing, peer transport.Peer, to Move, ticket string) handing {
+	if x.Type == typeTakeover && same(x.Ticket, ticket) && peer.Key == to.Host {
+		return handing{Type: typeGo}
+	}
+	return handing{Type: typeOff, Text: "nothing is offered to you here"}
+}
+
+// Given is the answer to the first message of a connection that asks for a room
+// which was handed over, by ticket.
+func Given(first []byte, peer transport.Peer, to Move, ticket string) []byte {
+	x, err := parseHanding(first)
+	if err != nil {
+		return encode(handing{Type: typeOff, Text: errWire.Error()})
+	}
+	return encode(answerTo(x, peer, to, ticket))
+}
+
 // keyOf is the key of whoever shows a ticket: the one it proves, or in
 // plaintext the seat's, if it comes from where the seat is used.
 func (c *core) keyOf(s *seat, peer transport.Peer) transport.Key {
@@ -361,7 +375,7 @@ func (c *core) keyOf(s *seat, peer transport.Peer) transport.Key {
 }
 
 func keptBy(l Log) string {
-	if k, ok := l.(interface{ Kept() string }); ok {
+	if k, ok := l.(Keeper); ok {
 		return k.Kept()
 	}
 	return ""

@@ -17,12 +17,6 @@ type Importer interface {
 	Import(ctx context.Context, entries []Entry) error
 }
 
-// Checkpointer is a Log that keeps what its first entries add up to.
-type Checkpointer interface {
-	Checkpoint(ctx context.Context) (seq uint64, state []byte, err error)
-	SaveCheckpoint(ctx context.Context, seq uint64, state []byte) error
-}
-
 // Secrets are what makes its holder a room's host.
 type Secrets struct {
 	Key      transport.Identity // zero in plaintext
@@ -70,15 +64,16 @@ func (d *Doubt) Unwrap() error { return d.Err }
 
 // taking is one handover's work at the new host.
 type taking struct {
-	conn transport.Conn
-	from Receiver
-	host *Host
-	log  Importer
-	at   sum
-	run  bool
-	need uint64 // of the log, before Run: the checkpoint's
-	tell func(state, words string)
-	head uint64
+	conn   transport.Conn
+	from   Receiver
+	host   *Host
+	log    Importer
+	at     sum
+	run    bool
+	need   uint64 // of the log, before Run: the checkpoint's
+	sketch []byte // and it
+	tell   func(state, words string)
+	head   uint64
 }
 
 // Take takes a room over from the host at the other end of c, at which we are to
@@ -169,14 +164,7 @@ func (t *taking) entries(parent context.Context) (last handing, err error) {
 				return last, errWire
 			}
 			if !x.More {
-				k, ok := t.log.(Checkpointer)
-				if !ok {
-					return last, errors.New("the log cannot keep what older entries come to")
-				}
-				if err := k.SaveCheckpoint(ctx, x.Seq, sketch); err != nil {
-					return last, err
-				}
-				t.need = x.Seq
+				t.need, t.sketch = x.Seq, sketch
 			}
 		case typeEntries:
 			all := x.Entries
@@ -228,17 +216,31 @@ func (t *taking) store(ctx context.Context, crates []crate) error {
 		return fmt.Errorf("cannot keep the room's record: %w", err)
 	}
 	t.at = at
-	t.begin()
+	if err := t.begin(ctx); err != nil {
+		return err
+	}
 	return t.conn.Send(ctx, encode(handing{Type: typeCopied, Seq: at.seq}))
 }
 
 // begin has the Host read the log as soon as it can: the older part is read by the time
 // the rest comes.
-func (t *taking) begin() {
-	if !t.run && t.at.seq >= t.need {
-		t.run = true
-		t.from.Run()
+func (t *taking) begin(ctx context.Context) error {
+	if t.run || t.at.seq < t.need {
+		return nil
 	}
+	t.run = true
+	if len(t.sketch) > 0 {
+		k, ok := t.log.(Checkpointer)
+		if !ok {
+			return errors.New("the log cannot keep what older entries add up to")
+		}
+		if err := k.SaveCheckpoint(ctx, t.need, t.sketch); err != nil {
+			return fmt.Errorf("cannot keep what older entries add up to: %w", err)
+		}
+		t.sketch = nil
+	}
+	t.from.Run()
+	return nil
 }
 
 // secrets takes in the key, and waits until the room is ours.
@@ -258,7 +260,9 @@ func (t *taking) secrets(ctx context.Context, x handing, d Deed) error {
 	if t.need > t.at.seq {
 		return errWire
 	}
-	t.begin()
+	if err := t.begin(ctx); err != nil {
+		return err
+	}
 	if err := t.from.Keep(ctx, s); err != nil {
 		return err
 	}

@@ -22,10 +22,8 @@ const (
 	// maxHandful bounds the entries in one, in bytes as they are counted by
 	// sizeOf: encoded, and with the words beside the body, they stay under maxHand.
 	maxHandful = 24 << 10
-	// maxSketch bounds the part of a checkpoint in one message, and
-	// maxCheckpoint the whole: more than every table of a room takes when full.
-	maxSketch     = 32 << 10
-	maxCheckpoint = 64 << 20
+	// maxSketch bounds the part of a checkpoint in one message.
+	maxSketch = 32 << 10
 	// maxPlaces bounds the addresses of one host.
 	maxPlaces = 8
 )
@@ -82,11 +80,11 @@ type handing struct {
 	Move   *Move  `json:"move,omitempty"`     // of a takeover: where the new host is
 	Ready  bool   `json:"prepared,omitempty"` // of a takeover: all is there, what became of it?
 
-	Seq     uint64   `json:"seq,omitempty"`
-	Chain   []byte   `json:"chain,omitempty"` // what the entries up to Seq come to
+	Seq     uint64  `json:"seq,omitempty"`
+	Chain   []byte  `json:"chain,omitempty"` // what the entries up to Seq come to
 	Entries []crate `json:"entries,omitempty"`
-	Data    []byte   `json:"data,omitempty"` // of a checkpoint
-	More    bool     `json:"more,omitempty"`
+	Data    []byte  `json:"data,omitempty"` // of a checkpoint
+	More    bool    `json:"more,omitempty"`
 
 	Deed     *Deed     `json:"deed,omitempty"`
 	Seed     []byte    `json:"seed,omitempty"` // of the room's key

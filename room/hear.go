@@ -235,6 +235,9 @@ func (m *Member) answered(id string) (*saying, bool) {
 	if i < m.next {
 		m.next--
 	}
+	if s.stored {
+		m.drops = append(m.drops, id)
+	}
 	m.fire()
 	return s, true
 }
@@ -270,7 +273,7 @@ func (m *Member) failed(r *report) {
 		m.push(Event{Type: Failure, ID: r.ID, Code: r.Code, Text: r.Text, Suggest: r.Suggest})
 		return
 	}
-	m.push(Event{Type: Failed, ID: r.ID, Code: r.Code, Text: s.cmd.Text, To: s.cmd.To, Reason: r.Text, Suggest: r.Suggest})
+	m.fails(Unsent{Draft: s.draft(), Before: s.before, Code: cmp.Or(r.Code, codeNotStored), Reason: r.Text}, r.Suggest)
 }
 
 // showGaps tells of the events that will not come. The caller holds mu.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -48,6 +47,7 @@ type Host struct {
 	once    sync.Once
 	in      chan func(time.Time, *core) // what the owner of the core is to do
 	commits chan []*item
+	saves   chan *snapshot
 	ended   chan struct{} // Run has returned
 	members atomic.Int64
 	guarded atomic.Bool
@@ -77,6 +77,7 @@ func (h *Host) setup() {
 		}
 		h.in = make(chan func(time.Time, *core), inputs)
 		h.commits = make(chan []*item, 1)
+		h.saves = make(chan *snapshot, 1)
 		h.ended = make(chan struct{})
 	})
 }
@@ -116,24 +117,21 @@ func (h *Host) Run(ctx context.Context) error {
 	}
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	c := newCore(h, h.Log.ID())
-	last, err := h.Log.Page(ctx, h.HostKey, everything, 1)
+	after, err := h.openLog(ctx, c)
 	if err != nil {
 		stop()
-		return fmt.Errorf("read the log: %w", err)
+		return err
 	}
-	upto := uint64(0) // what matters for names and rules is visible to all, or to hosts
-	if len(last) == 1 {
-		upto = last[0].Seq
-	}
-	c.open(upto)
 
 	failed := make(chan error, 1)
 	var running sync.WaitGroup
-	running.Go(func() { failed <- h.follow(work) })
+	running.Go(func() { failed <- h.follow(work, after) })
 	running.Go(func() { h.store(work) })
+	running.Go(func() { h.save(work) })
 	err = h.own(ctx, c, failed)
 	stop()
 	running.Wait()
+	h.saveLast(c)
 	return err
 }
 
@@ -146,6 +144,13 @@ func (h *Host) own(ctx context.Context, c *core, failed <-chan error) (err error
 		now := time.Now()
 		if batch := c.next(now); batch != nil {
 			h.commits <- batch // never full: one batch is under way at a time
+		}
+		if c.checkpointDue(now) {
+			if len(h.saves) == 0 {
+				h.saves <- c.checkpoint(now)
+			} else { // the last is not saved yet
+				c.savedAt = now
+			}
 		}
 		h.members.Store(int64(len(c.state.people)))
 		if guarded := c.verifier != nil; h.guarded.Swap(guarded) != guarded && h.Changed != nil {
@@ -184,11 +189,11 @@ func (h *Host) do(f func(time.Time, *core)) error {
 	}
 }
 
-// follow hands every entry of the log to the owner.
-func (h *Host) follow(ctx context.Context) error {
+// follow hands every entry of the log after one to the owner.
+func (h *Host) follow(ctx context.Context, after uint64) error {
 	var broken error
 	done := make(chan error, 1)
-	err := h.Log.Tail(ctx, 0, func(entries []Entry) error {
+	err := h.Log.Tail(ctx, after, func(entries []Entry) error {
 		f := func(now time.Time, c *core) { done <- c.tailed(now, entries) }
 		select {
 		case h.in <- f:

@@ -147,6 +147,8 @@ func (m *Member) perform(ctx context.Context, c Command, arg string) (err error)
 		_, err = m.send(ctx, &saying{cmd: command{Type: typeAway}})
 	case "handover", "accept", "decline":
 		err = m.handover(ctx, c, nick)
+	case "resend":
+		err = m.resend(ctx, nick)
 	case "password":
 		err = m.changePassword(ctx, strings.TrimSpace(arg))
 	case "topic":
@@ -271,11 +273,7 @@ func (m *Member) facts() string {
 	if m.ready.Guests {
 		facts = append(facts, "guests read what is said here in clear")
 	}
-	if m.ready.Kept {
-		facts = append(facts, "what is said is kept when the host ends")
-	} else {
-		facts = append(facts, "what is said is forgotten when the host ends")
-	}
+	facts = append(facts, m.ready.Keeping())
 	if m.ready.Delivery != "" && m.ready.Delivery != "ordered" {
 		facts = append(facts, "messages travel "+m.ready.Delivery)
 	}

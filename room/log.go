@@ -15,6 +15,10 @@ type Log interface {
 	// ID tells this log from every other. Numbers of one mean nothing in another.
 	ID() [16]byte
 
+	// Bounds returns up to which entry the log has deleted all, 0 for none,
+	// and the last entry there is.
+	Bounds(ctx context.Context) (gone, end uint64, err error)
+
 	// Append stores batch in order and numbers it; the Seq of the given
 	// entries is not looked at. An entry whose (Key, ID) is stored already,
 	// or comes twice in batch, is not stored again, however long ago it was:
@@ -27,20 +31,35 @@ type Log interface {
 	// Tail calls each with every writer's entries after seq after, without a
 	// gap and in order, and goes on as they are appended, until ctx ends or
 	// each returns an error, which Tail returns. The entries may be kept
-	// and must not be changed.
+	// and must not be changed. Of one that was deleted the Seq is left, and
+	// no Body.
 	Tail(ctx context.Context, after uint64, each func([]Entry) error) error
 
 	// Page returns the last n entries before seq before that viewer may see,
 	// oldest first.
 	Page(ctx context.Context, viewer transport.Key, before uint64, n int) ([]Entry, error)
 
-	// Search returns the last n entries that viewer may see and whose Words
-	// contain all of words, oldest first.
-	Search(ctx context.Context, viewer transport.Key, words string, n int) ([]Entry, error)
+	// Search returns the last n entries before seq before that viewer may see
+	// and whose Words contain all of words, oldest first.
+	Search(ctx context.Context, viewer transport.Key, words string, before uint64, n int) ([]Entry, error)
 }
 
-// A Keeper is a Log that may tell whether it outlives the host's program.
-type Keeper interface{ Kept() bool }
+// A Checkpointer is a Log that keeps what its entries add up to, so that the
+// host need not read them all when it opens, and old ones may be deleted.
+type Checkpointer interface {
+	// Checkpoint returns what was saved last, and the last entry that is in
+	// it, which the log must have had; 0 if there is nothing, or nothing that
+	// can be trusted.
+	Checkpoint(ctx context.Context) (seq uint64, state []byte, err error)
+
+	// SaveCheckpoint saves, in place of what was saved before, what the
+	// entries up to seq, which are stored, add up to.
+	SaveCheckpoint(ctx context.Context, seq uint64, state []byte) error
+}
+
+// A Keeper is a Log that tells how long it keeps what is said: "" not beyond
+// the host's program, "forever", "90d" so many days, "10000" so many entries.
+type Keeper interface{ Kept() string }
 
 // ErrNotStored is wrapped by errors of Append after which nothing is stored.
 var ErrNotStored = errors.New("not stored")

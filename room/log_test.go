@@ -44,9 +44,9 @@ func TestMemory(t *testing.T) {
 		{seqs(m.Page(ctx, b, everything, 2)), "2 3 "},
 		{seqs(m.Page(ctx, a, 3, 10)), "1 2 "},
 		{seqs(m.Page(ctx, a, 0, 10)), ""},
-		{seqs(m.Search(ctx, c, "HELLO", 10)), "1 "},
-		{seqs(m.Search(ctx, a, "hello", 10)), "1 2 "},
-		{seqs(m.Search(ctx, a, "there hello", 10)), "1 "},
+		{seqs(m.Search(ctx, c, "HELLO", everything, 10)), "1 "},
+		{seqs(m.Search(ctx, a, "hello", everything, 10)), "1 2 "},
+		{seqs(m.Search(ctx, a, "there hello", everything, 10)), "1 "},
 	} {
 		if tc.got != tc.want {
 			t.Errorf("got %q, want %q", tc.got, tc.want)

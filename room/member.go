@@ -41,6 +41,7 @@ type JoinOptions struct {
 	Guest    bool               // a bare text client's seat: no replay, no rights, counts for no delivery
 	Logger   *slog.Logger       // nil: none
 	Ignored  *Ignored           // whom not to hear, here as elsewhere; nil: nobody yet
+	Drafts   Drafts             // of this Member alone: keeps what is not stored yet; nil: it ends with the program
 
 	// Ask is called by Join when the nick is refused, and the Conn kept. It
 	// returns the next to try. Nil: Join returns the Refused.
@@ -115,21 +116,24 @@ type Member struct {
 	leaving bool
 	goodbye string // of leaving
 
-	session string
-	log     string
-	room    string
-	roomKey transport.Key
-	seat    string
-	plain   bool
-	inbox   inbox
-	replay  uint64 // events up to here were before our time
-	conn    transport.Conn
-	lost    bool // link lost was said
-	resumes int
+	session  string
+	borrowed string // the session to ask for at first, of a program that is no more
+	log      string
+	room     string
+	roomKey  transport.Key
+	seat     string
+	plain    bool
+	inbox    inbox
+	replay   uint64 // events up to here were before our time
+	conn     transport.Conn
+	lost     bool // link lost was said
+	resumes  int
 
 	pending  []*saying
+	putting  int // being written as drafts, and not in pending yet
 	next     int // of pending: the first not sent on this connection
 	left     bool
+	failures []Unsent
 	reported uint64    // the last seq we told the host we have
 	gotAt    time.Time // when to tell again
 
@@ -140,6 +144,13 @@ type Member struct {
 	people    map[string]Person // by seat
 	peopleSeq uint64            // events up to here are in people
 	chunk     []occupant        // of a roster that is arriving
+
+	drafts    Drafts   // nil: there are none
+	draftErr  error    // why not
+	drops     []string // answered, to be dropped
+	dropAt    time.Time
+	warned    bool // that drafts are not kept
+	withdrawn bool
 
 	prover prover // of attempts alone, of which there is one at a time
 
@@ -158,7 +169,14 @@ type saying struct {
 	cmd   command
 	whois string // of a names command: who was asked about
 
-	silent bool // nobody asked for it, nor wants to know what became of it
+	silent bool          // nobody asked for it, nor wants to know what became of it
+	at     time.Time     // when it was said
+	since  time.Time     // when this Member took it on
+	toKey  transport.Key // of a whisper: who To was
+	stored bool          // written as a draft
+	safe   bool          // so that it outlives the computer
+	told   bool          // it was told that it is pending, or could not be
+	before bool          // said by a program that is no more
 }
 
 // Join sits down. On return the welcome has been read. It calls dial once; a
@@ -172,18 +190,22 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 	}
 	m := &Member{o: o, dial: dial, done: make(chan struct{}), changed: make(chan struct{}), room: o.Room, nick: o.Nick,
 		people: map[string]Person{}, ignored: o.Ignored}
+	m.borrow()
 	a, err := m.attempt(ctx, func() {})
 	if err != nil {
+		m.returnDrafts()
 		return nil, err
 	}
 	if err := m.adopt(a); err != nil {
 		a.conn.Close()
+		m.returnDrafts()
 		return nil, err
 	}
 	m.ready = m.readyEvent(a)
 	if o.Fill != nil {
 		o.Fill(&m.ready)
 	}
+	m.openDrafts(time.Now())
 	m.events = slices.Insert(m.events, 0, m.ready)
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	m.cancel, m.life = cancel, run
@@ -194,7 +216,7 @@ func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
 func (m *Member) readyEvent(a attempt) Event {
 	peer, w := a.conn.Peer(), a.welcome
 	e := Event{Type: Ready, V: Version, Room: w.Room, Nick: w.Nick, Role: w.Role, Transport: cmp.Or(m.o.Via, peer.Via), Secure: w.Secure && peer.Secure,
-		Key: m.roomKey, Seq: w.Seq, Guests: w.Guests, Delivery: w.Delivery, Kept: w.Kept, Text: w.Topic, Motd: w.Motd}
+		Key: m.roomKey, Seq: w.Seq, Guests: w.Guests, Delivery: w.Delivery, Kept: w.Kept, Keep: w.Keep, Text: w.Topic, Motd: w.Motd}
 	if m.roomKey != (transport.Key{}) {
 		e.Words = text.KeyWords(m.roomKey)
 	}
@@ -270,9 +292,26 @@ func (m *Member) say(ctx context.Context, cmd command) (id string, err error) {
 func (m *Member) send(ctx context.Context, s *saying) (id string, err error) {
 	var b [16]byte
 	rand.Read(b[:])
-	s.cmd.ID = hexID(b)
-	err = m.await(ctx, func() bool { return len(m.pending) < maxPending || m.err != nil || m.leaving })
+	if s.cmd.ID == "" {
+		s.cmd.ID = hexID(b)
+	}
+	if s.since = time.Now(); s.at.IsZero() {
+		s.at = s.since.Round(0)
+	}
+	err = m.await(ctx, func() bool { return len(m.pending)+m.putting < maxPending || m.err != nil || m.leaving })
 	defer m.mu.Unlock()
+	if err == nil && m.err == nil && !m.leaving && m.drafts != nil && s.said() {
+		m.putting++
+		m.mu.Unlock()
+		m.put(s) // a disk may be slow, and the rest goes on meanwhile
+		m.mu.Lock()
+		if m.putting--; m.err != nil {
+			m.fire() // stow waits for us
+		}
+		if s.stored && (m.err != nil || m.leaving) { // it was not taken on
+			m.drops = append(m.drops, s.cmd.ID)
+		}
+	}
 	switch {
 	case err != nil:
 		return "", err

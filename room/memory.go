@@ -33,6 +33,8 @@ type Memory struct {
 	limit   int
 	known   map[entryID]uint64
 	grown   chan struct{} // closed when entries has grown
+	saved   []byte        // what the entries up to savedAt add up to
+	savedAt uint64
 }
 
 type entryID struct {
@@ -49,6 +51,28 @@ func NewMemory() *Memory {
 
 // ID returns what was drawn when the Memory was made.
 func (m *Memory) ID() [16]byte { return m.id }
+
+// Bounds tells how many entries are forgotten, and the last seq.
+func (m *Memory) Bounds(ctx context.Context) (gone, end uint64, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.base, m.end(), nil
+}
+
+// Checkpoint returns what was saved last.
+func (m *Memory) Checkpoint(ctx context.Context) (seq uint64, state []byte, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.savedAt, m.saved, nil
+}
+
+// SaveCheckpoint keeps what the entries up to seq add up to.
+func (m *Memory) SaveCheckpoint(ctx context.Context, seq uint64, state []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.savedAt, m.saved = seq, slices.Clone(state)
+	return nil
+}
 
 // Append stores a batch.
 func (m *Memory) Append(ctx context.Context, batch []Entry) ([]Result, error) {
@@ -137,11 +161,11 @@ func (m *Memory) Page(ctx context.Context, viewer transport.Key, before uint64, 
 	return m.last(before, n, func(e Entry) bool { return e.Visible(viewer) }), nil
 }
 
-// Search returns the last entries whose words contain all of words, letter
-// case aside.
-func (m *Memory) Search(ctx context.Context, viewer transport.Key, words string, n int) ([]Entry, error) {
+// Search returns the last entries before a seq whose words contain all of
+// words, letter case aside.
+func (m *Memory) Search(ctx context.Context, viewer transport.Key, words string, before uint64, n int) ([]Entry, error) {
 	wanted := strings.Fields(strings.ToLower(words))
-	return m.last(1<<63, n, func(e Entry) bool {
+	return m.last(before, n, func(e Entry) bool {
 		if !e.Visible(viewer) || e.Words == "" {
 			return false
 		}

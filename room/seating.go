@@ -259,7 +259,8 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 		Seat: s.id.String(), Seq: c.state.seq, Resumed: resumed, Delivery: h.Delivery.String(), Secure: !h.Plaintext, Guests: h.Guests,
 		Topic: c.state.topic, Motd: c.state.rules.motd, Why: s.why, Vouch: c.voucher(now), Scram: l.answer}
 	if k, ok := h.Log.(Keeper); ok {
-		w.Kept = k.Kept()
+		w.Keep = k.Kept()
+		w.Kept = w.Keep != ""
 	}
 	st := &start{welcome: w, roster: c.roster(), viewer: s.key, head: c.state.seq, deaf: s.deaf, after: c.state.seq}
 	switch {

@@ -62,7 +62,7 @@ func (m *Member) attempt(ctx context.Context, patient func()) (a attempt, err er
 // join asks for our seat, until the host gives it or nobody knows another name.
 func (m *Member) join(ctx context.Context, c transport.Conn, patient func()) (a attempt, err error) {
 	m.mu.Lock()
-	cmd := command{Type: typeJoin, V: Version, Room: m.room, Nick: m.nick, Session: m.session, Log: m.log, Seq: m.inbox.done,
+	cmd := command{Type: typeJoin, V: Version, Room: m.room, Nick: m.nick, Session: cmp.Or(m.session, m.borrowed), Log: m.log, Seq: m.inbox.done,
 		History: max(0, m.o.History), Quiet: m.o.Quiet, Deaf: m.o.Deaf, Share: m.o.Share, Guest: m.o.Guest, Transport: m.o.Via,
 		Hosts: m.o.Taker != nil && !m.o.Quiet && !m.o.Guest}
 	ask, x := m.o.Ask, &proofs{coming: m.session != ""}
@@ -240,6 +240,7 @@ func laneOf(s string) transport.Delivery {
 func (m *Member) run(ctx context.Context, c transport.Conn) {
 	defer close(m.done)
 	var closing sync.WaitGroup
+	closing.Go(m.stow)
 	err := error(nil)
 	for c != nil {
 		c, err = m.converse(ctx, c, &closing)

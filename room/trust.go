@@ -9,6 +9,8 @@ import (
 
 // Codes of notices about the room's key, from whoever joins for us.
 const (
+	NoticeDrafts   = "drafts"    // Count messages of before are being sent, or Text tells what is not
+	NoticeUnkept   = "unkept"    // what is not sent cannot be kept on disk
 	NoticeNewKey   = "new_key"   // it was never met before
 	NoticeOtherKey = "other_key" // the name has another one, too
 )
@@ -24,7 +26,7 @@ func (m *Member) Tell(code, words string) {
 // host may seem to have said.
 func foreign(code string) string {
 	switch code {
-	case NoticeNewKey, NoticeOtherKey, "link":
+	case NoticeNewKey, NoticeOtherKey, NoticeDrafts, NoticeUnkept, "link":
 		return ""
 	}
 	return code

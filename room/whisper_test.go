@@ -57,7 +57,7 @@ func TestWhispersAtEveryReadPath(t *testing.T) {
 			all += read("Page", viewer, page, err)
 		}
 		for _, words := range []string{"secret", "word", "", "word7", "SECRET"} {
-			found, err := log.Search(t.Context(), key, words, 1000)
+			found, err := log.Search(t.Context(), key, words, everything, 1000)
 			all += read("Search", viewer, found, err)
 		}
 		if (all == 0) != (viewer >= 5) {

@@ -95,7 +95,8 @@ const (
 	codeKnock     = "knock"     // a notice: somebody asks to come in
 	codeUnchanged = "unchanged" // it is so already
 	codeTooMany   = "too_many"
-	codeMoved     = "moved" // a bye: the room has another host
+	codeMoved     = "moved"   // a bye: the room has another host
+	codeExpired   = "expired" // a draft is too old to be sent by itself
 )
 
 // command is a message from member to host.
@@ -179,6 +180,7 @@ type report struct {
 	Secure   bool   `json:"secure,omitempty"`
 	Guests   bool   `json:"guests,omitempty"`
 	Kept     bool   `json:"kept,omitempty"`
+	Keep     string `json:"keep,omitempty"`
 	Topic    string `json:"topic,omitempty"`
 	Motd     string `json:"motd,omitempty"`
 	Why      string `json:"why,omitempty"`
@@ -272,7 +274,7 @@ func (r *report) short() bool {
 		}
 	}
 	return !slices.ContainsFunc([]string{r.From, r.To, r.Nick, r.By, r.Seat, r.Host, r.Transport, r.Role, r.Code, r.Suggest,
-		r.Room, r.Log, r.Session, r.Delivery, r.Lane, r.State, r.Addr, r.Ticket}, long) && max(len(r.Topic), len(r.Motd)) <= 4*maxLine
+		r.Room, r.Log, r.Session, r.Delivery, r.Lane, r.State, r.Addr, r.Keep, r.Ticket}, long) && max(len(r.Topic), len(r.Motd)) <= 4*maxLine
 }
 
 // ParseJoin returns the room that a connection's first message asks for:

@@ -52,8 +52,9 @@ type conn struct {
 	stats transport.Stats
 }
 
-// newConn starts a conn. trip is the round-trip time of the handshake, or 0.
-func newConn(raw, nc net.Conn, peer transport.Peer, trip time.Duration) *conn {
+// newConn starts a conn. trip is the round-trip time of the handshake, or 0;
+// dialed tells that it is ours.
+func newConn(raw, nc net.Conn, peer transport.Peer, trip time.Duration, dialed bool) *conn {
 	c := &conn{raw: raw, nc: nc, peer: peer, closing: make(chan struct{}), over: make(chan struct{}),
 		finished: make(chan struct{}), began: time.Now(), armed: never}
 	c.out.init()
@@ -63,7 +64,8 @@ func newConn(raw, nc net.Conn, peer transport.Peer, trip time.Duration) *conn {
 	}
 	c.mu.Lock()
 	c.timer = time.AfterFunc(time.Hour, c.tick)
-	c.arm(idleAfter)
+	c.pulse.dialed = dialed
+	c.arm(dialedIdle)
 	c.mu.Unlock()
 	c.running.Store(2)
 	go func() {
@@ -325,10 +327,21 @@ func (c *conn) fallBehind(behind bool) {
 func (c *conn) answered(data uint64) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if data == c.sent && data != 0 {
-		c.rtt.sample(c.now() - time.Duration(data))
-		c.sent = 0
+	if data != c.sent || data == 0 {
+		return
 	}
+	now := c.now()
+	c.rtt.sample(now - time.Duration(data))
+	c.sent = 0
+	c.pulse.prove(now)
+	c.arm(now) // the next PING may be due earlier than what the pulse waited for
+}
+
+// excused notes a HERE: the peer is behind, so no answer of its can be expected.
+func (c *conn) excused() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.pulse.allow(c.now())
 }
 
 // arm sets the timer. The caller holds mu.
@@ -343,6 +356,9 @@ func (c *conn) arm(at time.Duration) {
 func (c *conn) tick() {
 	c.mu.Lock()
 	now := c.now()
+	if now-c.armed > lateness {
+		c.pulse.late(now-c.armed, now)
+	}
 	deed, wake := c.pulse.next(now)
 	if deed == askPeer {
 		c.sent = uint64(now)

@@ -75,7 +75,10 @@ func TestPulse(t *testing.T) {
 	}{
 		{"at rest", pulse{}, 1 * s, nothing, idleAfter},
 		{"long at rest", pulse{}, idleAfter, askPeer, deadAfter},
-		{"asked", pulse{asking: true, asked: idleAfter}, 20 * s, nothing, deadAfter},
+		{"asked", pulse{asking: true, asked: idleAfter, heard: 18 * s}, 20 * s, nothing, idleAfter + deadAfter},
+		{"long at rest, dialed", pulse{dialed: true}, dialedIdle, askPeer, deadAfter},
+		{"heard, but not answered", pulse{asking: true, heard: 29 * s}, deadAfter, giveUp, never},
+		{"heard, and not asked", pulse{heard: 14 * s}, idleAfter, askPeer, 44 * s},
 		{"dead", pulse{asking: true}, deadAfter, giveUp, never},
 		{"sent", pulse{owing: true, owed: 5 * s}, 5 * s, nothing, 6 * s},
 		{"sent, no answer", pulse{owing: true, owed: 5 * s}, 6 * s, askPeer, deadAfter},

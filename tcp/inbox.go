@@ -201,6 +201,8 @@ func (c *conn) scan(b []byte) (whole int, messages bool, err error) {
 			c.out.control(pong, data)
 		case pong:
 			c.answered(data)
+		case here:
+			c.excused()
 		case bye:
 			c.peerCloses()
 			return whole, messages, errBye

@@ -26,7 +26,11 @@ func (c *conn) Stats() transport.Stats {
 	c.mu.Lock()
 	s := c.stats
 	s.RTT, s.RTTVar, s.MinRTT = c.rtt.smooth, c.rtt.dev, c.rtt.least
-	s.Silent = c.pulse.silent(c.now())
+	now := c.now()
+	if now > c.armed && now-c.armed > lateness { // we did not run; what came meanwhile may wait to be read
+		now = c.armed
+	}
+	s.Silent = c.pulse.silent(now)
 	c.mu.Unlock()
 	s.Queued = c.out.queued()
 	kernelStats(c.raw, &s)

@@ -65,6 +65,13 @@ type (
 		SendVia(ctx context.Context, d Delivery, msg []byte) error
 	}
 
+	// A Prober can show that the path carries full packets both ways, now.
+	Prober interface {
+		// Probe has the peer acknowledge a packet of full size and returns
+		// when it has, or when ctx ends.
+		Probe(ctx context.Context) error
+	}
+
 	// A Statser counts.
 	Statser interface {
 		Stats() Stats
@@ -139,8 +146,13 @@ type Stats struct {
 	BytesOut uint64        // payload bytes of datagrams, or of the stream, sent
 	BytesIn  uint64        // and received
 	// Silent is how long the peer has owed an answer: the time since it last
-	// acknowledged something new, while something waits for that; else zero.
+	// acknowledged something of ours, while something waits for that; else
+	// zero. What it sends besides proves nothing: it may not hear us. Nor
+	// does time count in which this program itself did not run.
 	Silent time.Duration
+	// Stuck is for how long our own system has refused everything that we
+	// wanted sent: no route, a cable pulled, a firewall of our own.
+	Stuck time.Duration
 }
 
 // Errors that callers tell apart.

@@ -57,6 +57,28 @@ func (c *Conn) Stats() transport.Stats {
 	return c.link.snapshot(c.e.now())
 }
 
+// Probe has the peer acknowledge a packet of full size, padded like the first
+// ones of a conversation, that leaves after the call.
+func (c *Conn) Probe(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.sendError(); err != nil {
+		return err
+	}
+	c.link.demand()
+	number := c.link.proof
+	c.e.kick(c)
+	for c.link.acked <= number {
+		if err := c.sendError(); err != nil {
+			return err
+		}
+		if err := c.wait(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Send sends msg in order.
 func (c *Conn) Send(ctx context.Context, msg []byte) error {
 	return c.SendVia(ctx, transport.Ordered, msg)

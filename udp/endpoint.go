@@ -355,12 +355,16 @@ func (e *Endpoint) serve(c *Conn, out *output) {
 	held := c.link.bareHeld
 	full := out.gather(c.link, now)
 	at := c.link.wake(now)
-	over := c.link.stage == gone
+	over, stuck := c.link.stage == gone, c.link.refused != never
 	if over || c.link.stage != open || c.link.bareHeld < held {
 		c.tell()
 	}
 	c.mu.Unlock()
-	out.flush(e.Socket, &e.fast)
+	if tried, took := out.flush(e.Socket, &e.fast); tried && (!took || stuck) {
+		c.mu.Lock()
+		c.link.took(took, now)
+		c.mu.Unlock()
+	}
 	switch {
 	case over:
 		e.remove(c)

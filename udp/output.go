@@ -34,7 +34,7 @@ func (l *link) poll(b []byte, now instant) (pkt []byte, to netip.AddrPort) {
 	if len(b) == packetHeader {
 		return nil, to
 	}
-	if l.acked == 0 && p.state == flying { // prove that the path carries this much
+	if l.acked <= l.proof && p.state == flying { // prove that the path carries this much
 		b = padTo(b, basePacket-l.guard.overhead())
 	}
 	return l.leave(b, p, resent), l.peer

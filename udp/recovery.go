@@ -4,13 +4,15 @@ package udp
 // are lost, how long a round trip takes, when to probe. It follows RFC 9002
 // with figures for a LAN.
 const (
-	firstRTT      = 10 * millisecond // until measured
-	leastProbe    = 3 * millisecond  // shortest wait before asking what became of a packet
-	mostProbe     = 1 * second       // longest
-	patience      = 2                // probes at the same distance, before it doubles each time
-	doubleAfter   = 3                // probes in a row, after which each is sent twice
-	mostCopied    = 64               // pieces that are sent twice
-	leastReorder  = 3                // packets that may overtake one before it counts as lost
+	firstRTT      = 10 * millisecond  // until measured
+	leastProbe    = 3 * millisecond   // shortest wait before asking what became of a packet
+	mostProbe     = 1 * second        // longest
+	soonProbe     = 300 * millisecond // longest while the peer has not been silent for hopeful
+	hopeful       = 3 * second
+	patience      = 2  // probes at the same distance, before it doubles each time
+	doubleAfter   = 3  // probes in a row, after which each is sent twice
+	mostCopied    = 64 // pieces that are sent twice
+	leastReorder  = 3  // packets that may overtake one before it counts as lost
 	mostReorder   = 64
 	granularity   = 1 * millisecond
 	timeThreshold = 9 // eighths of a round trip after which an overtaken packet counts as lost
@@ -70,6 +72,7 @@ type recovery struct {
 	flyingSince instant
 	answered    instant // when the peer last acknowledged something new
 	acked       uint64  // one more than the largest packet acknowledged
+	proof       uint64  // packets are padded until this one, or a later one, is acknowledged
 	asked       instant // when the last packet that wants an acknowledgement left
 	probed      int     // probes since one was
 	probes      int     // that are to be sent now, whatever the window
@@ -103,7 +106,11 @@ func (r *recovery) probeAt() instant {
 	}
 	wait := r.patience()
 	if back := r.probed - patience + 1; back > 0 {
-		wait = min(wait<<min(back, 10), max(wait, mostProbe))
+		most := mostProbe
+		if r.asked < max(r.answered, r.flyingSince)+hopeful {
+			most = soonProbe
+		}
+		wait = min(wait<<min(back, 10), max(wait, most))
 	}
 	return r.asked + wait
 }

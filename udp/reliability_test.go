@@ -214,12 +214,18 @@ func TestIdleDay(t *testing.T) {
 	before, bytes := s.sent, s.size
 	const hours = 24
 	s.run(s.now+hours*3600*second, nil)
+	const headers = 20 + 8 // of IPv4 and UDP
+	minute := 0
 	for i, l := range s.links {
-		packets := (s.sent[i] - before[i]) / hours
-		t.Logf("end %d: %d packets and %d bytes an hour", i, packets, (s.size[i]-bytes[i])/hours)
-		if l.stage != open || packets > 500 {
-			t.Errorf("end %d: stage %d, %d packets an hour", i, l.stage, packets)
+		packets := s.sent[i] - before[i]
+		minute += (s.size[i] - bytes[i] + headers*packets) / (hours * 60)
+		if l.stage != open {
+			t.Errorf("end %d: %v", i, l.err)
 		}
+	}
+	t.Logf("FIGURE an idle conversation, both ways, headers included: %d bytes a minute (target 6000)", minute)
+	if minute > 6000 {
+		t.Errorf("%d bytes a minute at rest", minute)
 	}
 	s.mustSend(0, transport.Ordered, simMessage(0, 10))
 	s.run(s.now+second, nil)
@@ -322,7 +328,7 @@ func TestReplay(t *testing.T) {
 			if l.stats.Repeated < before[i].Repeated+uint64(len(taken[i])) {
 				t.Errorf("plain %v, end %d: only %d datagrams counted as repeated", plain, i, l.stats.Repeated-before[i].Repeated)
 			}
-			if more := l.stats.Sent - before[i].Sent; more > 50 {
+			if more := l.stats.Sent - before[i].Sent; more > 100 { // of which 90 ask whether we are there
 				t.Errorf("plain %v, end %d: it made us send %d packets", plain, i, more)
 			}
 		}

@@ -1,8 +1,10 @@
 package udp
 
 import (
+	"errors"
 	"net"
 	"net/netip"
+	"syscall"
 )
 
 // output gathers the datagrams of one turn, so that they leave together.
@@ -34,8 +36,9 @@ func (o *output) gather(l *link, now instant) (full bool) {
 }
 
 // flush sends what was gathered. A datagram that the system will not take is
-// a lost datagram.
-func (o *output) flush(pc net.PacketConn, fast *fastSocket) {
+// a lost datagram. It tells whether there were any, and whether one was taken.
+func (o *output) flush(pc net.PacketConn, fast *fastSocket) (tried, took bool) {
+	tried = len(o.parts) > 0
 	for parts := o.parts; len(parts) > 0; {
 		p := parts[0]
 		size, n := p.to-p.from, 1
@@ -43,14 +46,30 @@ func (o *output) flush(pc net.PacketConn, fast *fastSocket) {
 			n++
 		}
 		whole := o.buf[p.from:parts[n-1].to]
-		if n == 1 || !fast.writeSegments(whole, size, p.addr) {
-			for _, p := range parts[:n] {
-				fast.write(pc, o.buf[p.from:p.to], p.addr)
-			}
+		joined, err := false, error(nil)
+		if n > 1 {
+			joined, err = fast.writeSegments(whole, size, p.addr)
+		}
+		took = took || joined && !refusal(err)
+		for i := 0; i < n && !joined; i++ {
+			took = !refusal(fast.write(pc, o.buf[parts[i].from:parts[i].to], p.addr)) || took
 		}
 		parts = parts[n:]
 	}
 	o.parts = o.parts[:0]
+	return tried, took
+}
+
+// refusal tells an error by which the system will not send to a peer, such as no
+// route, no address of our own or a firewall, from those that say nothing of the
+// path: a full buffer, a datagram too long, another one that was refused.
+func refusal(err error) bool {
+	for _, passing := range []error{nil, syscall.EAGAIN, syscall.ENOBUFS, syscall.EMSGSIZE, syscall.ECONNREFUSED, net.ErrClosed} {
+		if errors.Is(err, passing) {
+			return false
+		}
+	}
+	return true
 }
 
 // fastSocket does with a system's UDP socket what a net.PacketConn cannot:

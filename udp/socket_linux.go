@@ -48,10 +48,11 @@ func (s *fastSocket) readJoined(b []byte) (n, size int, from netip.AddrPort, err
 }
 
 // writeSegments sends b as datagrams of size bytes, the last of what remains,
-// in one call. It returns false where that cannot be and nothing was sent.
-func (s *fastSocket) writeSegments(b []byte, size int, to netip.AddrPort) bool {
+// in one call. It returns false where that cannot be and nothing was sent; else
+// an error is of the path.
+func (s *fastSocket) writeSegments(b []byte, size int, to netip.AddrPort) (done bool, err error) {
 	if !s.split {
-		return false
+		return false, nil
 	}
 	var control [32]byte
 	h := control[:unix.CmsgSpace(2)]
@@ -65,12 +66,12 @@ func (s *fastSocket) writeSegments(b []byte, size int, to netip.AddrPort) bool {
 	binary.NativeEndian.PutUint32(h[at:], unix.IPPROTO_UDP)
 	binary.NativeEndian.PutUint32(h[at+4:], unix.UDP_SEGMENT)
 	binary.NativeEndian.PutUint16(h[unix.CmsgLen(0):], uint16(size))
-	err := s.writeNow(b, h, to)
+	err = s.writeNow(b, h, to)
 	if errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EMSGSIZE) {
 		s.split = false // this interface, or this system, does not
-		return false
+		return false, nil
 	}
-	return true
+	return true, err
 }
 
 // rawSocket writes past package net, which waits where the system's buffer is

@@ -19,4 +19,4 @@ func (s *fastSocket) readJoined([]byte) (n, size int, from netip.AddrPort, err e
 	return 0, 0, from, errors.ErrUnsupported
 }
 
-func (s *fastSocket) writeSegments([]byte, int, netip.AddrPort) bool { return false }
+func (s *fastSocket) writeSegments([]byte, int, netip.AddrPort) (bool, error) { return false, nil }

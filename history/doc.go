@@ -1,0 +1,2 @@
+// Package history keeps numbered records in a file.
+package history

@@ -1,0 +1,411 @@
+package history
+
+import (
+	"context"
+	"database/sql/driver"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	// maxRecord is the largest body, and the longest words: four times what a
+	// room's messages may have.
+	maxRecord = 64 << 10
+	// maxGather is how many records one commit takes at most, so that those who
+	// come first do not wait for ever more.
+	maxGather = 1024
+	// maxAppends is how many calls of Append may wait.
+	maxAppends = 256
+	// recentRecords and recentBytes bound what is kept in memory of the end of
+	// the log, so that those who follow it seldom have to read the file.
+	recentRecords = 512
+	recentBytes   = 256 << 10
+	// maxReaders is how many connections read at once; each has its cache.
+	maxReaders = 3
+	// maxSenders is how many senders' numbers are remembered.
+	maxSenders = 4096
+	// indexBatch is how many records are indexed at once at most, and indexIdle
+	// after how long a pause those that are fewer.
+	indexBatch = 512
+	indexIdle  = 2 * time.Second
+)
+
+// Log is an open file.
+type Log struct {
+	path string
+	o    Options
+	id   [16]byte
+	held *os.File // the lock of a log
+	w    *conn    // the writer's
+
+	readers chan *conn // those that nobody uses; nil for one to be opened
+	appends chan *appending
+	jobs    chan job
+	closing chan struct{}
+	done    chan struct{} // the writer has ended
+	once    sync.Once
+	shutErr error
+
+	// The writer's own.
+	senders map[[32]byte]int64
+	scratch []byte
+	indexed uint64 // all records up to this one are in the index
+	next    uint64
+
+	mu     sync.Mutex
+	last   uint64        // the last record
+	recent []Record      // the last ones, without a gap
+	bytes  int           // of them
+	grown  chan struct{} // closed when last has changed
+}
+
+// appending is a call of Append.
+type appending struct {
+	batch []Record
+	reply chan error // has room for one
+	res   []Result
+}
+
+// A Result tells what became of a record.
+type Result struct {
+	Seq       uint64
+	Duplicate bool // stored before, as Seq
+}
+
+// job is something else to be done by the writer.
+type job struct {
+	do    func() error
+	reply chan error // has room for one
+}
+
+// start starts the writer.
+func (l *Log) start() {
+	l.readers = make(chan *conn, maxReaders)
+	for range maxReaders {
+		l.readers <- nil
+	}
+	l.appends, l.jobs = make(chan *appending, maxAppends), make(chan job)
+	l.closing, l.done = make(chan struct{}), make(chan struct{})
+	l.senders = make(map[[32]byte]int64)
+	l.grown = make(chan struct{})
+	go l.write()
+}
+
+// ID tells this log, or the one it is a copy of, from every other.
+func (l *Log) ID() [16]byte { return l.id }
+
+// Path is where the file is.
+func (l *Log) Path() string { return l.path }
+
+// Last is the seq of the last record; 0: there is none.
+func (l *Log) Last() uint64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.last
+}
+
+// Close waits for what is being written, and closes the file.
+func (l *Log) Close() error {
+	l.once.Do(func() {
+		close(l.closing)
+		<-l.done
+		for range maxReaders { // waits for those who read
+			if c := <-l.readers; c != nil {
+				c.close()
+			}
+		}
+		l.shutErr = l.shut()
+	})
+	return l.shutErr
+}
+
+// shut closes what open has opened.
+func (l *Log) shut() (err error) {
+	if l.w != nil {
+		err = l.w.close()
+	}
+	if l.held != nil {
+		l.held.Truncate(0)
+		l.held.Close() // and the lock goes with it
+	}
+	return err
+}
+
+// Append stores a batch in order and numbers it, whatever Seq its records have.
+// A record whose (Key, ID) is stored already, or comes twice in the batch,
+// is not stored again, however long ago it was. It returns when the disk has it.
+// After an error that wraps ErrNotStored none of the batch is stored; after any
+// other nobody knows, and the same batch may be appended again.
+func (l *Log) Append(ctx context.Context, batch []Record) ([]Result, error) {
+	if l.o.copies() {
+		return nil, fmt.Errorf("%w: a copy takes no new records", ErrNotStored)
+	}
+	for _, r := range batch {
+		if len(r.Body) > maxRecord || len(r.Words) > maxRecord {
+			return nil, fmt.Errorf("%w: %d bytes are too many", ErrNotStored, max(len(r.Body), len(r.Words)))
+		}
+	}
+	a := &appending{batch: batch, reply: make(chan error, 1), res: make([]Result, len(batch))}
+	select {
+	case l.appends <- a:
+	case <-l.closing:
+		return nil, fmt.Errorf("%w: %w", ErrNotStored, net.ErrClosed)
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %w", ErrNotStored, ctx.Err())
+	}
+	select {
+	case err := <-a.reply:
+		if err != nil {
+			return nil, err
+		}
+		return a.res, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-l.done:
+		select {
+		case err := <-a.reply:
+			return a.res, err
+		default:
+			return nil, fmt.Errorf("%w: %w", ErrNotStored, net.ErrClosed)
+		}
+	}
+}
+
+// do has the writer call f.
+func (l *Log) do(ctx context.Context, f func() error) error {
+	j := job{do: f, reply: make(chan error, 1)}
+	select {
+	case l.jobs <- j:
+	case <-l.closing:
+		return net.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	return explain(l.path, l.o.Room, <-j.reply)
+}
+
+// write is the writer: the only one that changes the file.
+func (l *Log) write() {
+	defer close(l.done)
+	idle := time.NewTimer(time.Hour)
+	defer idle.Stop()
+	for {
+		if l.behind() > 0 {
+			idle.Reset(indexIdle)
+		}
+		select {
+		case a := <-l.appends:
+			l.commit(l.gather(a))
+			if l.behind() >= indexBatch {
+				l.index()
+			}
+		case j := <-l.jobs:
+			j.reply <- j.do()
+		case <-idle.C:
+			l.index()
+		case <-l.closing:
+			return
+		}
+	}
+}
+
+// gather takes what else has come: one commit is for all of it.
+func (l *Log) gather(a *appending) []*appending {
+	all, n := []*appending{a}, len(a.batch)
+	for n < maxGather {
+		select {
+		case a := <-l.appends:
+			all, n = append(all, a), n+len(a.batch)
+		default:
+			return all
+		}
+	}
+	return all
+}
+
+// commit stores batches, all or none of them.
+func (l *Log) commit(all []*appending) {
+	var stored []Record
+	l.next = l.Last() + 1
+	surely, err := l.w.transact(func() error {
+		for _, a := range all {
+			for i := range a.batch {
+				r := a.batch[i]
+				r.Seq = l.next
+				res, err := l.insert(&r)
+				if err != nil {
+					return err
+				}
+				if a.res[i] = res; !res.Duplicate {
+					stored = append(stored, r)
+					l.next++
+				}
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		clear(l.senders) // what was learnt may not be so
+		if err = explain(l.path, l.o.Room, err); surely {
+			err = fmt.Errorf("%w: %w", ErrNotStored, err)
+		}
+	} else {
+		l.publish(stored)
+	}
+	for _, a := range all {
+		a.reply <- err
+	}
+}
+
+// insert stores a record, unless its id is there.
+func (l *Log) insert(r *Record) (Result, error) {
+	r.At = r.At.UTC().Truncate(time.Millisecond)
+	r.Body, r.Audience = slices.Clone(r.Body), slices.Clone(r.Audience)
+	sender, err := l.sender(r.Key)
+	if err != nil {
+		return Result{}, err
+	}
+	var p row
+	p, l.scratch = pack(r, l.scratch)
+	n, err := l.w.exec("INSERT INTO entries (seq, sender, id, at, sum, audience, body, words) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"+
+		" ON CONFLICT (sender, id) DO NOTHING", int64(r.Seq), sender, r.ID[:], r.At.UnixMilli(), p.sum, p.audience, p.body, p.words)
+	if err != nil || n > 0 {
+		return Result{Seq: r.Seq}, err
+	}
+	seq, found, err := l.w.number("SELECT seq FROM entries WHERE sender = ? AND id = ?", sender, r.ID[:])
+	if err == nil && !found {
+		err = damaged(l.path, l.o.Room, "its ids and its records differ")
+	}
+	return Result{Seq: uint64(seq), Duplicate: true}, err
+}
+
+// sender gives the number by which a key is known in the file.
+func (l *Log) sender(key [32]byte) (int64, error) {
+	if n, ok := l.senders[key]; ok {
+		return n, nil
+	}
+	const find = "SELECT num FROM senders WHERE key = ?"
+	n, found, err := l.w.number(find, key[:])
+	if err == nil && !found {
+		if _, err = l.w.exec("INSERT INTO senders (key) VALUES (?)", key[:]); err == nil {
+			n, _, err = l.w.number(find, key[:])
+		}
+	}
+	if err != nil {
+		return 0, err
+	}
+	if len(l.senders) >= maxSenders {
+		clear(l.senders)
+	}
+	l.senders[key] = n
+	return n, nil
+}
+
+// publish shows stored records to those who follow.
+func (l *Log) publish(stored []Record) {
+	if len(stored) == 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last = stored[len(stored)-1].Seq
+	for _, r := range stored {
+		l.bytes += len(r.Body) + len(r.Words)
+	}
+	l.recent = append(l.recent, stored...)
+	if n := len(l.recent); n > 2*recentRecords || l.bytes > 2*recentBytes {
+		keep := max(n-recentRecords, 0)
+		for l.bytes = 0; n > keep && l.bytes <= recentBytes; n-- {
+			l.bytes += len(l.recent[n-1].Body) + len(l.recent[n-1].Words)
+		}
+		l.recent = slices.Clone(l.recent[n:]) // others may hold the old ones
+	}
+	close(l.grown)
+	l.grown = make(chan struct{})
+}
+
+// Meta returns a value that was set by SetMeta, or nil.
+func (l *Log) Meta(ctx context.Context, name string) (value []byte, err error) {
+	err = l.read(ctx, func(c *conn) error {
+		value, err = c.meta("." + name)
+		return err
+	})
+	return value, err
+}
+
+// SetMeta keeps a small value under a name, durably.
+func (l *Log) SetMeta(ctx context.Context, name string, value []byte) error {
+	return l.do(ctx, func() error {
+		_, err := l.w.transact(func() error { return l.setMeta("."+name, value) })
+		return err
+	})
+}
+
+// numberMeta reads a number, 0 if there is none.
+func (c *conn) numberMeta(name string) (uint64, error) {
+	value, err := c.meta(name)
+	if err != nil || len(value) != 8 {
+		return 0, err
+	}
+	return binary.BigEndian.Uint64(value), nil
+}
+
+func (l *Log) setNumber(name string, n uint64) error {
+	return l.setMeta(name, binary.BigEndian.AppendUint64(nil, n))
+}
+
+// verifyEnd learns where the log ends and looks at its last records: they are
+// the first that a crash or a cut would have hurt.
+func (l *Log) verifyEnd() (err error) {
+	last, _, err := l.w.number("SELECT max(seq) FROM entries")
+	if err != nil {
+		return err
+	}
+	l.last = uint64(last)
+	if l.indexed, err = l.w.numberMeta(metaIndexed); err != nil {
+		return err
+	}
+	n := min(l.last, recentRecords)
+	l.recent, err = l.scan(background, l.w, l.last-n, l.last, recentRecords)
+	for _, r := range l.recent {
+		l.bytes += len(r.Body) + len(r.Words)
+	}
+	return err
+}
+
+// scan reads up to n records after a seq and not after upto.
+func (l *Log) scan(ctx context.Context, c *conn, after, upto uint64, n int) (run []Record, err error) {
+	var scratch []byte
+	want := after + 1
+	err = c.query(ctx, func(v []driver.Value) error {
+		r, ok := unpack(v, &scratch)
+		if !ok {
+			return l.damage(v)
+		}
+		if !l.o.copies() && r.Seq != want {
+			return damaged(l.path, l.o.Room, fmt.Sprintf("record %d is missing", want))
+		}
+		want++
+		run = append(run, r)
+		return nil
+	}, "SELECT "+recordColumns+" FROM entries e LEFT JOIN senders s ON s.num = e.sender WHERE e.seq > ? AND e.seq <= ? ORDER BY e.seq LIMIT ?",
+		int64(after), int64(upto), int64(n))
+	if err == nil && !l.o.copies() && uint64(len(run)) < min(upto-after, uint64(n)) {
+		err = damaged(l.path, l.o.Room, fmt.Sprintf("record %d is missing", want))
+	}
+	return run, err
+}
+
+// damage is what a row that does not verify is told as.
+func (l *Log) damage(v []driver.Value) error {
+	return damaged(l.path, l.o.Room, fmt.Sprintf("record %v does not have its checksum", v[0]))
+}
+
+// isDamage tells whether err says that the file is damaged.
+func isDamage(err error) bool { return errors.Is(err, ErrDamaged) }

@@ -1,0 +1,136 @@
+package history
+
+import (
+	"context"
+	"database/sql/driver"
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// behind is how many records are not in the index yet.
+func (l *Log) behind() uint64 { return l.Last() - l.indexed }
+
+// index puts some records into the index. It is not waited for by those who
+// append, and needs no disk: what a crash takes of it is done again.
+func (l *Log) index() error {
+	upto := min(l.Last(), l.indexed+indexBatch)
+	run, err := l.scan(background, l.w, l.indexed, upto, indexBatch)
+	if err != nil {
+		return err
+	}
+	if err := l.synchronous(false); err != nil {
+		return err
+	}
+	defer l.synchronous(true)
+	_, err = l.w.transact(func() error {
+		for _, r := range run {
+			if r.Words == "" {
+				continue
+			}
+			if _, err := l.w.exec("INSERT INTO found (rowid, words) VALUES (?, ?)", int64(r.Seq), spread(r.Words)); err != nil {
+				return err
+			}
+		}
+		return l.setNumber(metaIndexed, upto)
+	})
+	if err == nil {
+		l.indexed = upto
+	}
+	return err
+}
+
+// Search returns the last n records before seq before that viewer may see and whose
+// words contain all of words, oldest first.
+func (l *Log) Search(ctx context.Context, viewer [32]byte, words string, before uint64, n int) (found []Record, err error) {
+	query := match(words)
+	if query == "" || n <= 0 {
+		return nil, nil
+	}
+	err = l.do(ctx, func() error {
+		for l.behind() > 0 {
+			if err := l.index(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	var scratch []byte
+	err = l.read(ctx, func(c *conn) error {
+		return c.query(ctx, func(v []driver.Value) error {
+			r, ok := unpack(v, &scratch)
+			if !ok {
+				return l.damage(v)
+			}
+			if r.Visible(viewer) {
+				found = append(found, r)
+			}
+			if len(found) >= n {
+				return errEnough
+			}
+			return nil
+		}, "SELECT "+recordColumns+" FROM found f CROSS JOIN entries e ON e.seq = f.rowid LEFT JOIN senders s ON s.num = e.sender"+
+			" WHERE f.words MATCH ? AND f.rowid < ? ORDER BY f.rowid DESC", query, number(before))
+	})
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(found)
+	return found, nil
+}
+
+// match is the query that finds all of words, each as it stands: what is a
+// language to the index is quoted. Empty: there is nothing to look for.
+func match(words string) string {
+	var b strings.Builder
+	for _, w := range strings.Fields(words) {
+		w = strings.TrimSpace(spread(strings.ReplaceAll(w, `"`, " ")))
+		if !strings.ContainsFunc(w, indexed) {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		b.WriteString(`"` + w + `"`)
+	}
+	return b.String()
+}
+
+// indexed tells whether the index has something for a character.
+func indexed(r rune) bool {
+	return unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.Co)
+}
+
+// spread puts spaces between the characters of scripts that have none between
+// words, so that each of them is a word to the index; a word of them is then
+// looked for as these characters in a row.
+func spread(s string) string {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 }) {
+		return strings.ReplaceAll(s, "\x00", " ")
+	}
+	var b strings.Builder
+	alone := false // the character before was one of them
+	for _, r := range norm.NFKC.String(s) {
+		switch {
+		case r == 0:
+			r = ' '
+		case unicode.In(r, unscripted...):
+			b.WriteByte(' ')
+			alone = true
+		case alone && !unicode.Is(unicode.M, r):
+			b.WriteByte(' ')
+			alone = false
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// unscripted are the scripts without spaces between words.
+var unscripted = []*unicode.RangeTable{unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Hangul, unicode.Bopomofo,
+	unicode.Yi, unicode.Thai, unicode.Lao, unicode.Khmer, unicode.Myanmar}

@@ -1,0 +1,250 @@
+//go:build linux && slow
+
+package main_test
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"parley/room/roomtest"
+)
+
+// The rows L1 to L6 in full: about three minutes. For the figures, by themselves:
+//
+//	go test -tags slow -parallel 1 -timeout 30m -v -run '^TestLANLinks$' . | grep FIGURE
+func TestLANLinks(t *testing.T) {
+	const each, every = 250, 60 * time.Millisecond
+	for _, x := range []trouble{noTrouble, loss5, loss20, loss40, disorder, doubled, flipped} {
+		ways := []carried{overUDP, overPlain, overTCP, overAuto}
+		if x.impair != "" { // of datagrams
+			ways = []carried{overUDP, overPlain, overAuto}
+		}
+		t.Run(x.name, func(t *testing.T) { x.run(t, each, every, ways...) })
+	}
+}
+
+// A path that lets fifty packets a second through, one way: what is said goes
+// on, as fast as that allows.
+func TestLANNarrowPath(t *testing.T) {
+	const limit, lasts = 50, 20 * time.Second
+	for _, w := range []carried{overUDP, overPlain} {
+		t.Run(w.name, func(t *testing.T) {
+			t.Parallel()
+			s := newStage(t, "ana", "m1")
+			s.open(w.both, append(w.member, w.both...))
+			m := s.members()[0]
+			s.drop(fmt.Sprintf("iifname %q meta l4proto udp limit rate over %d/second burst 5 packets", m.m.port, limit))
+			begin := time.Now()
+			stop := make(chan struct{})
+			var talking sync.WaitGroup
+			said := 0
+			talking.Go(func() {
+				for ; ; said++ {
+					select {
+					case <-stop:
+						return
+					default:
+						m.say("", numbered(m.nick, said, 1040)+"!") // waits while too much is on its way
+					}
+				}
+			})
+			<-time.After(lasts)
+			m.now().mu.Lock()
+			stored := m.now().stored
+			m.now().mu.Unlock()
+			took := time.Since(begin)
+			close(stop)
+			talking.Wait()
+			c, _ := m.now().stats() // when all of it is on its way
+			s.heal()
+			s.planned = said
+			s.settle(time.Minute)
+			rate := float64(stored) / took.Seconds()
+			t.Logf("FIGURE L8 %s: %.1f messages of 1 kB a second through a path of %d packets a second, %.0f %% of it (target 70 %%); %d packets sent, %d again, %d dropped; window %d bytes, rtt %.0f ms",
+				w.name, rate, limit, 100*rate/limit, c.Sent, c.Resent, s.lost(), c.Window, c.RTT)
+			if rate < 2 {
+				t.Errorf("%.1f messages a second: it has collapsed", rate)
+			}
+			s.rec.Add(roomtest.Record{Op: roomtest.Nemesis, Who: "dropped", Count: s.lost()})
+			s.judge()
+		})
+	}
+}
+
+// holder passes datagrams between one member and a host, and keeps one of each
+// way to deliver it later.
+type holder struct {
+	host    *net.UDPAddr
+	down    *net.UDPConn // towards the member
+	up      *net.UDPConn
+	member  atomic.Pointer[net.UDPAddr]
+	take    atomic.Bool // the next of each way is kept
+	running sync.WaitGroup
+
+	mu   sync.Mutex
+	kept map[bool][]byte // upwards, downwards
+}
+
+func newHolder(t *testing.T, host string) *holder {
+	t.Helper()
+	h := &holder{host: net.UDPAddrFromAddrPort(netip.MustParseAddrPort(host)), kept: map[bool][]byte{}}
+	for _, c := range []**net.UDPConn{&h.down, &h.up} {
+		var err error
+		if *c, err = net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	h.running.Go(func() { h.pass(h.down, true) })
+	h.running.Go(func() { h.pass(h.up, false) })
+	t.Cleanup(func() {
+		h.down.Close()
+		h.up.Close()
+		h.running.Wait()
+	})
+	return h
+}
+
+func (h *holder) pass(from *net.UDPConn, upwards bool) {
+	b := make([]byte, 1<<16)
+	for {
+		n, addr, err := from.ReadFromUDP(b)
+		if err != nil {
+			return
+		}
+		if upwards {
+			h.member.Store(addr)
+		}
+		if h.take.Load() {
+			h.mu.Lock()
+			_, have := h.kept[upwards]
+			if !have {
+				h.kept[upwards] = append([]byte{}, b[:n]...)
+			}
+			h.mu.Unlock()
+			if !have {
+				continue
+			}
+		}
+		h.deliver(b[:n], upwards)
+	}
+}
+
+func (h *holder) deliver(b []byte, upwards bool) {
+	if upwards {
+		h.up.WriteToUDP(b, h.host)
+	} else if to := h.member.Load(); to != nil {
+		h.down.WriteToUDP(b, to)
+	}
+}
+
+// A datagram of each direction comes two minutes late, and again after that:
+// nobody takes notice.
+func TestLateDatagram(t *testing.T) {
+	const late = 2 * time.Minute
+	for _, w := range []carried{overUDP, overPlain} {
+		t.Run(w.name, func(t *testing.T) {
+			t.Parallel()
+			b := loopback(t)
+			rec := b.record(60)
+			ana := b.host("ana", "physics", w.both...)
+			h := newHolder(t, b.addr())
+			ben := b.join("ben", h.down.LocalAddr().String(), append(w.member, w.both...)...)
+			talk := func(from, to int) (last uint64) {
+				for n := from; n < to; n++ {
+					b.tell(ben, "", numbered("ben", n, 300))
+					b.tell(ana, "", numbered("ana", n, 300))
+				}
+				for _, p := range []*proc{ana, ben} {
+					p.await("all of it", func(l line) bool {
+						last = max(last, l.Seq)
+						return l.Type == "message" && l.Text == numbered("ben", to-1, 300)
+					})
+				}
+				return last
+			}
+			talk(0, 10)
+			h.take.Store(true)
+			talk(10, 20)
+			h.mu.Lock()
+			kept := map[bool][]byte{true: h.kept[true], false: h.kept[false]}
+			h.mu.Unlock()
+			if len(kept[true]) == 0 || len(kept[false]) == 0 {
+				t.Fatal("no datagram was kept")
+			}
+			ben.out.find(len(ben.out.all()), late, kind("link")) // nothing is said, as often
+			for range 2 {
+				for upwards, d := range kept {
+					h.deliver(d, upwards)
+				}
+			}
+			last := talk(20, 30)
+			for _, l := range ben.out.all() {
+				if l.Type == "link" {
+					t.Errorf("it was noticed: %s", l.text)
+				}
+			}
+			t.Logf("FIGURE L9 %s: a datagram of each direction, %d and %d bytes, came %v late and twice: ignored", w.name, len(kept[true]), len(kept[false]), late)
+			rec.Add(roomtest.Record{Op: roomtest.Nemesis, Who: "held", Count: uint64(len(kept))})
+			b.judge(last, ana, ben)
+		})
+	}
+}
+
+// Nothing comes through for a while, in the middle of a conversation. Half a
+// second and two are nobody's business; after five, whichever carrier comes back
+// first; after forty, the seat is taken up again.
+func TestLANBlackouts(t *testing.T) {
+	for _, w := range []carried{overUDP, overTCP, overAuto} {
+		for _, dark := range []time.Duration{500 * time.Millisecond, 2 * time.Second, 5 * time.Second, 20 * time.Second, 40 * time.Second} {
+			t.Run(fmt.Sprintf("%s/%v", w.name, dark), func(t *testing.T) {
+				t.Parallel()
+				s := newStage(t, "ana", "m1", "m2")
+				s.open(nil, w.member)
+				m := s.members()[0]
+				talking := s.talk(int((dark+6*time.Second)/(100*time.Millisecond)), 300, 100*time.Millisecond, s.actors...)
+				<-time.After(2 * time.Second)
+				begin := time.Now()
+				for _, other := range s.machines {
+					if other != m.m {
+						s.part(m.m, other)
+					}
+				}
+				<-time.After(dark)
+				dropped := s.lost()
+				s.heal()
+				healed := time.Now()
+				before := m.now().shown()
+				back, _ := until(time.Minute, func() bool { return m.now().shown() > before && time.Since(healed) > 0 })
+				talking.Wait()
+				s.settle(time.Minute)
+				lost, all := m.now().changes(begin, "lost"), m.now().changes(begin)
+				var noticed, resumed time.Duration
+				way := ""
+				if len(lost) > 0 {
+					noticed = lost[0].at.Sub(begin)
+				}
+				for _, l := range all {
+					way += fmt.Sprintf(" %.1fs %s %s", l.at.Sub(begin).Seconds(), l.State, l.Transport)
+					if l.State == "resumed" {
+						resumed = l.at.Sub(healed)
+					}
+				}
+				t.Logf("FIGURE L11 %s, nothing comes through for %v: noticed after %v, first news %v after it was healed, back for good %v after it (target 3s); %d packets dropped;%s",
+					w.name, dark, round(noticed), round(back), round(resumed), dropped, way)
+				if dark <= 2*time.Second && len(all) > 0 {
+					t.Errorf("%v of nothing were noticed %d times", dark, len(all))
+				}
+				if others := s.members()[1].now().changes(begin); len(others) > 0 {
+					t.Errorf("somebody else noticed: %s", others[0].text)
+				}
+				s.rec.Add(roomtest.Record{Op: roomtest.Nemesis, Who: "dark", Count: dropped})
+				s.judge()
+			})
+		}
+	}
+}
