@@ -243,6 +243,8 @@ type receiver struct {
 	r     *hosted
 	deed  room.Deed
 	keys  room.Secrets
+	keep  func(transport.Identity) error // the room's key; nil: nowhere
+	free  func()                         // gives the room's name back
 
 	told   chan struct{} // gets one when the old host says by itself that the room is ours
 	served chan struct{} // closed when we serve
@@ -278,7 +280,7 @@ func (t *receiver) Open(ctx context.Context, d room.Deed) (*room.Host, error) {
 		return nil, err
 	}
 	t.deed = d
-	t.r = &hosted{release: done, Host: &room.Host{Name: d.Room, Log: log, HostKey: n.identity().Key(), Delivery: d.Delivery, Plaintext: n.Plaintext,
+	t.r = &hosted{release: func() { done(); t.free() }, Host: &room.Host{Name: d.Room, Log: log, HostKey: n.identity().Key(), Delivery: d.Delivery, Plaintext: n.Plaintext,
 		Guests: d.Guests, Hidden: d.Hidden, MaxSeats: d.MaxSeats, Burst: d.Burst, Rate: d.Rate, Own: n.own, Changed: t.h.kick,
 		Logger: n.log.With("room", d.Room), Taking: true}}
 	t.r.Mover = &mover{t.h, t.r}
@@ -308,17 +310,12 @@ func (t *receiver) Keep(ctx context.Context, s room.Secrets) error {
 // Serve hosts the room.
 func (t *receiver) Serve(ctx context.Context) error {
 	n, r := t.node, t.r
-	if n.AdoptKey != nil && !n.Plaintext {
-		release, err := n.AdoptKey(r.Name, t.keys.Key)
-		if release != nil {
-			done := r.release
-			r.release = func() { release(); done() }
-		}
-		if err != nil {
+	if t.keep != nil {
+		if err := t.keep(t.keys.Key); err != nil {
 			n.warn(fmt.Sprintf("the key of %s could not be kept: you host it now, and cannot do so again: %v", r.Name, err))
 		}
 	}
-	if r.signer = ed25519.NewKeyFromSeed(make([]byte, ed25519.SeedSize)); n.Plaintext {
+	if n.Plaintext {
 		_, r.signer, _ = ed25519.GenerateKey(nil)
 	} else {
 		r.signer = ed25519.NewKeyFromSeed(t.keys.Key.Seed())
@@ -342,8 +339,16 @@ func (w *way) take(ctx context.Context, o room.Offer, tell func(state, words str
 	if err := n.mayTake(o.Room); err != nil {
 		return err
 	}
+	t.free = func() {}
+	if n.AdoptKey != nil && !n.Plaintext {
+		var err error
+		if t.keep, t.free, err = n.AdoptKey(o.Room); err != nil {
+			return err
+		}
+	}
 	h, release, err := n.stand(ctx, t)
 	if err != nil {
+		t.free()
 		return err
 	}
 	c, err := w.reach(ctx, t.via, t.from)
@@ -364,6 +369,9 @@ func (w *way) take(ctx context.Context, o room.Offer, tell func(state, words str
 			n.Moves.given(n.Plaintext, o.Room)
 		}
 		h.Close()
+		if t.r == nil {
+			t.free()
+		}
 		return err
 	}
 	w.mu.Lock()

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
@@ -177,6 +178,13 @@ func (m *Moves) here(n *Node, name string) error {
 	there, err := m.read(m.path(n.Plaintext, name, "moved"), &a)
 	if err != nil || !there {
 		return err
+	}
+	if !a.Told { // we ended before the new host had heard
+		ctx, cancel := context.WithTimeout(n.ctx, tryLimit)
+		defer cancel()
+		if n.tellOnce(ctx, name, a.To, a.Ticket) == nil {
+			m.told(n.Plaintext, name)
+		}
 	}
 	return &Error{Code: CodeMoved, Text: fmt.Sprintf("%s was handed over to %s on %s, and is hosted there: %s", name, a.To.Nick,
 		a.At.Local().Format("2 January 15:04"), atOnce(a.To)),

@@ -91,9 +91,9 @@ type Node struct {
 	// is hosted no more. Nil: a new key each time.
 	RoomKey func(name string) (key transport.Identity, release func(), err error)
 
-	// AdoptKey keeps the key of a room that was handed over to us, and holds it as
-	// RoomKey does. Nil: it is kept nowhere.
-	AdoptKey func(name string, key transport.Identity) (release func(), err error)
+	// AdoptKey holds the name of a room that is about to be handed over to us, as
+	// RoomKey does, and returns what keeps its key. Nil: it is kept nowhere.
+	AdoptKey func(name string) (keep func(transport.Identity) error, release func(), err error)
 
 	// Moves are the rooms that were handed over, from here or to here. Nil: that
 	// is remembered as long as the node is there.
