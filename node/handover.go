@@ -17,6 +17,8 @@ import (
 const (
 	// tryLimit is how long a new host may take to answer at one of its addresses.
 	tryLimit = 3 * time.Second
+	// tryMore is how long others are waited for when one has answered.
+	tryMore = 300 * time.Millisecond
 	// askEvery is how often an old host is asked what became of a handover, and
 	// askLimit how long.
 	askEvery = time.Second
@@ -70,6 +72,7 @@ func (m *mover) Try(ctx context.Context, to room.Move) (room.Move, error) {
 	found := make([]bool, len(to.At))
 	errs := make([]error, len(to.At))
 	var trying sync.WaitGroup
+	var first sync.Once
 	for i, a := range to.At {
 		trying.Go(func() {
 			c, err := m.h.node.reach(ctx, []target{{a, to.UDP, to.TCP}})
@@ -78,8 +81,10 @@ func (m *mover) Try(ctx context.Context, to room.Move) (room.Move, error) {
 			}
 			if found[i] = c.Peer().Key == to.Host; !found[i] {
 				errs[i] = errors.New("somebody else answers")
+			} else { // one is enough, and the others need not be there
+				first.Do(func() { time.AfterFunc(tryMore, cancel) })
 			}
-			c.Close()
+			m.h.node.later(func() { c.Close() })
 		})
 	}
 	trying.Wait()
@@ -169,9 +174,10 @@ func targets(to room.Move, local bool) (via []target) {
 func (w *way) moved(to room.Move) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.hosting != nil { // it is we
+	if t := w.hosting; t != nil && t.r.gone.Load() == nil { // it is we
 		return
 	}
+	w.hosting = nil
 	local := w.home != nil || w.reached.Addr.Addr().IsLoopback()
 	via := targets(to, local)
 	if len(via) == 0 {
@@ -236,6 +242,7 @@ func (h *Hosting) answer(c transport.Conn, last []byte) {
 // receiver is the machine's part in taking a room over.
 type receiver struct {
 	node  *Node
+	way   *way // of our own member
 	offer room.Offer
 	from  transport.Key // the old host
 	via   []target      // where it is
@@ -325,6 +332,7 @@ func (t *receiver) Serve(ctx context.Context) error {
 	}
 	n.Moves.arrived(n.Plaintext, r.Name)
 	r.away.Store(false)
+	t.way.arrive(t)
 	t.h.kick()
 	t.once.Do(func() { close(t.served) })
 	return nil
@@ -334,7 +342,7 @@ func (t *receiver) Serve(ctx context.Context) error {
 func (w *way) take(ctx context.Context, o room.Offer, tell func(state, words string)) error {
 	n := w.node
 	w.mu.Lock()
-	t := &receiver{node: n, offer: o, from: w.host, via: w.place.via, told: make(chan struct{}, 1), served: make(chan struct{})}
+	t := &receiver{node: n, way: w, offer: o, from: w.host, via: w.place.via, told: make(chan struct{}, 1), served: make(chan struct{})}
 	w.mu.Unlock()
 	if err := n.mayTake(o.Room); err != nil {
 		return err
@@ -374,12 +382,18 @@ func (w *way) take(ctx context.Context, o room.Offer, tell func(state, words str
 		}
 		return err
 	}
+	return nil
+}
+
+// arrive has the next connection go to the room that we host now.
+func (w *way) arrive(t *receiver) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.hosting = h
-	who := transport.Peer{Key: n.identity().Key()}
-	w.home = func() (transport.Conn, error) { return h.pipe(who, transport.Peer{Key: who.Key, Addr: h.Addrs()[0]}) }
-	return nil
+	w.hosting = t
+	who := transport.Peer{Key: w.node.identity().Key()}
+	w.home = func() (transport.Conn, error) {
+		return t.h.pipe(who, transport.Peer{Key: who.Key, Addr: t.h.Addrs()[0]})
+	}
 }
 
 // work takes the room over c, and in doubt asks on.

@@ -121,7 +121,7 @@ func (n *Node) identity() transport.Identity {
 type way struct {
 	node    *Node
 	byName  bool                           // the room was found by its name, and may be found by its key
-	hosting *Hosting                       // of the room, which was handed over to us
+	hosting *receiver                      // the room was handed over to us
 	home    func() (transport.Conn, error) // into this program itself, where the room is here
 
 	mu      sync.Mutex // Dials do overlap when a member tries a second way
