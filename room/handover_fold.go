@@ -40,13 +40,18 @@ func (s *state) inherit(r report) {
 
 // inherit makes seats of the people who sat at the old host: they come back.
 func (c *core) inherit(now time.Time, r report) {
-	if r.Host != c.host.id() {
+	if r.Host != c.host.id() || c.opening == never { // another's; in plaintext hosts have no ids
 		return
 	}
 	c.people = nil
 	for id, p := range c.state.people {
-		if c.seats[id] == nil {
+		switch s := c.seats[id]; {
+		case s == nil:
 			c.ghost(now, p)
+		case p.role == roleOp: // which the log tells by the key
+			s.role = roleMember
+		default:
+			s.role = p.role
 		}
 	}
 	if c.begun != nil {
