@@ -2,9 +2,6 @@ package history
 
 import (
 	"context"
-	"database/sql/driver"
-	"encoding/binary"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -26,6 +23,8 @@ const (
 	// the log, so that those who follow it seldom have to read the file.
 	recentRecords = 512
 	recentBytes   = 256 << 10
+	// recentFirst is how many are looked at in any case when a log opens.
+	recentFirst = 64
 	// maxReaders is how many connections read at once; each has its cache.
 	maxReaders = 3
 	// maxSenders is how many senders' numbers are remembered.
@@ -48,7 +47,8 @@ type Log struct {
 	appends chan *appending
 	jobs    chan job
 	closing chan struct{}
-	done    chan struct{} // the writer has ended
+	done    chan struct{}  // the writer has ended
+	work    sync.WaitGroup // retention
 	once    sync.Once
 	shutErr error
 
@@ -58,11 +58,14 @@ type Log struct {
 	indexed uint64 // all records up to this one are in the index
 	next    uint64
 
-	mu     sync.Mutex
-	last   uint64        // the last record
-	recent []Record      // the last ones, without a gap
-	bytes  int           // of them
-	grown  chan struct{} // closed when last has changed
+	mu      sync.Mutex
+	last    uint64        // the last record
+	pruned  place         // up to here what was said is deleted
+	gone    uint64        // and up to here every trace of it
+	recent  []Record      // the last ones, without a gap
+	bytes   int           // of them
+	grown   chan struct{} // closed when last has changed
+	chained place         // the last that Chain has found
 }
 
 // appending is a call of Append.
@@ -95,6 +98,8 @@ func (l *Log) start() {
 	l.senders = make(map[[32]byte]int64)
 	l.grown = make(chan struct{})
 	go l.write()
+	l.work.Add(1)
+	go l.retain()
 }
 
 // ID tells this log, or the one it is a copy of, from every other.
@@ -115,6 +120,7 @@ func (l *Log) Close() error {
 	l.once.Do(func() {
 		close(l.closing)
 		<-l.done
+		l.work.Wait()
 		for range maxReaders { // waits for those who read
 			if c := <-l.readers; c != nil {
 				c.close()
@@ -271,8 +277,7 @@ func (l *Log) insert(r *Record) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	var p row
-	p, l.scratch = pack(r, l.scratch)
+	p := pack(r, &l.scratch)
 	n, err := l.w.exec("INSERT INTO entries (seq, sender, id, at, sum, audience, body, words) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"+
 		" ON CONFLICT (sender, id) DO NOTHING", int64(r.Seq), sender, r.ID[:], r.At.UnixMilli(), p.sum, p.audience, p.body, p.words)
 	if err != nil || n > 0 {
@@ -329,83 +334,3 @@ func (l *Log) publish(stored []Record) {
 	close(l.grown)
 	l.grown = make(chan struct{})
 }
-
-// Meta returns a value that was set by SetMeta, or nil.
-func (l *Log) Meta(ctx context.Context, name string) (value []byte, err error) {
-	err = l.read(ctx, func(c *conn) error {
-		value, err = c.meta("." + name)
-		return err
-	})
-	return value, err
-}
-
-// SetMeta keeps a small value under a name, durably.
-func (l *Log) SetMeta(ctx context.Context, name string, value []byte) error {
-	return l.do(ctx, func() error {
-		_, err := l.w.transact(func() error { return l.setMeta("."+name, value) })
-		return err
-	})
-}
-
-// numberMeta reads a number, 0 if there is none.
-func (c *conn) numberMeta(name string) (uint64, error) {
-	value, err := c.meta(name)
-	if err != nil || len(value) != 8 {
-		return 0, err
-	}
-	return binary.BigEndian.Uint64(value), nil
-}
-
-func (l *Log) setNumber(name string, n uint64) error {
-	return l.setMeta(name, binary.BigEndian.AppendUint64(nil, n))
-}
-
-// verifyEnd learns where the log ends and looks at its last records: they are
-// the first that a crash or a cut would have hurt.
-func (l *Log) verifyEnd() (err error) {
-	last, _, err := l.w.number("SELECT max(seq) FROM entries")
-	if err != nil {
-		return err
-	}
-	l.last = uint64(last)
-	if l.indexed, err = l.w.numberMeta(metaIndexed); err != nil {
-		return err
-	}
-	n := min(l.last, recentRecords)
-	l.recent, err = l.scan(background, l.w, l.last-n, l.last, recentRecords)
-	for _, r := range l.recent {
-		l.bytes += len(r.Body) + len(r.Words)
-	}
-	return err
-}
-
-// scan reads up to n records after a seq and not after upto.
-func (l *Log) scan(ctx context.Context, c *conn, after, upto uint64, n int) (run []Record, err error) {
-	var scratch []byte
-	want := after + 1
-	err = c.query(ctx, func(v []driver.Value) error {
-		r, ok := unpack(v, &scratch)
-		if !ok {
-			return l.damage(v)
-		}
-		if !l.o.copies() && r.Seq != want {
-			return damaged(l.path, l.o.Room, fmt.Sprintf("record %d is missing", want))
-		}
-		want++
-		run = append(run, r)
-		return nil
-	}, "SELECT "+recordColumns+" FROM entries e LEFT JOIN senders s ON s.num = e.sender WHERE e.seq > ? AND e.seq <= ? ORDER BY e.seq LIMIT ?",
-		int64(after), int64(upto), int64(n))
-	if err == nil && !l.o.copies() && uint64(len(run)) < min(upto-after, uint64(n)) {
-		err = damaged(l.path, l.o.Room, fmt.Sprintf("record %d is missing", want))
-	}
-	return run, err
-}
-
-// damage is what a row that does not verify is told as.
-func (l *Log) damage(v []driver.Value) error {
-	return damaged(l.path, l.o.Room, fmt.Sprintf("record %v does not have its checksum", v[0]))
-}
-
-// isDamage tells whether err says that the file is damaged.
-func isDamage(err error) bool { return errors.Is(err, ErrDamaged) }

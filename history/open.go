@@ -23,6 +23,10 @@ type Options struct {
 	// is a log itself.
 	Copy [16]byte
 
+	// Log is the id that a log gets when it is made: it goes on elsewhere.
+	// Zero: a new one.
+	Log [16]byte
+
 	Keep Keep              // how long records stay; zero: for ever
 	Now  func() time.Time  // nil: time.Now
 	Warn func(text string) // is told, in words for people, what is not an error. Nil: nobody
@@ -44,7 +48,8 @@ CREATE TABLE senders (num INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE);
 CREATE TABLE entries (seq INTEGER PRIMARY KEY, sender INTEGER NOT NULL, id BLOB NOT NULL, at INTEGER NOT NULL,
 	sum INTEGER NOT NULL, audience, body, words);
 CREATE TABLE checkpoints (seq INTEGER PRIMARY KEY, sum INTEGER NOT NULL, chain BLOB NOT NULL, state BLOB NOT NULL);
-CREATE TABLE marks (seq INTEGER PRIMARY KEY, at INTEGER NOT NULL);
+CREATE TABLE marks (kind INTEGER NOT NULL, seq INTEGER NOT NULL, age INTEGER NOT NULL, PRIMARY KEY (kind, seq)) WITHOUT ROWID;
+CREATE TABLE receipts (seq INTEGER PRIMARY KEY, count INTEGER NOT NULL, of INTEGER NOT NULL);
 CREATE VIRTUAL TABLE found USING fts5(words, content='', contentless_delete=1,
 	tokenize="unicode61 remove_diacritics 2 categories 'L* M* N* Co'");
 `
@@ -57,6 +62,7 @@ const settings = `
 PRAGMA busy_timeout = 5000;
 PRAGMA cache_size = -512;
 PRAGMA temp_store = MEMORY;
+PRAGMA secure_delete = ON;
 PRAGMA trusted_schema = OFF;
 PRAGMA cell_size_check = ON;
 `
@@ -128,6 +134,11 @@ func (l *Log) open() (err error) {
 		return unusable(l.path, err)
 	}
 	f.Close()
+	if !l.o.copies() {
+		if err := l.checkJournal(); err != nil {
+			return err
+		}
+	}
 	if l.w, err = connect(l.path, "rw"); err != nil {
 		return err
 	}
@@ -180,7 +191,9 @@ func (l *Log) create() error {
 	}
 	id := l.o.Copy
 	if !l.o.copies() {
-		rand.Read(id[:])
+		if id = l.o.Log; id == [16]byte{} {
+			rand.Read(id[:])
+		}
 	}
 	_, err := l.w.transact(func() error {
 		if tables, _, err := l.w.number("SELECT count(*) FROM sqlite_schema"); err != nil || tables > 0 {
@@ -217,7 +230,9 @@ const (
 	metaID      = "id"
 	metaKind    = "kind"
 	metaIndexed = "indexed"
-	metaPruned  = "pruned"
+	metaPruned  = "pruned" // a place
+	metaGone    = "gone"
+	metaClock   = "clock"
 )
 
 func metaSum(name string, value []byte) int64 {
@@ -259,22 +274,23 @@ func (l *Log) identify() error {
 		}
 		got[name] = string(value)
 	}
-	other := func(detail string) error {
-		return &Error{Path: l.path, Problem: ErrOtherRoom, Detail: detail, WayOut: "move it to where it belongs, or choose another directory with --data-dir"}
-	}
 	switch {
 	case len(got[metaID]) != 16 || len(got[metaOf]) != 32:
 		return damaged(l.path, l.o.Room, "its head cannot be read")
 	case got[metaRoom] != l.o.Room:
-		return other(fmt.Sprintf("the room is %q", got[metaRoom]))
+		return otherRoom(l.path, fmt.Sprintf("the room is %q", got[metaRoom]))
 	case got[metaOf] != string(l.o.Of[:]):
-		return other("the room's key is another")
+		return otherRoom(l.path, "the room's key is another")
 	case got[metaKind] != string(l.kind()):
-		return other("it is a " + got[metaKind])
+		return otherRoom(l.path, "it is a "+got[metaKind])
 	}
 	l.id = [16]byte([]byte(got[metaID]))
 	if l.o.copies() && l.id != l.o.Copy {
-		return other("it copies another log")
+		return otherRoom(l.path, "it copies another log")
 	}
 	return nil
+}
+
+func otherRoom(path, detail string) error {
+	return &Error{Path: path, Problem: ErrOtherRoom, Detail: detail, WayOut: "move it to where it belongs, or choose another directory with --data-dir"}
 }

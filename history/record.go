@@ -68,10 +68,17 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 type Chain [sha256.Size]byte
 
 // Next is the chain with one more record.
-func (c Chain) Next(r Record) Chain { return c.next(r, nil) }
+func (c Chain) Next(r Record) Chain { return c.next(r, new([]byte)) }
 
-func (c Chain) next(r Record, scratch []byte) Chain {
-	return sha256.Sum256(r.canonical(append(scratch[:0], c[:]...)))
+func (c Chain) next(r Record, scratch *[]byte) Chain {
+	*scratch = r.canonical(append((*scratch)[:0], c[:]...))
+	return sha256.Sum256(*scratch)
+}
+
+// sum is the checksum of the record.
+func (r Record) sum(scratch *[]byte) int64 {
+	*scratch = r.canonical((*scratch)[:0])
+	return int64(crc32.Checksum(*scratch, castagnoli))
 }
 
 // row is a record as it lies in the file, without the sender's number.
@@ -84,10 +91,9 @@ type row struct {
 	audience, body, words driver.Value
 }
 
-// pack makes the row of a record. Scratch is used and returned.
-func pack(r *Record, scratch []byte) (row, []byte) {
-	scratch = r.canonical(scratch[:0])
-	p := row{sum: int64(crc32.Checksum(scratch, castagnoli))}
+// pack makes the row of a record.
+func pack(r *Record, scratch *[]byte) row {
+	p := row{sum: r.sum(scratch)}
 	if r.Audience != nil && len(r.Audience) == 0 {
 		p.audience = int64(0)
 	} else if r.Audience != nil {
@@ -106,7 +112,7 @@ func pack(r *Record, scratch []byte) (row, []byte) {
 			p.words = int64(at)<<16 | int64(len(r.Words))
 		}
 	}
-	return p, scratch
+	return p
 }
 
 // recordColumns is what unpack takes, of entries e and senders s.
@@ -157,6 +163,5 @@ func unpack(v []driver.Value, scratch *[]byte) (r Record, ok bool) {
 	default:
 		return r, false
 	}
-	*scratch = r.canonical((*scratch)[:0])
-	return r, int64(crc32.Checksum(*scratch, castagnoli)) == sum
+	return r, r.sum(scratch) == sum
 }

@@ -106,9 +106,13 @@ func indexed(r rune) bool {
 	return unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.Co)
 }
 
+// symbols is where emoji and the like are to the index, which would pass over
+// them where they are: an area for private use, whose characters are words.
+const symbols = 0xf0000
+
 // spread puts spaces between the characters of scripts that have none between
-// words, so that each of them is a word to the index; a word of them is then
-// looked for as these characters in a row.
+// words, and around emoji, so that each of them is a word to the index; a word of
+// them is then looked for as these characters in a row.
 func spread(s string) string {
 	if !strings.ContainsFunc(s, func(r rune) bool { return r >= 0x80 }) {
 		return strings.ReplaceAll(s, "\x00", " ")
@@ -122,6 +126,9 @@ func spread(s string) string {
 		case unicode.In(r, unscripted...):
 			b.WriteByte(' ')
 			alone = true
+		case unicode.Is(unicode.So, r):
+			b.WriteByte(' ')
+			alone, r = true, symbols+r&0xffff
 		case alone && !unicode.Is(unicode.M, r):
 			b.WriteByte(' ')
 			alone = false

@@ -41,6 +41,8 @@ func (c *core) next(now time.Time) []*item {
 			if it.link != nil && (it.link.ended || held.links[it.link]) {
 				if !it.link.ended {
 					later = append(later, it)
+				} else {
+					c.dropped++
 				}
 				continue
 			}
@@ -80,11 +82,17 @@ func (c *core) check(now time.Time, it *item, held *holds) bool {
 	}
 	switch {
 	case it.own != nil:
+		if c.readonly() {
+			return false
+		}
 		c.checkHosted(now, it, held)
 		return true
 	case it.cmd.Type == typeJoin:
 		return c.checkJoin(now, it, held)
 	case it.link == nil && it.seat == nil:
+		if c.readonly() && it.cmd.State != codeWritable {
+			return false
+		}
 		c.checkOwn(now, it, held)
 		return true
 	}
@@ -110,6 +118,10 @@ func (c *core) check(now time.Time, it *item, held *holds) bool {
 	case typeBans, typeFilters, typeKnocks:
 		c.tellRules(now, it)
 	case typePassword:
+		if c.readonly() {
+			c.fail(it, codeNotStored, notStoredWords)
+			return true
+		}
 		return c.checkPassword(now, it)
 	case typeHandover:
 		c.checkHandover(now, it)
@@ -154,6 +166,9 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 	}
 	s := it.seat
 	switch kind := Kind(it.cmd.Type); {
+	case c.readonly() && !(kind == Renamed && s.quiet):
+		c.fail(it, codeNotStored, notStoredWords)
+		return true
 	case kind == Renamed:
 		return c.checkNick(now, it, id, held)
 	case kind == Topic || kind.acts():
@@ -307,10 +322,18 @@ func (c *core) checkLeave(now time.Time, it *item, held *holds) {
 	if it.link == nil && s.link != nil { // it came back
 		return
 	}
+	if c.readonly() && !s.quiet {
+		c.putOff(now, it)
+		return
+	}
 	r := report{Type: typeLeave, Nick: s.nick, Reason: "quit", Text: it.cmd.Text, Seat: s.id.String()}
 	switch {
 	case s.out != nil:
 		r.Reason, r.By, r.Text = s.out.code, s.out.by, s.out.reason
+	case it.link == nil && s.parted != nil:
+		if line(s.parted.Text) && c.speechless(now, s) == nil && !c.keptFrom(s.role, s.key, s.parted.Text) {
+			r.Text = s.parted.Text
+		}
 	case it.link == nil:
 		r.Reason = "lost"
 	case !line(it.cmd.Text) || c.speechless(now, s) != nil || c.keptFrom(s.role, s.key, it.cmd.Text):
@@ -410,6 +433,7 @@ func (c *core) fail(it *item, code, words string) {
 
 // committed takes in what became of the batch.
 func (c *core) committed(now time.Time, outcomes []outcome) {
+	c.outcomes(now, outcomes)
 	for i, o := range outcomes {
 		it := c.batch[i]
 		c.need = max(c.need, o.result.Seq)
@@ -417,8 +441,8 @@ func (c *core) committed(now time.Time, outcomes []outcome) {
 		case it.cmd.Type == typeJoin:
 			c.joinDone(now, it, o)
 		case it.link == nil || it.cmd.Type == typeLeave:
-			if o.err != nil && it.seat != nil && !it.seat.gone { // try again when the lingering is over once more
-				c.lose(now, it.seat)
+			if o.err != nil && it.seat != nil && !it.seat.gone {
+				c.putOff(now, it)
 			}
 			if o.err != nil && it.own != nil {
 				c.waiting = append(c.waiting, &item{own: it.own})
@@ -426,7 +450,7 @@ func (c *core) committed(now time.Time, outcomes []outcome) {
 		case o.holder != "":
 			c.refuseNick(it, it.cmd.Nick, string(Failed))
 		case o.err != nil:
-			c.fail(it, codeNotStored, "the host could not store it: "+text.Clean(o.err.Error()))
+			c.fail(it, codeNotStored, notStoredWords)
 		case o.reused:
 			c.fail(it, codeIDUsed, idUsed)
 		default:

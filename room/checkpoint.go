@@ -244,12 +244,12 @@ func (c *core) checkpointDue(now time.Time) bool {
 	if !c.saves || news == 0 || c.state.seq < c.opening || news < checkpointEvery && now.Sub(c.savedAt) < checkpointAfter {
 		return false
 	}
-	return c.expelled == 0
+	return c.expelled == 0 && c.trouble == nil
 }
 
 // checkpointWake returns when the next checkpoint is due, zero for never.
 func (c *core) checkpointWake() time.Time {
-	if !c.saves || c.state.seq == c.saved || c.state.seq < c.opening || c.expelled > 0 {
+	if !c.saves || c.state.seq == c.saved || c.state.seq < c.opening || c.expelled > 0 || c.trouble != nil {
 		return time.Time{}
 	}
 	return c.savedAt.Add(checkpointAfter)

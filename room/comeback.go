@@ -75,7 +75,7 @@ func (m *Member) comeBack(ctx context.Context, wait time.Duration) attempt {
 // passing tells whether a refusal may be over when we ask again.
 func passing(code string) bool {
 	switch code {
-	case codeFull, codeNoRoom, codeWhich, codeProtocol, codeNotStored, codeIdle, codeClosing, codeReplaced, codeTooSlow, codeTooOften, codeMoved:
+	case codeFull, codeNoRoom, codeWhich, codeProtocol, codeNotStored, codeIdle, codeClosing, codeReplaced, codeTooSlow, codeTooOften, codeStale, codeMoved:
 		return true
 	}
 	return false

@@ -74,6 +74,8 @@ type core struct {
 	state     *state
 	opening   uint64 // commands wait until the fold has reached this
 	restored  uint64 // entries up to here are in the state already
+	trouble   *trouble
+	dropped   int    // commands of connections that have no seat any more
 	saves     bool   // the log keeps checkpoints,
 	saved     uint64 // the last as of this entry,
 	savedAt   time.Time
@@ -134,8 +136,10 @@ type seat struct {
 	from     netip.Addr // of its last connection
 	rival    netip.Addr // where else its key is used, as its holder was told
 	lostAt   time.Time
+	epoch    uint64 // of the join that its link came with
 	gone     bool
 	out      *expulsion // it was put out, and its leave is to be said
+	parted   *command   // its goodbye, which could not be stored yet
 	pace     *pace
 	fromPace *pace // of the address of its last connection; nil for our own
 	toldAt   time.Time
@@ -294,7 +298,8 @@ func (c *core) lose(now time.Time, s *seat) {
 
 // command takes in a message of a member.
 func (c *core) command(now time.Time, l *link, cmd command) {
-	if l.ended {
+	if l.ended { // another connection may have the seat, and have sent it again
+		c.dropped++
 		return
 	}
 	if l.seat != nil && cmd.Got > 0 {
@@ -353,6 +358,7 @@ func (c *core) tick(now time.Time) {
 	}
 	c.letIn(now)
 	c.tickHandover(now)
+	c.probe(now)
 	c.speak(now)
 }
 
@@ -397,6 +403,9 @@ func (c *core) wake() (at time.Time) {
 		sooner(t)
 	}
 	if t := c.checkpointWake(); !t.IsZero() {
+		sooner(t)
+	}
+	if t := c.probeWake(); !t.IsZero() {
 		sooner(t)
 	}
 	return at

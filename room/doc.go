@@ -180,7 +180,9 @@
 //	    nick     the name asked for
 //	    room     its name; absent: the only public room there
 //	    session  the seat's secret, when coming back
-//	    log, seq which log, and the last event of it that one has, when coming back
+//	    log, seq which log, and up to where one has it, when coming back
+//	    last_seq, last_id  the last event that one has: by its id the host knows whether its log is the same one
+//	    epoch    grows with each join of a seat: one that is late, and not greater than the last, is refused (stale)
 //	    history  at the first time: how many events from before to send
 //	    quiet    no join and leave lines; may share a nick of the same key
 //	    deaf     wants no events at all, only answers
@@ -202,6 +204,7 @@
 //	    seq      the last event there is
 //	    after    the events that follow are those after this one
 //	    resumed  the seat was there still
+//	    anew     the host's log lacks the event that was sent as the last: nothing in it is what one has
 //	    delivery, lane   how the room sends what is said, and how this connection does: ordered, unordered, bare
 //	    secure   false in a plaintext room
 //	    guests   guests read in clear
@@ -317,6 +320,7 @@
 //	{…,"type":"motd","by":"ana","text":"…"}     also filter, unfilter
 //	{…,"type":"address","by":"ana","nick":"cyn","key":"…","code":"ban","addr":"10.0.0.9"}   follows its ban or mute
 //	{…,"type":"notice","code":"password","by":"ana","text":"…"}     the password was changed
+//	{…,"type":"notice","code":"writable","text":"…"}   the host can store again
 //	{"type":"skip","from_seq":59,"count":2}      so many events are not for this member
 //
 // Every seq after "after" comes once, as an event or in a skip. Besides:
@@ -325,6 +329,8 @@
 //	{"type":"notice","code":"…","text":"…"}      without seq: from the host to us; slow: we are read slowly;
 //	                                             elsewhere: our key is used from another address, too
 //	                                             knock, with nick and key: somebody asks to come in
+//	                                             readonly: nothing can be stored now, and what is said fails with
+//	                                             not_stored, until a notice of the log with code writable
 //	{"type":"error","code":"…","text":"…"}       what was sent last makes no sense
 //	{"type":"ping"}                              nothing; the carrier acknowledges it, or the seat is empty
 //	{"type":"bye","code":"…","text":"…"}         the host hangs up. closing, replaced and too_slow may

@@ -77,6 +77,9 @@ const filteredName = "a filter of this room is against this name: choose another
 func (c *core) tellLimits(now time.Time, s *seat) {
 	r := &c.state.rules
 	c.tellKnocks(s)
+	if !s.deaf {
+		c.tellTrouble(s)
+	}
 	if s.deaf || c.rank(s.role, s.key) == rankHost {
 		return
 	}

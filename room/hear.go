@@ -74,6 +74,9 @@ func (m *Member) event(now time.Time, r *report) error {
 	if !fresh {
 		return nil
 	}
+	if _, ok := parseID(r.ID); ok && r.Seq > m.lastSeq {
+		m.lastSeq, m.lastID = r.Seq, r.ID
+	}
 	e := r.event()
 	e.Replay = r.Seq <= m.replay
 	hidden := m.hides(r)

@@ -157,6 +157,7 @@ func (h *Host) own(ctx context.Context, c *core, failed <-chan error) (err error
 			h.Changed()
 		}
 		if c.closing && len(c.links) == 0 {
+			h.Logger.Debug("the room is closed", "room", h.Name, "dropped", c.dropped)
 			return err
 		}
 		timer.Stop()
@@ -280,6 +281,7 @@ func (h *Host) append(ctx context.Context, entries []Entry) ([]Result, error) {
 	if len(entries) == 0 {
 		return nil, nil
 	}
+	began, told := time.Now(), false
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		results, err := h.Log.Append(ctx, entries)
 		if err == nil && len(results) == len(entries) {
@@ -288,6 +290,10 @@ func (h *Host) append(ctx context.Context, entries []Entry) ([]Result, error) {
 		h.Logger.Warn("the room's log did not store", "room", h.Name, "entries", len(entries), "err", err)
 		if err != nil && errors.Is(err, ErrNotStored) {
 			return nil, err
+		}
+		if !told && time.Since(began) >= struggle {
+			told = true
+			h.struggling(ctx, err)
 		}
 		select {
 		case <-time.After(wait):

@@ -124,6 +124,8 @@ type Member struct {
 	seat     string
 	plain    bool
 	inbox    inbox
+	lastSeq  uint64 // the newest event we have,
+	lastID   string // and its id
 	replay   uint64 // events up to here were before our time
 	conn     transport.Conn
 	lost     bool // link lost was said

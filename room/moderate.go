@@ -99,6 +99,9 @@ func (c *core) checkOwn(now time.Time, it *item, held *holds) {
 		return
 	case kind == Filter:
 		audience = []transport.Key{c.host.HostKey}
+	case kind == Notice:
+		c.put(now, it, c.newID(), nil, "", report{Type: cmd.Type, Code: cmd.State, Text: cmd.Text})
+		return
 	}
 	c.put(now, it, c.newID(), audience, "", report{Type: cmd.Type, Text: cmd.Text, Seconds: cmd.Seconds, State: cmd.State})
 }

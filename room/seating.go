@@ -49,6 +49,8 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 		return c.turnAway(l, codeSession, "this seat is the host's own")
 	case s != nil && s.key != key:
 		return c.turnAway(l, codeSession, "this seat is another key's")
+	case s != nil && cmd.Epoch > 0 && cmd.Epoch <= s.epoch:
+		return c.turnAway(l, codeStale, "this seat was joined again since")
 	case s != nil:
 		s.session = session
 		c.seatLink(now, l, s, cmd, true)
@@ -95,6 +97,10 @@ func (c *core) checkNewcomer(now time.Time, it *item, held *holds, s *seat) bool
 			return true
 		}
 		c.refuseNick(it, nick, string(Failure))
+		return true
+	}
+	if c.readonly() && !s.quiet { // that somebody came is an entry
+		it.link.out.control(refusal(codeNotStored, noSeatWords), true)
 		return true
 	}
 	if !s.quiet && c.outOfBreath(now, it, s.key) {
@@ -215,7 +221,7 @@ func (c *core) joinDone(now time.Time, it *item, o outcome) {
 	case o.holder != "" && !it.link.ended:
 		c.refuseNick(it, it.seat.nick, string(Failure))
 	case o.err != nil && !it.link.ended:
-		it.link.out.control(refusal(codeNotStored, "the host cannot store anything now: "+text.Clean(o.err.Error())), true)
+		it.link.out.control(refusal(codeNotStored, noSeatWords), true)
 	case o.holder == "" && o.err == nil && it.seat.quiet:
 		name := text.Key(it.seat.nick)
 		c.quiet[name] = append(c.quiet[name], it.seat)
@@ -251,7 +257,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 	if via != s.via {
 		c.people = nil
 	}
-	l.seat, s.link, s.via = s, l, via
+	l.seat, s.link, s.via, s.epoch = s, l, via, cmd.Epoch
 	s.hosts = cmd.Hosts && l.peer.Via != "pipe"
 	c.newLinks = slices.DeleteFunc(c.newLinks, func(o *link) bool { return o == l })
 	h := c.host
@@ -265,6 +271,8 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 	st := &start{welcome: w, roster: c.roster(), viewer: s.key, head: c.state.seq, deaf: s.deaf, after: c.state.seq}
 	switch {
 	case s.deaf:
+	case cmd.anew:
+		st.welcome.Anew = true
 	case cmd.Log == w.Log && cmd.Seq <= c.state.seq:
 		st.after = cmd.Seq
 	case cmd.Log == "":
@@ -275,7 +283,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 			st.history = max(0, min(cmd.History, maxReplay))
 		}
 	}
-	s.why = ""
+	s.why, s.parted = "", nil
 	l.out.start(st)
 	c.elsewhere(s)
 	c.tellLimits(now, s)

@@ -78,6 +78,9 @@ func (h *Host) read(ctx context.Context, c transport.Conn, l *link, msg []byte) 
 				return ctx.Err()
 			}
 		}
+		if err := h.compare(ctx, &cmd); err != nil {
+			return err
+		}
 		if err := h.do(func(now time.Time, core *core) { core.command(now, l, cmd) }); err != nil {
 			return err
 		}

@@ -62,7 +62,7 @@ func (m *Member) attempt(ctx context.Context, patient func()) (a attempt, err er
 // join asks for our seat, until the host gives it or nobody knows another name.
 func (m *Member) join(ctx context.Context, c transport.Conn, patient func()) (a attempt, err error) {
 	m.mu.Lock()
-	cmd := command{Type: typeJoin, V: Version, Room: m.room, Nick: m.nick, Session: cmp.Or(m.session, m.borrowed), Log: m.log, Seq: m.inbox.done,
+	cmd := command{Type: typeJoin, V: Version, Room: m.room, Nick: m.nick, Session: cmp.Or(m.session, m.borrowed), Log: m.log, Seq: m.inbox.done, LastSeq: m.lastSeq, LastID: m.lastID,
 		History: max(0, m.o.History), Quiet: m.o.Quiet, Deaf: m.o.Deaf, Share: m.o.Share, Guest: m.o.Guest, Transport: m.o.Via,
 		Hosts: m.o.Taker != nil && !m.o.Quiet && !m.o.Guest}
 	ask, x := m.o.Ask, &proofs{coming: m.session != ""}
@@ -205,12 +205,12 @@ func (m *Member) adopt(a attempt) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	w := a.welcome
-	known := m.session != "" && m.log == w.Log && a.asked == w.After
+	known := m.session != "" && m.log == w.Log && a.asked == w.After && !w.Anew
 	if m.session != "" && !known {
 		m.push(Event{Type: Notice, Code: codeNewLog, Text: "the room has been opened anew: its host does not have what is above"})
 	}
 	if !known {
-		m.replay = w.Seq
+		m.replay, m.lastSeq, m.lastID = w.Seq, 0, ""
 	}
 	m.inbox.begin(w.After, laneOf(w.Lane), !known)
 	m.conn, m.next, m.left, m.chunk = a.conn, 0, false, nil

@@ -84,6 +84,7 @@ const (
 	codeLeft      = "left"
 	codeIdle      = "idle"
 	codeNewLog    = "new_log"
+	codeStale     = "stale"     // an older join than the last of the seat
 	codeElsewhere = "elsewhere" // a notice: our key is used from another address, too
 	codeKicked    = "kicked"
 	codeBanned    = "banned"
@@ -95,8 +96,10 @@ const (
 	codeKnock     = "knock"     // a notice: somebody asks to come in
 	codeUnchanged = "unchanged" // it is so already
 	codeTooMany   = "too_many"
-	codeMoved     = "moved"   // a bye: the room has another host
-	codeExpired   = "expired" // a draft is too old to be sent by itself
+	codeMoved     = "moved"    // a bye: the room has another host
+	codeReadonly  = "readonly" // a notice: nothing can be stored,
+	codeWritable  = "writable" // and, in the log, again it can
+	codeExpired   = "expired"  // a draft is too old to be sent by itself
 )
 
 // command is a message from member to host.
@@ -126,6 +129,9 @@ type command struct {
 	Session   string `json:"session,omitempty"`
 	Log       string `json:"log,omitempty"`
 	Seq       uint64 `json:"seq,omitempty"`
+	Epoch     uint64 `json:"epoch,omitempty"`
+	LastSeq   uint64 `json:"last_seq,omitempty"`
+	LastID    string `json:"last_id,omitempty"`
 	History   int    `json:"history,omitempty"`
 	Quiet     bool   `json:"quiet,omitempty"`
 	Deaf      bool   `json:"deaf,omitempty"`
@@ -133,6 +139,8 @@ type command struct {
 	Guest     bool   `json:"guest,omitempty"`
 	Hosts     bool   `json:"hosts,omitempty"`
 	Transport string `json:"transport,omitempty"`
+
+	anew bool // the sender's log is another than ours
 }
 
 // report is a message from host to member: an event, or an answer.
@@ -175,6 +183,7 @@ type report struct {
 	Session  string `json:"session,omitempty"`
 	After    uint64 `json:"after,omitempty"`
 	Resumed  bool   `json:"resumed,omitempty"`
+	Anew     bool   `json:"anew,omitempty"`
 	Delivery string `json:"delivery,omitempty"`
 	Lane     string `json:"lane,omitempty"`
 	Secure   bool   `json:"secure,omitempty"`

@@ -1,0 +1,44 @@
+package history
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+)
+
+// BenchmarkAccept is how many records a second are stored durably, by how many
+// senders who each wait for the answer, and how long each waits.
+func BenchmarkAccept(b *testing.B) {
+	for _, senders := range []int{1, 10, 100} {
+		b.Run(fmt.Sprintf("senders=%d", senders), func(b *testing.B) {
+			l := open(b, file(b), options)
+			took := make([]time.Duration, b.N)
+			var work sync.WaitGroup
+			b.ResetTimer()
+			for s := range senders {
+				work.Go(func() {
+					key := [32]byte{byte(s)}
+					for i := s; i < b.N; i += senders {
+						start := time.Now()
+						if _, err := l.Append(b.Context(), []Record{said(key, i, "an ordinary message of an ordinary length, say")}); err != nil {
+							b.Error(err)
+						}
+						took[i] = time.Since(start)
+					}
+				})
+			}
+			work.Wait()
+			b.StopTimer()
+			report(b, took)
+		})
+	}
+}
+
+func report(b *testing.B, took []time.Duration) {
+	slices.Sort(took)
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
+	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
+	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
+}
