@@ -250,6 +250,7 @@ type receiver struct {
 	r     *hosted
 	deed  room.Deed
 	keys  room.Secrets
+	log   *imported
 	keep  func(transport.Identity) error // the room's key; nil: nowhere
 	free  func()                         // gives the room's name back
 
@@ -282,12 +283,12 @@ func (t *receiver) Open(ctx context.Context, d room.Deed) (*room.Host, error) {
 	if d.Plaintext != n.Plaintext {
 		return nil, n.wrongMode("the room " + d.Room)
 	}
-	log, done, err := n.importLog(ctx, d)
-	if err != nil {
+	var err error
+	if t.log, err = n.Histories.take(d); err != nil {
 		return nil, err
 	}
 	t.deed = d
-	t.r = &hosted{release: func() { done(); t.free() }, Host: &room.Host{Name: d.Room, Log: log, HostKey: n.identity().Key(), Delivery: d.Delivery, Plaintext: n.Plaintext,
+	t.r = &hosted{release: t.release, Host: &room.Host{Name: d.Room, Log: t.log.Importer, HostKey: n.identity().Key(), Delivery: d.Delivery, Plaintext: n.Plaintext,
 		Guests: d.Guests, Hidden: d.Hidden, MaxSeats: d.MaxSeats, Burst: d.Burst, Rate: d.Rate, Own: n.own, Changed: t.h.kick,
 		Logger: n.log.With("room", d.Room), Taking: true}}
 	t.r.Mover = &mover{t.h, t.r}
@@ -299,9 +300,12 @@ func (t *receiver) Open(ctx context.Context, d room.Deed) (*room.Host, error) {
 	return t.r.Host, nil
 }
 
-// importLog makes the log that is to hold what was said elsewhere.
-func (n *Node) importLog(ctx context.Context, d room.Deed) (room.Log, func(), error) {
-	return room.ImportMemory(d.Log), func() {}, nil
+// release gives back what holds the room.
+func (t *receiver) release() {
+	if err := t.log.close(); err != nil {
+		t.node.log.Warn("a room's log did not close", "room", t.deed.Room, "err", err)
+	}
+	t.free()
 }
 
 // Run has the room read its log.
@@ -326,6 +330,9 @@ func (t *receiver) Serve(ctx context.Context) error {
 		_, r.signer, _ = ed25519.GenerateKey(nil)
 	} else {
 		r.signer = ed25519.NewKeyFromSeed(t.keys.Key.Seed())
+	}
+	if err := t.log.ours(ctx); err != nil {
+		return fmt.Errorf("the room is ours, and cannot be kept: %w", err)
 	}
 	if err := r.Begin(ctx, t.keys, t.offer.Heir); err != nil {
 		return err

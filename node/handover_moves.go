@@ -43,19 +43,20 @@ type pending struct {
 	Ticket   string         `json:"ticket"`
 	Heir     room.Heir      `json:"heir"`
 	From     transport.Key  `json:"from"`
-	At       []string       `json:"at"` // of the old host
+	At       []spot         `json:"at"` // of the old host
+	Key      transport.Key  `json:"key,omitzero"`
 	Seed     []byte         `json:"seed,omitempty"`
 	Verifier *room.Verifier `json:"verifier,omitempty"`
 	Log      string         `json:"log"`
 }
 
 func (t *receiver) pending() pending {
-	p := pending{Room: t.deed.Room, Ticket: t.offer.Ticket, Heir: t.offer.Heir, From: t.from, Verifier: t.keys.Verifier, Log: t.deed.LogID}
+	p := pending{Room: t.deed.Room, Ticket: t.offer.Ticket, Heir: t.offer.Heir, From: t.from, Key: t.deed.Key, Verifier: t.keys.Verifier, Log: t.deed.LogID}
 	if !t.keys.Key.IsZero() {
 		p.Seed = t.keys.Key.Seed()
 	}
 	for _, v := range t.via {
-		p.At = append(p.At, fmt.Sprintf("%s udp %d tcp %d", v.addr, v.udp, v.tcp))
+		p.At = append(p.At, spot{v.addr, v.udp, v.tcp})
 	}
 	return p
 }
@@ -169,18 +170,25 @@ func (m *Moves) given(plain bool, name string) {
 	}
 }
 
-// here tells whether a room may be hosted here.
-func (m *Moves) here(n *Node, name string) error {
-	if m == nil {
-		return nil
+// pending is the room that may be ours, if there is one.
+func (m *Moves) pending(plain bool, name string) (*pending, error) {
+	p := new(pending)
+	there, err := m.read(m.path(plain, name, "taking"), p)
+	if err != nil || !there {
+		return nil, err
 	}
+	return p, nil
+}
+
+// here tells whether a room may be hosted here.
+func (m *Moves) here(ctx context.Context, n *Node, name string) error {
 	var a away
 	there, err := m.read(m.path(n.Plaintext, name, "moved"), &a)
 	if err != nil || !there {
 		return err
 	}
 	if !a.Told { // we ended before the new host had heard
-		ctx, cancel := context.WithTimeout(n.ctx, tryLimit)
+		ctx, cancel := context.WithTimeout(ctx, tryLimit)
 		defer cancel()
 		if n.tellOnce(ctx, name, a.To, a.Ticket) == nil {
 			m.told(n.Plaintext, name)

@@ -83,6 +83,10 @@ func (n *Node) Open(ctx context.Context, o room.HostOptions) (*Hosting, error) {
 		return nil, err
 	}
 	h := &Hosting{node: n, options: o, changed: make(chan struct{}, 1), done: make(chan struct{})}
+	heirs, err := n.heirs(ctx, o.Rooms)
+	if err != nil {
+		return nil, err
+	}
 	if err := h.makeRooms(); err != nil {
 		h.release()
 		return nil, err
@@ -94,6 +98,9 @@ func (n *Node) Open(ctx context.Context, o room.HostOptions) (*Hosting, error) {
 	}
 	h.ctx, h.cancel = context.WithCancel(n.ctx)
 	h.seats, h.cut = context.WithCancel(context.Background())
+	for _, r := range h.rooms {
+		r.Taking = heirs[r.Name] != nil
+	}
 	h.serve(s)
 	n.mu.Lock()
 	closed := n.closed
@@ -102,6 +109,14 @@ func (n *Node) Open(ctx context.Context, o room.HostOptions) (*Hosting, error) {
 	if closed {
 		h.Close()
 		return nil, net.ErrClosed
+	}
+	for _, r := range h.rooms {
+		if p := heirs[r.Name]; p != nil {
+			if err := h.inherit(ctx, r, p); err != nil {
+				h.Close()
+				return nil, err
+			}
+		}
 	}
 	return h, nil
 }
@@ -147,9 +162,6 @@ func (n *Node) checkPassword(o *room.HostOptions) error {
 func (h *Hosting) makeRooms() error {
 	n, o := h.node, h.options
 	for _, name := range o.Rooms {
-		if err := n.Moves.here(n, name); err != nil {
-			return err
-		}
 		r := &hosted{release: func() {}, Host: &room.Host{Name: name, Delivery: o.Delivery, Plaintext: n.Plaintext, Guests: o.Guests,
 			Hidden: o.Hidden, Topic: o.Topic, MaxSeats: o.MaxSeats, Burst: o.Burst, Rate: o.Rate,
 			Approve: o.Approve, Slow: o.Slow, Filters: o.Filters, Own: n.own, Password: o.Password, Changed: h.kick, Logger: n.log.With("room", name)}}
