@@ -61,7 +61,7 @@ func (g *guesses) guess(ctx context.Context, t testing.TB, i int, to netip.AddrP
 			}
 			return fmt.Sprint("guess ", i, n, wrong), true
 		}}
-		_, err = room.Join(ctx, o, func(ctx context.Context) (transport.Conn, error) { return d.Dial(ctx, to) })
+		_, err = room.Join(ctx, o, room.Dial(func(ctx context.Context) (transport.Conn, error) { return d.Dial(ctx, to) }))
 		over()
 		var refused *room.Refused
 		switch {

@@ -129,7 +129,7 @@ func (c *client) polite(nick string) *room.Member {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	m, err := room.Join(ctx, room.JoinOptions{Nick: nick, Identity: c.who}, c.dial)
+	m, err := room.Join(ctx, room.JoinOptions{Nick: nick, Identity: c.who}, room.Dial(c.dial))
 	if err != nil {
 		c.t.Fatalf("%s joins over %s: %v", nick, c.via, err)
 	}

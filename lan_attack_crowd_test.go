@@ -276,7 +276,7 @@ func TestJoinRate(t *testing.T) {
 						}
 						ends <- end
 						ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-						m, err := room.Join(ctx, o, func(ctx context.Context) (transport.Conn, error) { return dial(ctx, at) })
+						m, err := room.Join(ctx, o, room.Dial(func(ctx context.Context) (transport.Conn, error) { return dial(ctx, at) }))
 						cancel()
 						if err != nil {
 							t.Errorf("join: %v", err)

@@ -70,13 +70,16 @@ func (s *sendCmd) text(in io.Reader) (string, error) {
 // deliver says it and waits until the host has it.
 func (p *program) deliver(ctx context.Context, m *room.Member, said string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, sendLimit,
-		&node.Error{Code: node.CodeUnreachable, Text: "not delivered: the host does not answer", Hint: "nobody has seen it, unless it arrived just now; send it again if you must"})
+		&node.Error{Code: node.CodeUnreachable, Text: "not delivered: the host does not answer", Hint: "nobody has seen it, unless it arrived just now; it is not tried again by itself: send it again if you must"})
 	defer cancel()
+	slow := time.AfterFunc(time.Second, func() { p.talk("the host has not stored it yet …") })
+	defer slow.Stop()
 	id, err := m.Say(ctx, said)
+	defer func() { m.Withdraw(id) }() // whatever comes of it, the exit code is the last word
 	for err == nil {
 		var e room.Event
 		if e, err = m.Next(ctx); err != nil || e.ID != id {
-			p.tellTrust(e)
+			p.tellNotice(e)
 			continue
 		}
 		switch e.Type {
@@ -95,16 +98,20 @@ func (p *program) deliver(ctx context.Context, m *room.Member, said string) erro
 	return err
 }
 
-// tellTrust tells what e says about whom we talk to, if it does.
-func (p *program) tellTrust(e room.Event) {
-	if e.Type != room.Notice || e.Code != room.NoticeNewKey && e.Code != room.NoticeOtherKey {
+// tellNotice tells what e says about whom we talk to, or about what was left to
+// be said, if it does.
+func (p *program) tellNotice(e room.Event) {
+	if e.Type != room.Notice {
 		return
 	}
-	if p.flags.JSON {
-		p.printJSON(e)
-		return
+	switch e.Code {
+	case room.NoticeNewKey, room.NoticeOtherKey, room.NoticeDrafts, room.NoticeUnkept:
+		if p.flags.JSON {
+			p.printJSON(e)
+			return
+		}
+		p.talk("%s", e.Text)
 	}
-	p.talk("%s", e.Text)
 }
 
 // Run prints what is said until ctx ends.

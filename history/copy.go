@@ -16,8 +16,12 @@ var ErrDiffers = errors.New("another record has that number")
 // Put stores records with the numbers they have. What is there already is passed
 // over, so that several programs may put the same; if it differs, none of
 // them is stored (ErrDiffers). In a log, which has no gaps, records must follow
-// its end: so one is brought in from elsewhere.
-func (l *Log) Put(ctx context.Context, records []Record) error {
+// its end: so one is brought in from elsewhere. Receipts are stored in place of
+// those there are of the same records.
+func (l *Log) Put(ctx context.Context, records []Record, receipts ...Receipt) error {
+	if l.o.Reading {
+		return fmt.Errorf("%w: it is open for reading", ErrNotStored)
+	}
 	for _, r := range records {
 		if len(r.Body) > maxRecord || len(r.Words) > maxRecord || r.Seq == 0 || r.Seq > 1<<62 {
 			return fmt.Errorf("%w: no such record can be", ErrNotStored)
@@ -27,8 +31,15 @@ func (l *Log) Put(ctx context.Context, records []Record) error {
 		var stored []Record
 		end := l.gone
 		_, err := l.w.transact(func() (err error) {
-			stored, end, err = l.put(records)
-			return err
+			if stored, end, err = l.put(records); err != nil {
+				return err
+			}
+			for _, r := range receipts {
+				if err := l.setReceipt(r); err != nil {
+					return err
+				}
+			}
+			return nil
 		})
 		if err != nil {
 			clear(l.senders)
@@ -122,27 +133,24 @@ func (l *Log) After(ctx context.Context, after uint64, n int) (run []Record, err
 	return run, err
 }
 
-// A Receipt says how many had received one of our messages.
-type Receipt struct{ Count, Of int }
-
-// SetReceipt keeps what is known of a record, in place of what was.
-func (l *Log) SetReceipt(ctx context.Context, seq uint64, r Receipt) error {
-	return l.do(ctx, func() error {
-		_, err := l.w.transact(func() error {
-			_, err := l.w.exec("INSERT OR REPLACE INTO receipts (seq, count, of) VALUES (?, ?, ?)", number(seq), int64(r.Count), int64(r.Of))
-			return err
-		})
-		return err
-	})
+// A Receipt says how many of how many had received one of our messages.
+type Receipt struct {
+	Seq       uint64
+	Count, Of int
 }
 
-// Receipt is what SetReceipt has kept of a record.
+func (l *Log) setReceipt(r Receipt) error {
+	_, err := l.w.exec("INSERT OR REPLACE INTO receipts (seq, count, of) VALUES (?, ?, ?)", number(r.Seq), int64(r.Count), int64(r.Of))
+	return err
+}
+
+// Receipt is what Put has stored last of a record.
 func (l *Log) Receipt(ctx context.Context, seq uint64) (r Receipt, known bool, err error) {
 	err = l.read(ctx, func(c *conn) error {
 		return c.query(ctx, func(v []driver.Value) error {
 			count, ok1 := v[0].(int64)
 			of, ok2 := v[1].(int64)
-			r, known = Receipt{int(count), int(of)}, ok1 && ok2
+			r, known = Receipt{seq, int(count), int(of)}, ok1 && ok2
 			return nil
 		}, "SELECT count, of FROM receipts WHERE seq = ?", number(seq))
 	})

@@ -42,6 +42,7 @@ type Log struct {
 	id   [16]byte
 	held *os.File // the lock of a log
 	w    *conn    // the writer's
+	mode string   // how to connect; empty: mode=rw
 
 	readers chan *conn // those that nobody uses; nil for one to be opened
 	appends chan *appending
@@ -98,8 +99,9 @@ func (l *Log) start() {
 	l.senders = make(map[[32]byte]int64)
 	l.grown = make(chan struct{})
 	go l.write()
-	l.work.Add(1)
-	go l.retain()
+	if !l.o.Reading {
+		l.work.Go(l.retain)
+	}
 }
 
 // ID tells this log, or the one it is a copy of, from every other.
@@ -149,7 +151,7 @@ func (l *Log) shut() (err error) {
 // After an error that wraps ErrNotStored none of the batch is stored; after any
 // other nobody knows, and the same batch may be appended again.
 func (l *Log) Append(ctx context.Context, batch []Record) ([]Result, error) {
-	if l.o.copies() {
+	if l.o.copies() || l.o.Reading {
 		return nil, fmt.Errorf("%w: a copy takes no new records", ErrNotStored)
 	}
 	for _, r := range batch {

@@ -27,6 +27,10 @@ type Options struct {
 	// Zero: a new one.
 	Log [16]byte
 
+	// Reading opens whatever there is at the path to be read alone, of this room or, if
+	// none is given, of any, also while another process holds it.
+	Reading bool
+
 	Keep Keep              // how long records stay; zero: for ever
 	Now  func() time.Time  // nil: time.Now
 	Warn func(text string) // is told, in words for people, what is not an error. Nil: nobody
@@ -76,10 +80,18 @@ func Open(path string, o Options) (*Log, error) {
 	if o.Warn == nil {
 		o.Warn = func(string) {}
 	}
+	l := &Log{path: path, o: o}
+	if o.Reading {
+		if err := l.openReading(); err != nil {
+			l.shut()
+			return nil, explain(path, o.Room, err)
+		}
+		l.start()
+		return l, nil
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, unusable(path, err)
 	}
-	l := &Log{path: path, o: o}
 	if !o.copies() {
 		held, err := hold(path, o.Room)
 		if err != nil {
@@ -139,24 +151,38 @@ func (l *Log) open() (err error) {
 			return err
 		}
 	}
-	if l.w, err = connect(l.path, "rw"); err != nil {
+	if l.w, err = connect(l.path, "mode=rw"); err != nil {
 		return err
 	}
 	if err := l.w.script(settings); err != nil {
 		return err
 	}
-	is, _, err := l.w.number("PRAGMA application_id")
-	if err != nil {
-		return err
-	}
 	tables, _, err := l.w.number("SELECT count(*) FROM sqlite_schema")
+	if err == nil && tables == 0 {
+		is, _, e := l.w.number("PRAGMA application_id")
+		if err = e; err == nil && is == 0 {
+			err = l.create()
+		}
+	}
 	if err != nil {
 		return err
 	}
-	if is == 0 && tables == 0 {
-		if err := l.create(); err != nil {
-			return err
-		}
+	if err := l.recognize(); err != nil {
+		return err
+	}
+	if err := l.synchronous(true); err != nil {
+		return err
+	}
+	if err := l.identify(); err != nil {
+		return err
+	}
+	return l.verifyEnd()
+}
+
+// recognize tells our files, of versions that we know, from others.
+func (l *Log) recognize() error {
+	if is, _, err := l.w.number("PRAGMA application_id"); err != nil {
+		return err
 	} else if is != application {
 		return &Error{Path: l.path, Problem: ErrForeign, WayOut: "move it away, or choose another directory with --data-dir"}
 	}
@@ -166,11 +192,7 @@ func (l *Log) open() (err error) {
 		return &Error{Path: l.path, Problem: ErrNewer, Detail: fmt.Sprintf("version %d, this program knows %d", v, version),
 			WayOut: "use the newer parley, or choose another directory with --data-dir"}
 	}
-	l.synchronous(true)
-	if err := l.identify(); err != nil {
-		return err
-	}
-	return l.verifyEnd()
+	return nil
 }
 
 // synchronous chooses whether a commit waits for the disk. That of a copy never
@@ -273,6 +295,16 @@ func (l *Log) identify() error {
 			return err
 		}
 		got[name] = string(value)
+	}
+	if l.o.Reading { // whatever it is
+		l.o.Of = [32]byte{}
+		copy(l.o.Of[:], got[metaOf])
+		if got[metaKind] == "copy" {
+			copy(l.o.Copy[:], got[metaID])
+		}
+		if l.o.Room == "" {
+			l.o.Room = got[metaRoom]
+		}
 	}
 	switch {
 	case len(got[metaID]) != 16 || len(got[metaOf]) != 32:

@@ -1,6 +1,7 @@
 package history
 
 import (
+	"cmp"
 	"context"
 	"database/sql/driver"
 	"math"
@@ -28,7 +29,7 @@ func (l *Log) read(ctx context.Context, f func(*conn) error) error {
 	}
 	defer func() { l.readers <- c }()
 	if c == nil {
-		fresh, err := connect(l.path, "rw")
+		fresh, err := connect(l.path, cmp.Or(l.mode, "mode=rw"))
 		if err == nil {
 			err = fresh.script(settings + "PRAGMA query_only = ON;")
 		}

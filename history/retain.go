@@ -32,7 +32,6 @@ const (
 
 // retain deletes what is older than it may be, until the log is closed.
 func (l *Log) retain() {
-	defer l.work.Done()
 	if l.o.Keep.Age <= 0 && l.o.Keep.Count <= 0 {
 		return
 	}

@@ -3,6 +3,7 @@ package history
 import (
 	"context"
 	"database/sql/driver"
+	"errors"
 	"slices"
 	"strings"
 	"unicode"
@@ -11,21 +12,32 @@ import (
 )
 
 // behind is how many records are not in the index yet.
-func (l *Log) behind() uint64 { return l.Last() - l.indexed }
+func (l *Log) behind() uint64 {
+	if l.o.copies() { // they have each in it as it comes
+		return 0
+	}
+	return l.Last() - l.indexed
+}
 
 // index puts some records into the index. It is not waited for by those who
-// append, and needs no disk: what a crash takes of it is done again.
+// append, and needs no disk: what a crash takes of it is done again. How far
+// it goes is read anew, for somebody who only reads the file may search it, too.
 func (l *Log) index() error {
-	upto := min(l.Last(), l.indexed+indexBatch)
-	run, err := l.scan(background, l.w, l.indexed, upto, indexBatch)
-	if err != nil {
-		return err
-	}
 	if err := l.synchronous(false); err != nil {
 		return err
 	}
 	defer l.synchronous(true)
-	_, err = l.w.transact(func() error {
+	upto := l.indexed
+	_, err := l.w.transact(func() error {
+		done, err := l.w.numberMeta(metaIndexed)
+		if err != nil {
+			return err
+		}
+		upto = min(l.Last(), done+indexBatch)
+		run, err := l.scan(background, l.w, done, upto, indexBatch)
+		if err != nil {
+			return err
+		}
 		for _, r := range run {
 			if r.Words == "" {
 				continue
@@ -49,16 +61,20 @@ func (l *Log) Search(ctx context.Context, viewer [32]byte, words string, before 
 	if query == "" || n <= 0 {
 		return nil, nil
 	}
-	err = l.do(ctx, func() error {
-		for l.behind() > 0 {
-			if err := l.index(); err != nil {
-				return err
+	for more := !l.o.copies(); more; { // step by step: others append meanwhile
+		err = l.do(ctx, func() error {
+			if l.behind() == 0 {
+				more = false
+				return nil
 			}
+			return l.index()
+		})
+		if l.o.Reading && (errors.Is(err, ErrReadOnly) || errors.Is(err, ErrFull)) {
+			break // then without what is not in the index
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
+		if err != nil {
+			return nil, err
+		}
 	}
 	var scratch []byte
 	err = l.read(ctx, func(c *conn) error {

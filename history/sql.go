@@ -32,9 +32,9 @@ func uri(path, query string) string {
 	return "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + query
 }
 
-// connect opens a file with mode rw, rwc (make it) or ro.
+// connect opens a file, mode being of its URI.
 func connect(path, mode string) (*conn, error) {
-	c, err := sqlite.NewConnector(uri(path, "mode="+mode+"&_dqs=0"))
+	c, err := sqlite.NewConnector(uri(path, mode+"&_dqs=0"))
 	if err != nil {
 		return nil, err
 	}

@@ -41,6 +41,14 @@ func (f *fake) Ready() room.Event    { return f.ready }
 func (f *fake) Names() []room.Person { return f.people }
 func (f *fake) Nick() string         { return f.ready.Nick }
 
+func (f *fake) Unsent() []room.Unsent {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return make([]room.Unsent, f.pending)
+}
+
+func (f *fake) Page(context.Context, uint64, int) (room.Look, error) { return room.Look{}, nil }
+
 func (f *fake) Stats() room.Counters {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -70,6 +78,9 @@ func (f *fake) Input(ctx context.Context, line string) (room.Action, error) {
 		return room.Action{}, err
 	}
 	word, arg, _ := strings.Cut(line, " ")
+	if word == "/delivered" {
+		return room.Action{Do: "delivered", Arg: arg}, nil
+	}
 	if do := front(word); do != "" {
 		return room.Action{Do: do, Arg: arg}, nil
 	}

@@ -9,6 +9,7 @@
 //	input.go     bytes to typed lines, bounded
 //	editor.go    the line being typed on a terminal: a machine too
 //	screen.go    where lines go: a terminal with an editor in its last row, or plain writers
+//	export.go    what was said, as a file
 //	qr.go        a link, drawn for cameras
 //	guest.go     Guest, for a bare text client on a stream; telnet.go cleans what those send
 //
@@ -77,6 +78,8 @@ type seat interface {
 	Flush(ctx context.Context) error
 	Names() []room.Person
 	Stats() room.Counters
+	Unsent() []room.Unsent
+	Page(ctx context.Context, before uint64, n int) (room.Look, error)
 	Nick() string
 	Leave(ctx context.Context, reason string) error
 }
@@ -88,7 +91,7 @@ const (
 	// lastWord is how long one who leaves waits for what was said last.
 	lastWord = 2 * time.Second
 	// late is when what was said counts as delayed.
-	late = 3 * time.Second
+	late = time.Second
 	// listing is how long /list listens.
 	listing = 1500 * time.Millisecond
 	// maxUndrawn is how many bytes of lines are gathered for one write while
@@ -166,8 +169,13 @@ func (s *session) show(e room.Event) {
 	if e.Type == room.Ready {
 		return // shown when we sat down
 	}
-	if e.Type == room.Failed {
+	switch e.Type {
+	case room.Failed:
 		s.failed = true
+	case room.Pending:
+		if s.late.IsZero() {
+			s.late = time.Now()
+		}
 	}
 	if s.o.JSON {
 		s.object(e)

@@ -30,7 +30,7 @@ func object(v any) ([]byte, error) {
 	return escape(out.Bytes()), nil
 }
 
-const hex = "0123456789abcdef"
+const digits = "0123456789abcdef"
 
 // escape writes DEL, C1 and what sets a direction as JSON escapes. They can stand
 // in strings only, which is where JSON has escapes.
@@ -46,7 +46,7 @@ func escape(b []byte) []byte {
 	for i := first; i < len(b); {
 		r, size := utf8.DecodeRune(b[i:])
 		if escaped(b[i:]) {
-			out = append(out, '\\', 'u', hex[r>>12], hex[r>>8&15], hex[r>>4&15], hex[r&15])
+			out = append(out, '\\', 'u', digits[r>>12], digits[r>>8&15], digits[r>>4&15], digits[r&15])
 		} else {
 			out = append(out, b[i:i+size]...)
 		}

@@ -62,7 +62,7 @@ func (l *lan) Join(ctx context.Context, target string, o room.JoinOptions) (*roo
 	if !ok {
 		return nil, &room.Refused{Code: "no_room", Text: "no room " + target + " was heard"}
 	}
-	return room.Join(ctx, o, func(context.Context) (transport.Conn, error) {
+	return room.Join(ctx, o, room.Dial(func(context.Context) (transport.Conn, error) {
 		m, a := transport.Pipe(transport.Peer{Key: o.Identity.Key()}, transport.Peer{Key: l.ids[target].Key()})
 		l.tasks.Go(func() {
 			first, err := a.Receive(context.Background())
@@ -72,7 +72,7 @@ func (l *lan) Join(ctx context.Context, target string, o room.JoinOptions) (*roo
 			a.Close()
 		})
 		return m, nil
-	})
+	}))
 }
 
 func (l *lan) Host(context.Context, room.HostOptions) (room.Hosting, error) {

@@ -216,13 +216,14 @@ func TestCommandsOfTheFrontEnd(t *testing.T) {
 		b := start(t, Options{In: in}, m)
 		synctest.Wait()
 		m.come(room.Event{Type: room.Delivered, Count: 1, Of: 2})
-		for _, line := range []string{"/timestamp", "/timestamp", "/quiet", "/bell", "/bell all", "/bell x", "/clear", "/delivered", "/list", "/join", "/join b", "/part", "hello?", "/part", "/quit"} {
+		for _, line := range []string{"/timestamp", "/timestamp", "/quiet", "/bell", "/bell all", "/bell x", "/clear", "/delivered on", "/list", "/join", "/join b", "/part", "hello?", "/part", "/quit"} {
 			synctest.Wait()
 			fmt.Fprintln(keys, line)
 		}
 		b.wait(ErrNotSent)
 		in.Close()
 		b.expect("Err", b.err, `* you are ana in physics over udp, encrypted
+* what is said here is not kept: it is gone when the host ends
 * 2 here: ana, ben
 * times are shown now
 * times are hidden now
@@ -230,7 +231,7 @@ func TestCommandsOfTheFrontEnd(t *testing.T) {
 * the bell rings for: mention
 * the bell rings for: all
 * /bell off, dm, mention or all
-* deliveries are shown now; your last message was delivered to 1 of 2
+* who has received what you say is shown now
 ! line 9: there are no other rooms to list here
 ! line 10: there are no other rooms to join here
 ! line 11: there are no other rooms to join here
@@ -263,6 +264,7 @@ func TestTerminalThatEchoes(t *testing.T) {
 		keys.Close()
 		b.wait(nil)
 		b.expect("screen", b.out, `* you are ana in physics over udp, encrypted
+* what is said here is not kept: it is gone when the host ends
 * /help lists the commands, Ctrl-D leaves
 ben: hi
 * sending slowly: 1 of your messages not yet with the host, they are kept

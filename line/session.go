@@ -216,7 +216,11 @@ func (s *session) stand() {
 
 // end leaves and gives Run's error, having said what it is about.
 func (s *session) end(reason string, err error) error {
+	m := s.seat
 	s.leave(reason)
+	if m != nil {
+		s.tell("", leftBehind(m))
+	}
 	if err == nil && s.failed && !s.o.Terminal {
 		err = ErrNotSent
 	}
@@ -231,9 +235,13 @@ func (s *session) end(reason string, err error) error {
 
 // put handles the end of the seat that we did not ask for.
 func (s *session) put(err error) (done bool, _ error) {
-	if s.seat.Stats().Pending > 0 { // nobody sends it now, and nobody knows how far it came
+	var out *room.Refused
+	left := leftBehind(s.seat)
+	if n, _ := onItsWay(s.seat); n > 0 && errors.As(err, &out) && (out.Code == "kicked" || out.Code == "banned") {
+		left = "" // nobody sends it now, and nobody knows how far it came
 		s.tell("undelivered", "what you typed last may not have reached the host")
 	}
+	s.tell("", left)
 	s.stand()
 	var refused *room.Refused
 	switch {
@@ -257,6 +265,9 @@ func (s *session) untilWake(now time.Time) time.Duration {
 	}
 	earlier(s.view.wake())
 	earlier(s.by)
+	if !s.late.IsZero() && !s.tried && s.o.Terminal {
+		earlier(s.late.Add(late))
+	}
 	if s.o.Terminal && !s.o.JSON && s.seat != nil {
 		earlier(now.Add(time.Second)) // to see what is pending, and how wide the terminal is
 	}
@@ -270,16 +281,53 @@ func (s *session) wake(now time.Time) {
 	if !s.o.Terminal || s.o.JSON || s.seat == nil {
 		return
 	}
-	switch n := s.seat.Stats().Pending; {
+	n, kept := onItsWay(s.seat)
+	switch {
 	case n == 0:
 		if s.tried {
-			s.tell("", "sent")
+			s.tell("", "sent: what you typed is with the host now")
 		}
 		s.late, s.tried = time.Time{}, false
 	case s.late.IsZero():
 		s.late = now
 	case now.Sub(s.late) >= late && !s.tried:
 		s.tried = true
-		s.tell("", fmt.Sprintf("sending slowly: %d of your messages not yet with the host, they are kept", n))
+		s.tell("", notSentYet(n, kept))
 	}
+}
+
+// onItsWay counts what was said and is not with the host yet, and tells whether
+// all of it outlives this program.
+func onItsWay(m seat) (n int, kept bool) {
+	kept = true
+	for _, u := range m.Unsent() {
+		if u.Code == "" {
+			n++
+			kept = kept && u.Kept
+		}
+	}
+	return n, kept
+}
+
+func notSentYet(n int, kept bool) string {
+	said := "not sent yet: what you typed last"
+	if n > 1 {
+		said = fmt.Sprintf("not sent yet: the last %d messages", n)
+	}
+	if kept {
+		return said + "; kept on this computer until the host has it"
+	}
+	return said + "; it is tried again as long as you stay"
+}
+
+// leftBehind tells what is sent when its author is here again.
+func leftBehind(m seat) string {
+	n, kept := onItsWay(m)
+	switch {
+	case n == 0 || !kept:
+		return ""
+	case n == 1:
+		return "1 message is not sent; it is kept on this computer, and goes out when you are in this room again"
+	}
+	return fmt.Sprintf("%d messages are not sent; they are kept on this computer, and go out when you are in this room again", n)
 }

@@ -84,6 +84,8 @@ func (t *typist) do(l typed) bool {
 		return t.list()
 	case "join":
 		return t.join(strings.Fields(action.Arg))
+	case "export":
+		return t.export(strings.TrimSpace(action.Arg))
 	case "part":
 		if t.at == nil {
 			return t.tell(answer{do: "refused", err: errNoRoom})
@@ -287,11 +289,11 @@ func (s *session) change(what, to string) string {
 		defer func() { v.quiet = !shown }()
 		return state(&shown, "joins and leaves")
 	case "delivered":
-		said := state(&v.receipts, "deliveries")
-		if e := v.receipt; e.Of > 0 {
-			said += "; your last message was delivered to " + strconv.Itoa(e.Count) + " of " + strconv.Itoa(e.Of)
+		v.receipts = to == "on"
+		if v.receipts {
+			return "who has received what you say is shown now"
 		}
-		return said
+		return "who has received what you say is hidden now"
 	case "bell":
 		switch to {
 		case bellOff, bellDM, bellMention, bellAll:

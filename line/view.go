@@ -3,6 +3,7 @@ package line
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -50,7 +51,6 @@ type view struct {
 	last    time.Time    // when the last event came
 	comings []room.Event // joins and leaves that are held
 	since   time.Time    // when the first of them came
-	receipt room.Event   // the last delivered
 	rung    time.Time    // when the bell was rung last
 	out     string       // who was put out last: that he leaves needs no line
 	upto    uint64       // what was said earlier goes up to this event; 0: it is shown
@@ -124,11 +124,13 @@ func (v *view) tell(e room.Event, now time.Time) {
 		v.coming(e, now)
 		return
 	}
-	if e.Type == room.Delivered {
-		v.receipt = e
-		if !v.receipts {
-			return
-		}
+	switch {
+	case e.Type == room.Delivered && !v.receipts && e.State != "asked":
+		return
+	case e.Type == room.Found:
+		v.settle()
+		v.found(e)
+		return
 	}
 	if e.Type == room.Kick || e.Type == room.Ban {
 		v.out = e.Nick
@@ -233,11 +235,55 @@ func (v *view) date(e room.Event) {
 	if e.At.IsZero() {
 		return
 	}
-	day := e.At.In(v.zone).Format("Monday, 2 January 2006")
-	if v.day != "" && v.day != day {
+	day := e.At.In(v.zone).Format(longDay)
+	if v.day != day && (v.day != "" || e.Replay && day != v.last.In(v.zone).Format(longDay)) {
 		v.rule(day)
 	}
 	v.day = day
+}
+
+// longDay is how days are written.
+const longDay = "Monday, 2 January 2006"
+
+// found shows what was looked up, with its days, so that it cannot be taken for
+// what is said now.
+func (v *view) found(e room.Event) {
+	what := "said last"
+	if e.Code == "search" {
+		what = "said with " + strconv.Quote(text.Clean(e.Text))
+	}
+	if e.State == "copy" {
+		v.say("", false, "* ", "the host is not connected: this is from your own copy")
+	}
+	if len(e.Events) == 0 {
+		if e.Code == "search" {
+			v.say("", false, "* ", "nothing was "+what)
+		} else {
+			v.say("", false, "* ", "nothing was said here yet")
+		}
+		return
+	}
+	day, stamps := v.day, v.stamps
+	v.day, v.stamps = "", true
+	v.rule(what)
+	for _, one := range e.Events {
+		if at := one.At.In(v.zone).Format(longDay); at != v.day {
+			v.rule(at)
+			v.day = at
+		}
+		if head, body := v.exported(one); head != "" {
+			v.lines(one, false, head, body...)
+		}
+	}
+	v.day, v.stamps = day, stamps
+	switch {
+	case e.Why == "more" && e.Code == "search":
+		v.rule("there is more: /search alone shows what is older")
+	case e.Why == "more":
+		v.rule(fmt.Sprintf("there is more: /lastlog %d", 5*len(e.Events)))
+	default:
+		v.rule("that is all")
+	}
 }
 
 // rule draws a line between what was and what comes.

@@ -71,7 +71,7 @@ func TestViewOfEvents(t *testing.T) {
 		{room.Event{Type: room.Notice, At: noon, Text: "a\nb"}, "12:00 * a\n        | b"},
 		{room.Event{Type: room.Accepted, Text: "hi"}, ""},
 		{room.Event{Type: room.Delivered, Count: 1, Of: 2}, ""},
-		{room.Event{Type: room.Failed, Text: "hi", Code: "muted", Reason: "you are muted"}, "err 13:30 ! not sent: hi (you are muted)"},
+		{room.Event{Type: room.Failed, Text: "hi", Code: "muted", Reason: "you are muted"}, "err 13:30 ! not sent: hi (you are muted): /resend tries again"},
 		{room.Event{Type: room.Gap, Count: 2, FromSeq: 50}, "err 13:30 ! 2 messages were lost on the way"},
 		{room.Event{Type: room.Gap, Count: 1, FromSeq: 50}, "err 13:30 ! a message was lost on the way"},
 		{room.Event{Type: room.Failure, Code: "nick_taken", Text: "the name is taken", Suggest: "ana2"}, "err 13:30 ! the name is taken: try /nick ana2"},

@@ -69,7 +69,12 @@ func (v *view) trouble(e room.Event) (head string, body []string, ok bool) {
 	switch e.Type {
 	case room.Accepted: // it is on the screen then
 		return "", nil, true
+	case room.Pending: // it is told when it takes long
+		return "", nil, true
 	case room.Delivered:
+		if e.State == "asked" {
+			return "* ", []string{receipt(e)}, true
+		}
 		return fmt.Sprintf("* delivered to %d of %d", e.Count, e.Of), nil, true
 	case room.Failed:
 		line := text.Truncate(text.Clean(e.Text), quoted) + because(cmp.Or(e.Reason, e.Code))
@@ -106,6 +111,17 @@ func (v *view) trouble(e room.Event) (head string, body []string, ok bool) {
 		return "* ", []string{link(e)}, true
 	}
 	return "", nil, false
+}
+
+// receipt answers /delivered.
+func receipt(e room.Event) string {
+	switch {
+	case e.Of == 0:
+		return fmt.Sprintf("message %d: stored; nobody else was here to receive it", e.Seq)
+	case e.Count >= e.Of:
+		return fmt.Sprintf("message %d: delivered to all %d who were here", e.Seq, e.Of)
+	}
+	return fmt.Sprintf("message %d: delivered to %d of %d so far", e.Seq, e.Count, e.Of)
 }
 
 // quoted is how many cells of what was not sent are shown.
@@ -302,7 +318,7 @@ func greeting(e room.Event) []string {
 	default:
 		first += ", encrypted"
 	}
-	lines := []string{first}
+	lines := []string{first, text.Clean(e.Keeping())}
 	if e.Text != "" {
 		lines = append(lines, "the topic is: "+text.Clean(e.Text))
 	}

@@ -89,8 +89,9 @@ func (n *Node) impaired(pc net.PacketConn) net.PacketConn {
 	return udp.Impair(pc, n.Impair)
 }
 
-// reach connects to a host by the rules of policy.go.
-func (n *Node) reach(ctx context.Context, to []target) (transport.Conn, error) {
+// reach connects to a host by the rules of policy.go; again tells that it was
+// reached before and is to be reached again.
+func (n *Node) reach(ctx context.Context, to []target, again bool) (transport.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialLimit)
 	defer cancel()
 	via := n.Transport
@@ -98,10 +99,25 @@ func (n *Node) reach(ctx context.Context, to []target) (transport.Conn, error) {
 		via = Auto
 	}
 	attempts := plan(via, to, n.memory.last(to, time.Now()))
+	if again {
+		attempts = replan(via, to)
+	}
 	if len(attempts) == 0 {
 		return nil, &Error{Code: CodeUnreachable, Text: "the room is not served over " + string(via),
 			Hint: "leave out --transport to use what it is served over"}
 	}
+	c, won, err := n.reachBy(ctx, attempts)
+	if err != nil {
+		return nil, err
+	}
+	n.memory.note(won.addr.Addr(), won.via, time.Now())
+	n.log.Info("connected", "via", string(won.via), "addr", won.addr.String())
+	return c, nil
+}
+
+// reachBy makes the attempts and returns the Conn of the first to succeed, and
+// which that was.
+func (n *Node) reachBy(ctx context.Context, attempts []attempt) (transport.Conn, attempt, error) {
 	for i := range attempts {
 		a := &attempts[i]
 		switch a.via {
@@ -112,18 +128,34 @@ func (n *Node) reach(ctx context.Context, to []target) (transport.Conn, error) {
 		case TCP:
 			a.dial = func(ctx context.Context, _ func()) (transport.Conn, error) {
 				e := &tcp.Endpoint{DialContext: n.net.DialContext, Identity: n.Identity, Plaintext: n.Plaintext}
+				if a.stubborn {
+					e.DialContext = n.stubborn
+				}
 				return e.Dial(ctx, a.addr)
 			}
 		}
 	}
 	c, winner, err := race(ctx, attempts, n.later)
 	if err != nil {
-		return nil, err
+		return nil, attempt{}, err
 	}
-	won := attempts[winner]
-	n.memory.note(won.addr.Addr(), won.via, time.Now())
-	n.log.Info("connected", "via", string(won.via), "addr", won.addr.String())
-	return c, nil
+	return c, attempts[winner], nil
+}
+
+// stubborn connects a stream to a host that was there and will be again: at the
+// pace at which the system would ask a second time, and when it is refused, too,
+// until ctx ends.
+func (n *Node) stubborn(ctx context.Context, network, address string) (net.Conn, error) {
+	for {
+		once, cancel := context.WithTimeout(ctx, connectEvery)
+		c, err := n.net.DialContext(once, network, address)
+		if err == nil || ctx.Err() != nil {
+			cancel()
+			return c, err
+		}
+		<-once.Done()
+		cancel()
+	}
 }
 
 func (n *Node) dialDatagrams(ctx context.Context, addr netip.AddrPort, answered func()) (transport.Conn, error) {

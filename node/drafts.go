@@ -33,7 +33,7 @@ import (
 // behind, and belongs to who sits down in the room next. It grows by a line with
 // each thing said and with each answer:
 //
-//	CRC32C {"v":1,"room":"physics","session":"…"}    first; the session in plaintext rooms only
+//	CRC32C {"head":{"v":1,"room":"physics","session":"…"}}    first; the session in plaintext rooms only
 //	CRC32C {"put":{"id":"…","type":"message","text":"…","at":"…"}}
 //	CRC32C {"drop":["…"]}
 //
@@ -89,7 +89,7 @@ type draftsHead struct {
 }
 
 type draftsLine struct {
-	*draftsHead
+	Head *draftsHead `json:"head,omitempty"`
 	Put  *room.Draft `json:"put,omitempty"`
 	Drop []string    `json:"drop,omitempty"`
 }
@@ -111,8 +111,8 @@ func parseDrafts(all []byte) (head draftsHead, live []room.Draft) {
 		l, ok := parseDraftsLine(bytes.TrimSuffix(line, []byte("\n")))
 		switch {
 		case !ok:
-		case l.draftsHead != nil && l.V != 0:
-			head = *l.draftsHead
+		case l.Head != nil:
+			head = *l.Head
 		case l.Put != nil:
 			if !slices.ContainsFunc(live, func(d room.Draft) bool { return d.ID == l.Put.ID }) {
 				live = append(live, *l.Put)
@@ -229,15 +229,19 @@ func (f *draftsFile) load() error {
 }
 
 // Session returns the session of what was left in a plaintext room, and takes
-// its file for ours.
+// its file for ours. The file of a program that was killed with nothing left to
+// say is as good, for the seat is kept for its session and so is the nick.
 func (f *draftsFile) Session(name string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	files := f.left(f.prefix(name, transport.Key{}))
-	for i, old := range files {
-		if f.f == nil && len(old.live) > 0 && old.head.Session != "" {
+	slices.Reverse(files) // those with nothing come last
+	for _, old := range files {
+		if f.f == nil && old.head.Session != "" {
 			f.adopt(old)
 			continue
 		}
-		files[i].f.Close()
+		old.end()
 	}
 	if f.f == nil {
 		return ""
@@ -321,7 +325,7 @@ func (f *draftsFile) begin(prefix string) error {
 	if err := os.MkdirAll(f.dir, 0o700); err != nil {
 		return err
 	}
-	content := draftsLine{draftsHead: &f.head}.encode()
+	content := draftsLine{Head: &f.head}.encode()
 	for _, d := range f.live {
 		content = append(content, draftsLine{Put: &d}.encode()...)
 	}

@@ -75,7 +75,7 @@ func (m *mover) Try(ctx context.Context, to room.Move) (room.Move, error) {
 	var first sync.Once
 	for i, a := range to.At {
 		trying.Go(func() {
-			c, err := m.h.node.reach(ctx, []target{{a, to.UDP, to.TCP}})
+			c, err := m.h.node.reach(ctx, []target{{a, to.UDP, to.TCP}}, false)
 			if errs[i] = err; err != nil {
 				return
 			}
@@ -146,7 +146,7 @@ func (n *Node) tell(ctx context.Context, name string, to room.Move, ticket strin
 }
 
 func (n *Node) tellOnce(ctx context.Context, name string, to room.Move, ticket string) error {
-	c, err := n.reach(ctx, targets(to, true))
+	c, err := n.reach(ctx, targets(to, true), false)
 	if err != nil {
 		return err
 	}
@@ -184,17 +184,15 @@ func (w *way) moved(to room.Move) {
 		return
 	}
 	w.place.via = via // in its order: that is the old host's advice
-	if w.place.Key == (transport.Key{}) {
-		w.place.Key = w.key
-	}
-	w.home, w.host, w.failed, w.byName = nil, to.Host, false, true
+	w.home, w.host, w.failed = nil, to.Host, false
+	w.moves++
 }
 
 // seated notes in which room we sit.
 func (w *way) seated(ready room.Event) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.place.Room, w.key = ready.Room, ready.Key
+	w.place.Room = ready.Room
 }
 
 // movedAway tells whether a join was sent elsewhere.
@@ -366,7 +364,7 @@ func (w *way) take(ctx context.Context, o room.Offer, tell func(state, words str
 		t.free()
 		return err
 	}
-	c, err := w.reach(ctx, t.via, t.from)
+	c, err := w.reach(ctx, t.via, t.from, nil)
 	if err == nil && c.Peer().Key != t.from {
 		c.Close()
 		err = errors.New("somebody else answers at the host's address")
@@ -397,6 +395,7 @@ func (w *way) arrive(t *receiver) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.hosting = t
+	w.moves++
 	who := transport.Peer{Key: w.node.identity().Key()}
 	w.home = func() (transport.Conn, error) {
 		return t.h.pipe(who, transport.Peer{Key: who.Key, Addr: t.h.Addrs()[0]})
@@ -451,7 +450,7 @@ func (t *receiver) ask(ctx context.Context) error {
 func (t *receiver) askOnce(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, tryLimit)
 	defer cancel()
-	c, err := t.node.reach(ctx, t.via)
+	c, err := t.node.reach(ctx, t.via, false)
 	if err != nil {
 		return err
 	}

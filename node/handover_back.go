@@ -98,7 +98,7 @@ func (n *Node) askFor(ctx context.Context, p *pending) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, tryLimit)
 	defer cancel()
-	c, err := n.reach(ctx, via)
+	c, err := n.reach(ctx, via, false)
 	if err != nil {
 		return err
 	}

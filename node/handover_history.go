@@ -51,7 +51,7 @@ func (h *Histories) take(d room.Deed) (*imported, error) {
 	if err != nil {
 		return nil, historyError(d.Room, err)
 	}
-	return &imported{Importer: roomLog{l, keep}, log: l, h: h, of: d}, nil
+	return &imported{Importer: roomLog{readLog{l}, keep}, log: l, h: h, of: d}, nil
 }
 
 func (h *Histories) fresh(name string, key transport.Key) string {
@@ -138,7 +138,7 @@ func (h *Histories) isOurs(name string, key transport.Key) bool {
 	if _, err := os.Stat(fresh); err != nil {
 		return false
 	}
-	l, err := history.Open(fresh, history.Options{Room: name, Of: key, Warn: h.Warn})
+	l, err := history.Open(fresh, history.Options{Room: name, Reading: true})
 	if err != nil {
 		return false
 	}

@@ -16,15 +16,27 @@ import (
 // Histories is a directory of what was said:
 //
 //	ROOM-KEY.log              the log of a room hosted here
+//	ROOM-KEY.log.lock         held by the process that hosts it
 //	ROOM-KEY-LOG.copy         what a member saw of a log
+//	ROOM-KEY-LOG-2.copy       and of another one that has the same id
 //
-// ROOM being a hash of the room's name, KEY of its key (or "plaintext"), and LOG of
-// the log's id.
+// ROOM being a hash of the room's name, KEY of its key (or "plaintext"), and LOG
+// the log's id. A copy is of what its owner may see. If the host's log turns out to
+// be another than it was, a new copy is begun, and nothing is put together
+// that was not said together.
 type Histories struct {
 	Dir  string
 	Keep history.Keep      // how long what is said is kept
 	Warn func(text string) // is told, in words for people, what is not an error. Nil: nobody
 }
+
+const (
+	logSuffix  = ".log"
+	copySuffix = ".copy"
+	// maxCopies is how many copies of one log id are begun: a log comes back with its
+	// id and other records only where files are moved about by hand.
+	maxCopies = 100
+)
 
 // Open opens the log of a room that is hosted here, or begins it; key is zero for
 // a plaintext room. The caller closes it after the room has ended.
@@ -35,11 +47,25 @@ func (h *Histories) Open(name string, key transport.Key) (log room.Log, release 
 	if _, err := h.settle(name, key); err != nil {
 		return nil, nil, err
 	}
-	l, err := history.Open(h.path(name, key)+".log", history.Options{Room: name, Of: key, Keep: h.Keep, Warn: h.Warn})
+	l, err := history.Open(h.path(name, key)+logSuffix, h.options(name, key))
 	if err != nil {
 		return nil, nil, historyError(name, err)
 	}
-	return roomLog{l, h.Keep}, l.Close, nil
+	return roomLog{readLog{l}, h.Keep}, l.Close, nil
+}
+
+func (h *Histories) options(name string, key transport.Key) history.Options {
+	return history.Options{Room: name, Of: key, Keep: h.Keep, Warn: h.Warn}
+}
+
+// Repair makes a new log of what can be read of the damaged one of a room, which
+// stays beside it; see [history.Repair].
+func (h *Histories) Repair(ctx context.Context, name string, key transport.Key) (history.Repaired, error) {
+	r, err := history.Repair(ctx, h.path(name, key)+logSuffix, h.options(name, key))
+	if err != nil {
+		err = historyError(name, err)
+	}
+	return r, err
 }
 
 // path is how the files of a room begin.
@@ -74,75 +100,4 @@ func historyError(name string, err error) error {
 	text := *e
 	text.WayOut = ""
 	return &Error{Code: CodeHistory, Text: text.Error(), Hint: e.WayOut, Err: err}
-}
-
-// roomLog is a history as a room's log.
-type roomLog struct {
-	*history.Log
-	keep history.Keep
-}
-
-// Kept tells how long the log keeps what is said.
-func (l roomLog) Kept() string { return l.keep.String() }
-
-// Bounds tells how many entries are deleted, none so far, and which is the last.
-func (l roomLog) Bounds(context.Context) (gone, end uint64, err error) { return 0, l.Log.Last(), nil }
-
-func (l roomLog) Append(ctx context.Context, batch []room.Entry) ([]room.Result, error) {
-	records := make([]history.Record, len(batch))
-	for i, e := range batch {
-		records[i] = record(e)
-	}
-	stored, err := l.Log.Append(ctx, records)
-	if err != nil {
-		if errors.Is(err, history.ErrNotStored) {
-			err = fmt.Errorf("%w: %w", room.ErrNotStored, err)
-		}
-		return nil, err
-	}
-	results := make([]room.Result, len(stored))
-	for i, r := range stored {
-		results[i] = room.Result(r)
-	}
-	return results, nil
-}
-
-func (l roomLog) Tail(ctx context.Context, after uint64, each func([]room.Entry) error) error {
-	return l.Log.Tail(ctx, after, func(run []history.Record) error { return each(entries(run)) })
-}
-
-func (l roomLog) Page(ctx context.Context, viewer transport.Key, before uint64, n int) ([]room.Entry, error) {
-	page, err := l.Log.Page(ctx, viewer, before, n)
-	return entries(page), err
-}
-
-func (l roomLog) Search(ctx context.Context, viewer transport.Key, words string, before uint64, n int) ([]room.Entry, error) {
-	found, err := l.Log.Search(ctx, viewer, words, before, n)
-	return entries(found), err
-}
-
-// record is an entry as a history has it.
-func record(e room.Entry) history.Record {
-	return history.Record{Seq: e.Seq, Key: e.Key, ID: e.ID, At: e.At, Audience: convert[[32]byte](e.Audience), Body: e.Body, Words: e.Words}
-}
-
-// entries are records as a room has them.
-func entries(run []history.Record) []room.Entry {
-	list := make([]room.Entry, len(run))
-	for i, r := range run {
-		list[i] = room.Entry{Seq: r.Seq, Key: r.Key, ID: r.ID, At: r.At, Audience: convert[transport.Key](r.Audience), Body: r.Body, Words: r.Words}
-	}
-	return list
-}
-
-// convert turns keys into keys; nil, which is everybody, stays nil.
-func convert[To, From ~[32]byte](keys []From) []To {
-	if keys == nil {
-		return nil
-	}
-	list := make([]To, len(keys))
-	for i, k := range keys {
-		list[i] = To(k)
-	}
-	return list
 }

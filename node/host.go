@@ -355,10 +355,11 @@ func (h *Hosting) sit(ctx context.Context, o room.JoinOptions, who transport.Pee
 	defer h.kick() // there is one more now
 	w := &way{node: h.node, home: func() (transport.Conn, error) { return h.pipe(who, host) }, byName: true}
 	w.place.Room, w.place.Key = o.Room, h.ReadyOf(o.Room).Key
+	w.key = w.place.Key
 	if !o.Guest { // whose own connection ends here
 		o.Moved, o.Taker = w.moved, w.take
 	}
-	return room.Join(ctx, o, w.dial)
+	return room.Join(ctx, o, w)
 }
 
 // pipe connects who to the hosting from inside this program.

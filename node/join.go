@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/netip"
 	"strings"
-	"sync"
 
 	"parley/room"
 	"parley/transport"
@@ -74,10 +73,16 @@ func (n *Node) join(ctx context.Context, p place, byName bool, g *guard, o room.
 		if p.Key != (transport.Key{}) && key != p.Key {
 			return mismatch(p.Key, key)
 		}
-		if err := g.admit(name, key); err != nil || next == nil {
+		if err := g.admit(name, key); err != nil {
 			return err
 		}
-		return next(name, key)
+		if next != nil {
+			if err := next(name, key); err != nil {
+				return err
+			}
+		}
+		w.trusted(key)
+		return nil
 	}
 	o.Fill = func(e *room.Event) {
 		if at, err := netip.ParseAddrPort(e.Addr); err == nil {
@@ -91,12 +96,12 @@ func (n *Node) join(ctx context.Context, p place, byName bool, g *guard, o room.
 		o.Logger = n.log
 	}
 	o.Drafts = n.Drafts.of(o.Identity)
-	m, err := room.Join(ctx, o, w.dial)
+	m, err := room.Join(ctx, o, w)
 	for hops := 0; movedAway(err) && hops < maxHops; hops++ {
-		m, err = room.Join(ctx, o, w.dial)
+		m, err = room.Join(ctx, o, w)
 	}
 	for byName && wrongKey(err) && w.avoid() { // whoever repeats an announcement adds his address to the room's
-		m, err = room.Join(ctx, o, w.dial)
+		m, err = room.Join(ctx, o, w)
 	}
 	if err != nil {
 		return nil, err
@@ -115,121 +120,6 @@ func (n *Node) identity() transport.Identity {
 		return transport.Identity{}
 	}
 	return n.Identity
-}
-
-// way is how a member gets to its room, each time anew.
-type way struct {
-	node    *Node
-	byName  bool                           // the room was found by its name, and may be found by its key
-	hosting *receiver                      // the room was handed over to us
-	home    func() (transport.Conn, error) // into this program itself, where the room is here
-
-	mu      sync.Mutex // Dials do overlap when a member tries a second way
-	place   place
-	failed  bool           // the last time nobody answered
-	reached transport.Peer // the last time
-	host    transport.Key  // who had the room when we sat down, or has it since
-	key     transport.Key  // the room's
-}
-
-// wrongKey tells that whoever was reached could not prove to be the room.
-func wrongKey(err error) bool {
-	var e *Error
-	var r *room.Refused
-	return errors.As(err, &e) && e.Code == CodeKey || errors.As(err, &r) && r.Code == "key"
-}
-
-// avoid leaves out the address that was reached last, if there are others.
-func (w *way) avoid() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	left := without(w.place.via, w.reached.Addr.Addr())
-	if len(left) == 0 || len(left) == len(w.place.via) {
-		return false
-	}
-	w.place.via = left
-	return true
-}
-
-func without(via []target, addr netip.Addr) (left []target) {
-	for _, t := range via {
-		if t.addr.Unmap().WithZone("") != addr.Unmap().WithZone("") {
-			left = append(left, t)
-		}
-	}
-	return left
-}
-
-// proved notes that who was reached is the room's host.
-func (w *way) proved() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.host = w.reached.Key
-}
-
-// reach connects to the host that had the room before. If all who can be
-// reached are others, it is the first of them, which may be a new one.
-func (w *way) reach(ctx context.Context, via []target, host transport.Key) (transport.Conn, error) {
-	var first transport.Conn
-	for len(via) > 0 {
-		c, err := w.node.reach(ctx, via)
-		switch {
-		case err != nil && first == nil:
-			return nil, err
-		case err != nil:
-			return first, nil
-		case host == (transport.Key{}) || c.Peer().Key == host:
-			if first != nil {
-				w.node.later(func() { first.Close() })
-			}
-			return c, nil
-		case first == nil:
-			first = c
-		default:
-			w.node.later(func() { c.Close() })
-		}
-		left := without(via, c.Peer().Addr.Addr())
-		if len(left) == len(via) {
-			break
-		}
-		via = left
-	}
-	return first, nil
-}
-
-// dial connects to the room, for a Member.
-func (w *way) dial(ctx context.Context) (transport.Conn, error) {
-	w.mu.Lock()
-	p, failed, host, home := w.place, w.failed, w.host, w.home
-	w.mu.Unlock()
-	if home != nil {
-		return home()
-	}
-	if failed {
-		p = w.search(ctx, p)
-	}
-	c, err := w.reach(ctx, p.via, host)
-	w.mu.Lock()
-	if w.place, w.failed, w.reached = p, err != nil, (transport.Peer{}); err == nil {
-		w.reached = c.Peer()
-	}
-	w.mu.Unlock()
-	return c, w.node.explainDial(err, p)
-}
-
-// search finds out where the room is now. If that fails, it is where it was.
-func (w *way) search(ctx context.Context, p place) place {
-	if w.byName && p.Key != (transport.Key{}) {
-		if now, ok := w.node.findKey(ctx, p.Key); ok {
-			return now
-		}
-	}
-	if !w.byName {
-		if now, err := w.node.findHost(ctx, p.Target); err == nil {
-			return now
-		}
-	}
-	return p
 }
 
 // explainDial says for people why a host could not be reached. What the

@@ -60,7 +60,7 @@ func TestComingBackAmongStrangers(t *testing.T) {
 		dial := func(ctx context.Context) transport.Key {
 			ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 			defer cancel()
-			c, err := y.dial(ctx)
+			c, err := y.Dial(ctx, nil)
 			if err != nil {
 				t.Error(err)
 				return transport.Key{}

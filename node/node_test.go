@@ -343,7 +343,7 @@ func TestSilentConnections(t *testing.T) {
 		n.start()
 		var silent []transport.Conn
 		for range maxWaitingFrom {
-			c, err := n.reach(w.Context(), []target{{h.Addrs()[0].Addr(), Port, Port}})
+			c, err := n.reach(w.Context(), []target{{h.Addrs()[0].Addr(), Port, Port}}, false)
 			if err != nil {
 				w.Fatal(err)
 			}
@@ -370,7 +370,7 @@ func TestSilentCrowd(t *testing.T) {
 		h := w.open(w.node("10.0.0.1"), "physics")
 		var silent []transport.Conn
 		call := func(n *Node) {
-			c, err := n.reach(w.Context(), []target{{h.Addrs()[0].Addr(), Port, Port}})
+			c, err := n.reach(w.Context(), []target{{h.Addrs()[0].Addr(), Port, Port}}, false)
 			if err != nil {
 				w.Fatal(err)
 			}

@@ -25,21 +25,76 @@ const (
 // figures suit a LAN, where an answer takes milliseconds: 300 ms covers two
 // lost packets and a sleepy Wi-Fi card, and a person does not notice it yet.
 const (
-	familyDelay = 100 * time.Millisecond // between one address of a host and the next
-	streamDelay = 300 * time.Millisecond // from the first datagram to the first stream
-	provedDelay = 2 * time.Second        // the same, once datagrams have been answered
-	dialLimit   = 10 * time.Second       // then nobody is there
-	memory      = 10 * time.Minute       // how long the carrier that worked is tried first
-	maxAddrs    = 8                      // of one host; the rest are not tried
-	maxMemory   = 256                    // hosts remembered
+	familyDelay  = 100 * time.Millisecond // between one address of a host and the next
+	streamDelay  = 300 * time.Millisecond // from the first datagram to the first stream
+	provedDelay  = 2 * time.Second        // the same, once datagrams have been answered
+	dialLimit    = 10 * time.Second       // then nobody is there
+	memory       = 10 * time.Minute       // how long the carrier that worked is tried first
+	leaveDelay   = 100 * time.Millisecond // from the first datagram to the first stream, where one of them was good and is not any more
+	connectEvery = time.Second            // a stream that comes back asks this often
+	maxAddrs     = 8                      // of one host; the rest are not tried
+	maxMemory    = 256                    // hosts remembered
 )
+
+// A member that had to leave datagrams for a stream tries to get back: not at
+// once, and ever more rarely, since the cause is most likely a firewall. What was
+// blocked and is not any more is in use again within 35 s if it was not
+// blocked for long. Datagrams that fail again soon after that are left alone for
+// a while.
+const (
+	firstClimb = 10 * time.Second
+	climbEvery = 30 * time.Second // the next, and twice as long each time,
+	mostClimb  = 10 * time.Minute // up to this
+	calm       = time.Minute      // datagrams that do not last so long are left alone as long, and twice as long each time
+	climbTime  = 5 * time.Second  // for one try, which is less than a host waits for a join
+	pings      = 3                // that have to be answered,
+	pingEvery  = 1200 * time.Millisecond
+	pingLimit  = 400 * time.Millisecond // each in that time. So a path that comes and goes every 2 s fails one of them
+)
+
+// climb says when to try datagrams while a stream is in use. It knows no clock
+// but what it is told.
+type climb struct {
+	down  bool          // a stream is in use
+	next  time.Time     // when to try
+	pause time.Duration // until the try after
+	upAt  time.Time     // when datagrams were in use again, after a stream
+	hold  time.Duration // how long datagrams that failed soon are left alone
+}
+
+// fell notes that a stream is in use.
+func (c *climb) fell(now time.Time) {
+	if c.down {
+		return
+	}
+	switch lasted := now.Sub(c.upAt); {
+	case c.upAt.IsZero() || lasted >= max(calm, c.hold):
+		c.hold = 0
+	default:
+		c.hold = min(max(calm, 2*c.hold), mostClimb)
+	}
+	c.down, c.next, c.pause = true, now.Add(max(firstClimb, c.hold)), climbEvery
+}
+
+// tried notes that datagrams were tried.
+func (c *climb) tried(now time.Time) {
+	c.next, c.pause = now.Add(c.pause), min(2*c.pause, mostClimb)
+}
+
+// rose notes that datagrams are in use.
+func (c *climb) rose(now time.Time) {
+	if c.down {
+		c.down, c.upAt = false, now
+	}
+}
 
 // An attempt is one way to reach the host.
 type attempt struct {
-	via   Transport
-	addr  netip.AddrPort
-	after time.Duration // the head start of others; shortened when they have all failed
-	dial  func(ctx context.Context, answered func()) (transport.Conn, error)
+	stubborn bool // whoever refuses a stream is asked again
+	via      Transport
+	addr     netip.AddrPort
+	after    time.Duration // the head start of others; shortened when they have all failed
+	dial     func(ctx context.Context, answered func()) (transport.Conn, error)
 }
 
 // result is how an attempt ended.
@@ -205,6 +260,19 @@ func plan(via Transport, addrs []target, last Transport) []attempt {
 			after := time.Duration(rank) * streamDelay
 			as = append(as, attempt{via: carrier, addr: netip.AddrPortFrom(at.addr, port), after: after + time.Duration(n)*familyDelay})
 			n++
+		}
+	}
+	return as
+}
+
+// replan lists the attempts at a host that was reached before. Whichever carrier
+// was in use has failed, but maybe because the host was restarted: datagrams,
+// which tell soon whether they are answered, have a short head start.
+func replan(via Transport, addrs []target) []attempt {
+	as := plan(via, addrs, UDP)
+	for i := range as {
+		if as[i].stubborn = true; as[i].via == TCP && via == Auto {
+			as[i].after += leaveDelay - streamDelay
 		}
 	}
 	return as

@@ -175,13 +175,11 @@ func (tr *trial) restart(p *speaker) {
 func (tr *trial) wantLink(p *speaker, start time.Time, d time.Duration, must, may bool) {
 	tr.Helper()
 	var lost, back time.Time
-	for _, e := range p.linkEvents("lost") {
+	for _, e := range p.linkEvents("") { // without "lost", if the next connection was there at once
 		if lost.IsZero() && !e.At.Before(start) {
 			lost = e.At
 		}
-	}
-	for _, e := range p.linkEvents("resumed") {
-		if !lost.IsZero() && e.At.After(lost) {
+		if !lost.IsZero() && e.State != "lost" {
 			back = e.At
 		}
 	}

@@ -251,12 +251,13 @@ func (s *speaker) isDead() bool {
 	return s.dead
 }
 
-// linkEvents returns what the speaker was told of its connection.
+// linkEvents returns what the speaker was told of its connection, or of it that
+// it is in a state.
 func (s *speaker) linkEvents(state string) (list []room.Event) {
 	s.trial.mu.Lock()
 	defer s.trial.mu.Unlock()
 	for _, e := range s.links {
-		if e.State == state {
+		if e.State == state || state == "" {
 			list = append(list, e)
 		}
 	}

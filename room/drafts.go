@@ -373,30 +373,26 @@ func (m *Member) closeDrafts() {
 		return
 	}
 	m.mu.Lock()
-	var ids []string
-	if m.disowned() {
+	ids := m.withdrawn
+	if r, ok := m.err.(*Refused); ok && (r.Code == codeKicked || r.Code == codeBanned) {
 		for _, s := range m.pending {
 			ids = append(ids, s.cmd.ID)
 		}
 	}
 	m.mu.Unlock()
 	m.dropAll(ids)
-	m.drafts.Sync()
+	if err := m.drafts.Sync(); err != nil {
+		m.o.Logger.Warn("what is not sent is not safe on disk", "err", err)
+	}
 	if err := m.drafts.Close(); err != nil {
-		m.o.Logger.Warn("drafts", "err", err)
+		m.o.Logger.Warn("the file of drafts cannot be closed", "err", err)
 	}
 }
 
-// disowned tells whether what is pending must not be sent later.
-func (m *Member) disowned() bool {
-	r, ok := m.err.(*Refused)
-	return m.withdrawn || ok && (r.Code == codeKicked || r.Code == codeBanned)
-}
-
-// Withdraw has Leave leave nothing behind that is sent later: for who tells its user
-// that it failed.
-func (m *Member) Withdraw() {
+// Withdraw has the message id not be sent by whoever sits down here next: for who
+// tells its user that it failed. It may have been stored.
+func (m *Member) Withdraw(id string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.withdrawn = true
+	m.withdrawn = append(m.withdrawn, id)
 }

@@ -78,6 +78,7 @@ const (
 	Link      Kind = "link"      // State lost, resumed or switched
 	Gap       Kind = "gap"       // Count events from FromSeq on never came (bare rooms)
 	Members   Kind = "members"   // the answer to /names
+	Found     Kind = "found"     // the answer to Code: Events, Count of them, as State (host, copy) has them; Why is "more" if there are older ones
 	Failure   Kind = "error"     // Code, and Text in words
 	Stats     Kind = "stats"     // the answer to /stats
 )
@@ -120,7 +121,8 @@ type Event struct {
 	Suggest   string        `json:"suggest,omitempty"`
 	Rooms     []string      `json:"rooms,omitempty"`
 	Members   []Person      `json:"members,omitempty"`
-	Key       transport.Key `json:"key,omitzero"` // of a ready the room's, otherwise the person's
+	Events    []Event       `json:"events,omitempty"` // of a found, oldest first
+	Key       transport.Key `json:"key,omitzero"`     // of a ready the room's, otherwise the person's
 
 	// Of a ready. The node that made the Conn fills in the addresses.
 	Secure   bool   `json:"secure,omitempty"`
@@ -143,13 +145,13 @@ func (e Event) Keeping() string {
 	days, isDays := strings.CutSuffix(e.Keep, "d")
 	switch {
 	case !e.Kept:
-		return "what is said is forgotten when the host ends"
+		return "what is said here is not kept: it is gone when the host ends"
 	case e.Keep == "" || e.Keep == "forever":
-		return "what is said is kept when the host ends"
+		return "what is said here is kept, by the host and by whoever is here"
 	case isDays:
-		return "what is said is kept for " + days + " days"
+		return "what is said here is kept for " + days + " days, by the host and by whoever is here"
 	}
-	return "the last " + e.Keep + " things said are kept"
+	return "the last " + e.Keep + " things said here are kept, by the host and by whoever is here"
 }
 
 // Counters are what /stats answers.
@@ -200,6 +202,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		Count   *int      `json:"count,omitempty"`
 		Of      *int      `json:"of,omitempty"`
 		Members *[]Person `json:"members,omitempty"`
+		Events  *[]Event  `json:"events,omitempty"`
 	}{Type: e.Type, V: e.V, fields: fields(e)}
 	if e.Seq != 0 || e.Type == Ready {
 		out.Seq = &e.Seq
@@ -222,6 +225,11 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		out.Seconds = &e.Seconds
 	case Delivered:
 		out.Count, out.Of = &e.Count, &e.Of
+	case Found:
+		out.Events, out.Count = &e.Events, &e.Count
+		if e.Events == nil {
+			out.Events = &[]Event{}
+		}
 	case Members:
 		out.Members = &e.Members
 		if e.Members == nil {

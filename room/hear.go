@@ -28,10 +28,12 @@ func (m *Member) take(now time.Time, r *report) error {
 		m.failed(r)
 	case string(Delivered):
 		for _, t := range r.Delivered {
-			m.push(Event{Type: Delivered, Seq: t[0], Count: int(min(t[1], 1<<31)), Of: int(min(t[2], 1<<31))})
+			m.received(Receipt{t[0], int(min(t[1], 1<<31)), int(min(t[2], 1<<31))})
 		}
 	case string(Members):
 		m.roster(r)
+	case string(Found):
+		m.found(r)
 	case typeBye:
 		return &ending{r.Code, r.Text, r.Move}
 	case typeHandover:
@@ -114,6 +116,7 @@ func (m *Member) event(now time.Time, r *report) error {
 	}
 	if !hidden {
 		m.push(e)
+		m.keepCopy(r)
 	}
 	return nil
 }
@@ -252,7 +255,10 @@ func (m *Member) accepted(r *report) {
 		return
 	}
 	switch kind := Kind(s.cmd.Type); {
+	case s.lookup != nil:
+		s.lookup.done = true
 	case kind.said():
+		m.stored = max(m.stored, r.Seq)
 		m.push(Event{Type: Accepted, ID: r.ID, Seq: r.Seq, To: s.cmd.To, Text: s.cmd.Text})
 	case s.cmd.Type == typeAway && s.cmd.Text == "":
 		m.push(Event{Type: Notice, Text: "you are back"})
@@ -270,6 +276,10 @@ func (m *Member) failed(r *report) {
 		return
 	}
 	if s.silent {
+		return
+	}
+	if s.lookup != nil {
+		s.lookup.done, s.lookup.err = true, &Refused{Code: r.Code, Text: r.Text}
 		return
 	}
 	if !Kind(s.cmd.Type).said() {

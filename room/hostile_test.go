@@ -21,7 +21,7 @@ func pose(t *testing.T, host func(say func(v any) bool)) (*Member, error) {
 		cancel()
 		hosts.Wait()
 	})
-	return Join(ctx, JoinOptions{Nick: "ana"}, func(context.Context) (transport.Conn, error) {
+	return Join(ctx, JoinOptions{Nick: "ana"}, Dial(func(context.Context) (transport.Conn, error) {
 		mine, its := transport.Pipe(transport.Peer{}, transport.Peer{})
 		hosts.Go(func() {
 			defer its.Close()
@@ -43,7 +43,7 @@ func pose(t *testing.T, host func(say func(v any) bool)) (*Member, error) {
 			}
 		})
 		return mine, nil
-	})
+	}))
 }
 
 var greeting = report{Type: typeWelcome, V: Version, Room: "physics", Nick: "ana", Log: strings.Repeat("a", 32), Session: strings.Repeat("b", 32), Seat: strings.Repeat("c", 32)}

@@ -98,8 +98,14 @@ func (m *Member) command(ctx context.Context, name, arg string) (Action, error) 
 	if c.Front != "" {
 		return Action{Do: c.Front, Arg: arg}, nil
 	}
+	if on := strings.ToLower(strings.TrimSpace(arg)); c.Name == "delivered" && (on == stateOn || on == stateOff) {
+		return Action{Do: c.Name, Arg: on}, nil // how the front end shows it
+	}
 	if c.needs && strings.TrimSpace(arg) == "" {
 		return Action{}, usage(c)
+	}
+	if m.o.Guest && c.seated {
+		return Action{}, &Refused{Code: codeUsage, Text: "guests cannot do that: /help lists what you can do"}
 	}
 	if m.unread() {
 		return Action{}, errors.New("too many answers wait to be read")
@@ -149,6 +155,12 @@ func (m *Member) perform(ctx context.Context, c Command, arg string) (err error)
 		err = m.handover(ctx, c, nick)
 	case "resend":
 		err = m.resend(ctx, nick)
+	case "search":
+		err = m.search(ctx, strings.TrimSpace(arg))
+	case "lastlog":
+		err = m.lastLog(ctx, nick)
+	case "delivered":
+		err = m.delivered(ctx, nick)
 	case "password":
 		err = m.changePassword(ctx, strings.TrimSpace(arg))
 	case "topic":

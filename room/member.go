@@ -43,6 +43,11 @@ type JoinOptions struct {
 	Ignored  *Ignored           // whom not to hear, here as elsewhere; nil: nobody yet
 	Drafts   Drafts             // of this Member alone: keeps what is not stored yet; nil: it ends with the program
 
+	// Copy opens our own copy of a log, which what Next gives is written into, or
+	// returns nil where none is to be kept. It is asked where the room says that it
+	// keeps what is said. Nil: none is kept.
+	Copy func(room string, key transport.Key, log [16]byte) (Copy, error)
+
 	// Ask is called by Join when the nick is refused, and the Conn kept. It
 	// returns the next to try. Nil: Join returns the Refused.
 	Ask func(ctx context.Context, r Refused) (nick string, ok bool)
@@ -82,10 +87,6 @@ type JoinOptions struct {
 	Trust func(name string, key transport.Key) error
 }
 
-// Dial connects to the host. A Member calls it for its first connection and
-// whenever one has failed. Its error ends the Member if it is a *Refused.
-type Dial func(ctx context.Context) (transport.Conn, error)
-
 // Refused is the error of a Join that the host refused, and of Next when the
 // member was put out. Code is for programs: nick_taken, nick_invalid, no_room,
 // which_room, full, version, session, key, protocol, kicked, banned, too_long, …
@@ -102,12 +103,13 @@ func (r *Refused) Error() string { return r.Text }
 // must be calling Next all the time: what is not read stops the rest, answers to
 // what was said among it.
 type Member struct {
-	o      JoinOptions
-	dial   Dial
-	ready  Event
-	life   context.Context // ends when we leave
-	cancel context.CancelFunc
-	done   chan struct{} // run has returned
+	o       JoinOptions
+	way     Way
+	ready   Event
+	life    context.Context // ends when we leave
+	cancel  context.CancelFunc
+	done    chan struct{}  // run has returned
+	closing sync.WaitGroup // of connections that are done with
 
 	mu      sync.Mutex
 	changed chan struct{} // closed at every change that somebody may wait for
@@ -128,7 +130,8 @@ type Member struct {
 	lastID   string // and its id
 	replay   uint64 // events up to here were before our time
 	conn     transport.Conn
-	lost     bool // link lost was said
+	lost     bool   // link lost was said
+	epoch    uint64 // of the last join
 	resumes  int
 
 	pending  []*saying
@@ -151,8 +154,18 @@ type Member struct {
 	draftErr  error    // why not
 	drops     []string // answered, to be dropped
 	dropAt    time.Time
-	warned    bool // that drafts are not kept
-	withdrawn bool
+	warned    bool     // that drafts are not kept
+	withdrawn []string // not to be left for later
+
+	keep      string // for how long the room keeps what is said
+	copying   copying
+	readers   sync.WaitGroup // of the copy
+	hurry     int            // who waits for the copy to be up to date
+	stored    uint64         // the last thing we said
+	receipts  map[uint64]Receipt
+	receipted []uint64 // the keys of receipts, oldest first
+	sought    string   // by the last /search
+	soughtTo  uint64   // and what it showed begins here
 
 	prover prover // of attempts alone, of which there is one at a time
 
@@ -168,8 +181,9 @@ type Member struct {
 
 // saying is a command that the host has not answered.
 type saying struct {
-	cmd   command
-	whois string // of a names command: who was asked about
+	cmd    command
+	whois  string  // of a names command: who was asked about
+	lookup *lookup // of a question: its answer
 
 	silent bool          // nobody asked for it, nor wants to know what became of it
 	at     time.Time     // when it was said
@@ -181,21 +195,22 @@ type saying struct {
 	before bool          // said by a program that is no more
 }
 
-// Join sits down. On return the welcome has been read. It calls dial once; a
+// Join sits down. On return the welcome has been read. It dials once; a
 // refusal by the host is a *Refused. ctx bounds the joining alone.
-func Join(ctx context.Context, o JoinOptions, dial Dial) (*Member, error) {
+func Join(ctx context.Context, o JoinOptions, way Way) (*Member, error) {
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}
 	if o.Ignored == nil {
 		o.Ignored = new(Ignored)
 	}
-	m := &Member{o: o, dial: dial, done: make(chan struct{}), changed: make(chan struct{}), room: o.Room, nick: o.Nick,
+	m := &Member{o: o, way: way, done: make(chan struct{}), changed: make(chan struct{}), room: o.Room, nick: o.Nick,
 		people: map[string]Person{}, ignored: o.Ignored}
 	m.borrow()
-	a, err := m.attempt(ctx, func() {})
+	a, err := m.attempt(ctx, nil, func() {}, func() {})
 	if err != nil {
 		m.returnDrafts()
+		m.closing.Wait()
 		return nil, err
 	}
 	if err := m.adopt(a); err != nil {

@@ -427,7 +427,7 @@ func TestAProofIsNotGivenAway(t *testing.T) {
 				}
 			}()
 			o.Trust = func(string, transport.Key) error { return c.trust }
-			_, err := Join(context.Background(), o, func(context.Context) (transport.Conn, error) { return &peered{b, c.peer}, nil })
+			_, err := Join(context.Background(), o, Dial(func(context.Context) (transport.Conn, error) { return &peered{b, c.peer}, nil }))
 			var r *Refused
 			if c.trust != nil && !errors.Is(err, c.trust) || c.trust == nil && (!errors.As(err, &r) || r.Code != codePassword) || asked {
 				t.Errorf("%s: %v, asked: %v", name, err, asked)

@@ -116,7 +116,7 @@ func TestJoinEnds(t *testing.T) {
 		a, b := transport.Pipe(transport.Peer{}, transport.Peer{})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if _, err := Join(ctx, JoinOptions{Nick: "ana"}, func(context.Context) (transport.Conn, error) { return a, nil }); !errors.Is(err, context.DeadlineExceeded) {
+		if _, err := Join(ctx, JoinOptions{Nick: "ana"}, Dial(func(context.Context) (transport.Conn, error) { return a, nil })); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("%v", err)
 		}
 		b.Receive(t.Context())
@@ -124,7 +124,7 @@ func TestJoinEnds(t *testing.T) {
 			t.Errorf("the connection is kept: %v", err)
 		}
 		none := errors.New("nobody there")
-		if _, err := Join(t.Context(), JoinOptions{Nick: "ana"}, func(context.Context) (transport.Conn, error) { return nil, none }); !errors.Is(err, none) {
+		if _, err := Join(t.Context(), JoinOptions{Nick: "ana"}, Dial(func(context.Context) (transport.Conn, error) { return nil, none })); !errors.Is(err, none) {
 			t.Errorf("%v", err)
 		}
 	})

@@ -1,23 +1,19 @@
 package room
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"sync"
 	"time"
 
 	"parley/transport"
 )
 
 const (
-	// silence is how long a host may owe an answer before another connection
-	// is tried beside the one that is silent, and silenceEvery how often we look.
-	silence      = 3 * time.Second
-	silenceEvery = 250 * time.Millisecond
 	// answerTime is how long a host may take to answer a join.
 	answerTime = 10 * time.Second
 	// maxEarly bounds the bytes of events that overtake the welcome: more
@@ -35,6 +31,7 @@ type attempt struct {
 	early   []report // events that overtook the welcome on another lane
 	asked   uint64   // the events we said we have
 	roomKey transport.Key
+	why     string // we have it
 	err     error
 }
 
@@ -46,21 +43,22 @@ type ending struct {
 
 func (e *ending) Error() string { return e.text }
 
-// attempt dials and joins. Where the host puts its answer off, patient is called
-// each time it says so.
-func (m *Member) attempt(ctx context.Context, patient func()) (a attempt, err error) {
-	c, err := m.dial(ctx)
+// attempt dials, in place of the connection before, and joins. Where the host
+// puts its answer off, patient is called each time it says so; asked is called
+// when the host has been asked for our seat.
+func (m *Member) attempt(ctx context.Context, before transport.Conn, patient, asked func()) (a attempt, err error) {
+	c, err := m.way.Dial(ctx, before)
 	if err != nil {
 		return a, err
 	}
-	if a, err = m.join(ctx, c, patient); err != nil {
-		c.Close()
+	if a, err = m.join(ctx, c, patient, asked); err != nil {
+		m.closing.Go(func() { c.Close() })
 	}
 	return a, err
 }
 
 // join asks for our seat, until the host gives it or nobody knows another name.
-func (m *Member) join(ctx context.Context, c transport.Conn, patient func()) (a attempt, err error) {
+func (m *Member) join(ctx context.Context, c transport.Conn, patient, asked func()) (a attempt, err error) {
 	m.mu.Lock()
 	cmd := command{Type: typeJoin, V: Version, Room: m.room, Nick: m.nick, Session: cmp.Or(m.session, m.borrowed), Log: m.log, Seq: m.inbox.done, LastSeq: m.lastSeq, LastID: m.lastID,
 		History: max(0, m.o.History), Quiet: m.o.Quiet, Deaf: m.o.Deaf, Share: m.o.Share, Guest: m.o.Guest, Transport: m.o.Via,
@@ -71,6 +69,8 @@ func (m *Member) join(ctx context.Context, c transport.Conn, patient func()) (a 
 	}
 	m.mu.Unlock()
 	for {
+		cmd.Epoch = m.nextEpoch()
+		asked()
 		if err := c.Send(ctx, encode(cmd)); err != nil {
 			return a, err
 		}
@@ -92,6 +92,19 @@ func (m *Member) join(ctx context.Context, c transport.Conn, patient func()) (a 
 		}
 		cmd.Nick = nick
 	}
+}
+
+// nextEpoch numbers our joins. The host heeds none that is older than the last,
+// so that one which was long on its way cannot take the seat back. A borrowed
+// session has had joins that we know nothing of: the first of ours has no number.
+func (m *Member) nextEpoch() uint64 {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.session == "" && m.borrowed != "" {
+		return 0
+	}
+	m.epoch++
+	return m.epoch
 }
 
 // welcomed waits for the answer to a join, but not for ever, and takes no more
@@ -125,6 +138,8 @@ func (m *Member) welcomed(ctx context.Context, c transport.Conn, patient func(),
 			}
 		case Kind(r.Type).said() && r.Seq > 0:
 			a.early = append(a.early, r)
+			r.raw = bytes.Clone(r.raw)
+			a.early[len(a.early)-1] = r
 			if early += size; early > maxEarly || len(a.early) > maxAhead {
 				return a, notOurs("the host says too much before its welcome")
 			}
@@ -215,7 +230,7 @@ func (m *Member) adopt(a attempt) error {
 	m.inbox.begin(w.After, laneOf(w.Lane), !known)
 	m.conn, m.next, m.left, m.chunk = a.conn, 0, false, nil
 	m.session, m.log, m.room, m.seat, m.nick = w.Session, w.Log, w.Room, w.Seat, w.Nick
-	m.roomKey, m.plain, m.topic, m.motd, m.role = a.roomKey, !w.Secure, w.Topic, w.Motd, w.Role
+	m.roomKey, m.plain, m.topic, m.motd, m.role, m.keep = a.roomKey, !w.Secure, w.Topic, w.Motd, w.Role, w.Keep
 	m.reported, m.gotAt = 0, time.Now().Add(gotEvery)
 	m.seated(a.roster, w.Seq)
 	m.fire()
@@ -236,121 +251,6 @@ func laneOf(s string) transport.Delivery {
 	return transport.Ordered
 }
 
-// run keeps us seated, connection after connection.
-func (m *Member) run(ctx context.Context, c transport.Conn) {
-	defer close(m.done)
-	var closing sync.WaitGroup
-	closing.Go(m.stow)
-	err := error(nil)
-	for c != nil {
-		c, err = m.converse(ctx, c, &closing)
-	}
-	m.mu.Lock()
-	m.conn = nil
-	if m.err = err; err == nil {
-		m.err = io.EOF
-	}
-	m.fire()
-	m.mu.Unlock()
-	closing.Wait()
-	m.takes.Wait()
-}
-
-// talk is one connection being used.
-type talk struct {
-	conn   transport.Conn
-	cancel context.CancelFunc
-	failed chan error // of the reader
-	both   sync.WaitGroup
-}
-
-// begin starts to read and to write.
-func (m *Member) begin(ctx context.Context, c transport.Conn) *talk {
-	ctx, cancel := context.WithCancel(ctx)
-	t := &talk{conn: c, cancel: cancel, failed: make(chan error, 1)}
-	t.both.Go(func() { t.failed <- m.receive(ctx, c) })
-	t.both.Go(func() { m.transmit(ctx, c) })
-	return t
-}
-
-// end stops using the connection; what is sent may yet be delivered.
-func (t *talk) end(closing *sync.WaitGroup) {
-	t.cancel()
-	t.both.Wait()
-	closing.Go(func() { t.conn.Close() })
-}
-
-// converse uses a connection until it has failed and another has taken its
-// place, which is returned, or until there is to be none.
-func (m *Member) converse(ctx context.Context, c transport.Conn, closing *sync.WaitGroup) (next transport.Conn, err error) {
-	t := m.begin(ctx, c)
-	ended := false
-	end := func() {
-		if !ended {
-			t.end(closing)
-		}
-		ended = true
-	}
-	defer end()
-	var r redial
-	defer r.stop(closing)
-	look := time.NewTicker(silenceEvery)
-	defer look.Stop()
-	stats, counts := c.(transport.Statser)
-	if !counts {
-		look.Stop()
-	}
-	for {
-		select {
-		case <-ctx.Done():
-			return nil, nil
-		case err := <-t.failed:
-			if final, stop := m.finished(err); stop {
-				return nil, final
-			}
-			end()
-			wait := firstBackoff
-			if m.followed(err) {
-				wait = 0
-			} else {
-				m.lostLink(c, err.Error())
-			}
-			m.hungUp(c)
-			if r.result == nil {
-				r.start(ctx, m, wait)
-			}
-		case <-look.C:
-			switch silent := stats.Stats().Silent; {
-			case ended:
-			case silent >= silence && r.result == nil:
-				m.lostLink(c, fmt.Sprintf("%s silent for %d s", c.Peer().Via, silent/time.Second))
-				r.start(ctx, m, 0)
-			case silent < silenceEvery && r.result != nil: // it speaks again
-				r.stop(closing)
-				m.resumedLink(c, "it speaks again")
-			}
-		case a := <-r.result:
-			r.cancel()
-			r.result = nil
-			switch {
-			case a.err != nil && ctx.Err() != nil:
-				return nil, nil
-			case a.err != nil:
-				return nil, a.err
-			}
-			end()
-			if err := m.adopt(a); err != nil {
-				closing.Go(func() { a.conn.Close() })
-				m.hungUp(a.conn)
-				r.start(ctx, m, firstBackoff)
-				continue
-			}
-			m.resumedLink(a.conn, a.welcome.Why)
-			return a.conn, nil
-		}
-	}
-}
-
 // finished tells whether there is no use in coming back after err.
 func (m *Member) finished(err error) (final error, stop bool) {
 	m.mu.Lock()
@@ -364,36 +264,6 @@ func (m *Member) finished(err error) (final error, stop bool) {
 		return &Refused{Code: e.code, Text: e.text}, true
 	}
 	return nil, false
-}
-
-func (m *Member) lostLink(c transport.Conn, why string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if !m.lost {
-		m.lost = true
-		m.push(Event{Type: Link, State: "lost", Transport: c.Peer().Via, Why: why})
-	}
-}
-
-// hungUp notes that there is no connection now.
-func (m *Member) hungUp(c transport.Conn) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.conn == c {
-		m.conn = nil
-	}
-}
-
-func (m *Member) resumedLink(c transport.Conn, why string) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	state := "resumed"
-	if m.moving != "" {
-		state, why, m.moving = "moved", m.moving+" hosts the room now", ""
-	}
-	m.lost = false
-	m.resumes++
-	m.push(Event{Type: Link, State: state, Transport: cmp.Or(m.o.Via, c.Peer().Via), Why: why})
 }
 
 // receive takes in what the host sends, while Next keeps up.

@@ -108,7 +108,7 @@ func TestAMemberWaitsForADecision(t *testing.T) {
 		var told []Event
 		start := time.Now()
 		_, err := Join(context.Background(), JoinOptions{Nick: "ben", Identity: id, Waiting: func(e Event) { told = append(told, e) }},
-			func(context.Context) (transport.Conn, error) { return member, nil })
+			Dial(func(context.Context) (transport.Conn, error) { return member, nil }))
 		if took := time.Since(start); took != 19*waitEvery+answerTime || !errors.Is(err, transport.ErrLost) {
 			t.Errorf("gave up after %v: %v", took, err)
 		}

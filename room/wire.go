@@ -55,6 +55,9 @@ const (
 	typeProve   = "prove"
 
 	typePassword = "password"
+	typePage     = "page"
+	typeSearch   = "search"
+	typeReceipt  = "receipt"
 )
 
 // Reasons why a host refuses or ends something.
@@ -97,6 +100,7 @@ const (
 	codeUnchanged = "unchanged" // it is so already
 	codeTooMany   = "too_many"
 	codeMoved     = "moved"    // a bye: the room has another host
+	codeNotHere   = "not_here" // nowhere where we could look
 	codeReadonly  = "readonly" // a notice: nothing can be stored,
 	codeWritable  = "writable" // and, in the log, again it can
 	codeExpired   = "expired"  // a draft is too old to be sent by itself
@@ -115,6 +119,8 @@ type command struct {
 	Seconds int    `json:"seconds,omitempty"`
 	Address bool   `json:"address,omitempty"`
 	State   string `json:"state,omitempty"`
+
+	N int `json:"n,omitempty"` // of a page and a search: how many, before Seq
 
 	// Of a got, and of any command: what has been received.
 	Got    uint64      `json:"got,omitempty"`
@@ -175,6 +181,9 @@ type report struct {
 	Rooms     []string    `json:"rooms,omitempty"`
 	Members   crowd       `json:"members,omitempty"`
 	More      bool        `json:"more,omitempty"`
+
+	Events []json.RawMessage `json:"events,omitempty"` // of a found
+	raw    []byte            // the message itself, until the next
 
 	// Of a welcome.
 	V        int    `json:"v,omitempty"`
@@ -265,6 +274,7 @@ func parseReport(msg []byte) (r report, err error) {
 	if err := decode(msg, &r); err != nil {
 		return report{}, err
 	}
+	r.raw = msg
 	r.tame()
 	if r.Type == "" || len(r.Delivered) > maxTriples || len(r.Members) > maxPeople || len(r.Rooms) > maxRooms || !r.short() {
 		return report{}, errWire

@@ -107,11 +107,13 @@ func (l *link) frames(payload []byte, from netip.AddrPort, now instant) bool {
 		case t == frameClose:
 			l.onClose(r.byte(), now)
 		case t >= frameMessage && t < frameBare:
+			l.spoken = now
 			if p := r.piece(t); r.bad || !l.onPiece(p) {
 				return false
 			}
 		case t == frameBare:
 			if b := r.take(r.varint()); !r.bad && len(b) > 0 && l.stage == open && l.bareWaiting+cost(len(b)) <= window {
+				l.spoken = now
 				l.store(b, bareMark)
 				l.bareWaiting += cost(len(b))
 			}

@@ -167,6 +167,7 @@ const leastPiece = 256
 func (l *link) fillFresh(b []byte, limit, lane int, p *sentPacket) []byte {
 	o := &l.out[lane]
 	for l.startable(lane) {
+		l.spoken = p.at
 		m := o.msgs.at(int(o.fresh - o.base))
 		left := m.size - o.begun
 		room := limit - len(b) - pieceHeader(o.fresh, m.size, o.begun, left)

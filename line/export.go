@@ -1,0 +1,301 @@
+package line
+
+import (
+	"bufio"
+	"crypto/rand"
+	"encoding/csv"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+
+	"parley/room"
+	"parley/text"
+)
+
+// exportFormats are how a file's name ends, and what is written into it then.
+var exportFormats = map[string]func(io.Writer, string, *time.Location) exporter{
+	".txt":   newTextExport,
+	".md":    newMarkdownExport,
+	".jsonl": func(w io.Writer, _ string, _ *time.Location) exporter { return objectExport{w} },
+	".csv":   newTableExport,
+}
+
+// exporter writes what was said in one form.
+type exporter interface {
+	event(room.Event) error
+	divide(words string) error // another log of the room begins
+	end() error
+}
+
+// ErrExport is wrapped by errors of Export that whoever typed the file's name can
+// put right.
+var ErrExport = errors.New("not written")
+
+// Export writes what was said in a room into a new file, in the form that its
+// name ends in: .txt and .md for people, .jsonl as Object has it, .csv for tables.
+// It writes all or nothing, and never over a file that is there. Each calls put for each event, and
+// divide where another log begins. The file can be read by its owner alone.
+func Export(file, roomName string, zone *time.Location, each func(put func(room.Event) error, divide func(string) error) error) (n int, err error) {
+	form := exportFormats[strings.ToLower(filepath.Ext(file))]
+	if form == nil {
+		return 0, fmt.Errorf("%w: the name must end in .txt, .md, .jsonl or .csv", ErrExport)
+	}
+	if _, err := os.Lstat(file); err == nil {
+		return 0, fmt.Errorf("%w: %s is there already: choose another name", ErrExport, text.Clean(file))
+	}
+	var random [4]byte
+	rand.Read(random[:])
+	temporary := file + "." + hex.EncodeToString(random[:])
+	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrExport, err)
+	}
+	defer os.Remove(temporary)
+	w := bufio.NewWriter(f)
+	to := form(w, roomName, zone)
+	err = each(func(e room.Event) error {
+		n++
+		return to.event(e)
+	}, to.divide)
+	err = errors.Join(err, to.end(), w.Flush(), f.Sync(), f.Close())
+	if err == nil {
+		err = rename(temporary, file)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%w: %w", ErrExport, err)
+	}
+	return n, nil
+}
+
+// rename gives a file its name, unless that is another's by now. Where there are no
+// hard links, the moment in between is not guarded.
+func rename(from, to string) error {
+	err := os.Link(from, to)
+	if err == nil || errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	if _, err := os.Lstat(to); err == nil {
+		return fs.ErrExist
+	}
+	return os.Rename(from, to)
+}
+
+// textExport writes lines for people: a time and who said what; further lines of
+// it are indented, so that they cannot pass for others.
+type textExport struct {
+	w    io.Writer
+	view *view
+	zone *time.Location
+}
+
+func newTextExport(w io.Writer, name string, zone *time.Location) exporter {
+	fmt.Fprintf(w, "%s\n\n", text.Clean(name))
+	return &textExport{w: w, view: &view{zone: zone}, zone: zone}
+}
+
+// exported puts an event in words.
+func (v *view) exported(e room.Event) (head string, body []string) {
+	if e.Type == room.Joined || e.Type == room.Left {
+		return v.passage(e), nil
+	}
+	e.Replay = true
+	head, body, _ = v.words(e)
+	return head, body
+}
+
+func (x *textExport) event(e room.Event) error {
+	head, body := x.view.exported(e)
+	if head == "" {
+		return nil
+	}
+	stamp := e.At.In(x.zone).Format("2006-01-02 15:04:05  ")
+	_, err := io.WriteString(x.w, stamp+head+strings.Join(body, "\n"+strings.Repeat(" ", len(stamp))+"| ")+"\n")
+	return err
+}
+
+func (x *textExport) divide(words string) error {
+	_, err := fmt.Fprintf(x.w, "\n--- %s ---\n\n", text.Clean(words))
+	return err
+}
+
+func (x *textExport) end() error { return nil }
+
+// markdownExport writes a list with a heading a day. What people said is escaped:
+// it makes no headings, links or pictures.
+type markdownExport struct {
+	textExport
+	day string
+}
+
+func newMarkdownExport(w io.Writer, name string, zone *time.Location) exporter {
+	fmt.Fprintf(w, "# %s\n", escapeMarkdown(text.Clean(name)))
+	return &markdownExport{textExport: textExport{w: w, view: &view{zone: zone}, zone: zone}}
+}
+
+func (x *markdownExport) event(e room.Event) error {
+	head, body := x.view.exported(e)
+	if head == "" {
+		return nil
+	}
+	at := e.At.In(x.zone)
+	out := ""
+	if day := at.Format("Monday, 2 January 2006"); day != x.day {
+		x.day, out = day, "\n## "+day+"\n\n"
+	}
+	who := escapeMarkdown(head)
+	if e.Type == room.Message {
+		who = "**" + escapeMarkdown(text.Clean(e.From)) + "**: "
+	}
+	for i := range body {
+		body[i] = escapeMarkdown(body[i])
+	}
+	_, err := io.WriteString(x.w, out+"- "+at.Format("15:04")+" "+who+strings.Join(body, "  \n  ")+"\n")
+	return err
+}
+
+func (x *markdownExport) divide(words string) error {
+	x.day = ""
+	_, err := fmt.Fprintf(x.w, "\n---\n\n*%s*\n", escapeMarkdown(text.Clean(words)))
+	return err
+}
+
+// escapeMarkdown makes s stand for itself in Markdown.
+func escapeMarkdown(s string) string {
+	var b strings.Builder
+	last := rune(0)
+	for _, r := range s {
+		if strings.ContainsRune("\\`*_{}[]<>#|~&!$^=+-@:", r) || (r == '.' || r == ')') && unicode.IsDigit(last) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+		last = r
+	}
+	return b.String()
+}
+
+// objectExport writes what a JSON front end prints.
+type objectExport struct{ w io.Writer }
+
+func (x objectExport) event(e room.Event) error { return Object(x.w, e) }
+
+func (x objectExport) divide(words string) error {
+	return Object(x.w, room.Event{Type: room.Notice, Code: "divider", Text: words})
+}
+
+func (x objectExport) end() error { return nil }
+
+// tableExport writes a table.
+type tableExport struct{ w *csv.Writer }
+
+func newTableExport(w io.Writer, _ string, _ *time.Location) exporter {
+	x := tableExport{csv.NewWriter(w)}
+	x.w.Write([]string{"seq", "at", "type", "from", "to", "nick", "by", "text", "reason", "id"})
+	return x
+}
+
+func (x tableExport) event(e room.Event) error {
+	at := ""
+	if !e.At.IsZero() {
+		at = e.At.UTC().Format("2006-01-02T15:04:05.000Z07:00")
+	}
+	row := []string{strconv.FormatUint(e.Seq, 10), at, string(e.Type), e.From, e.To, e.Nick, e.By, e.Text, e.Reason, e.ID}
+	for i := range row {
+		row[i] = cell(row[i])
+	}
+	return x.w.Write(row)
+}
+
+func (x tableExport) divide(words string) error {
+	return x.w.Write([]string{"", "", "divider", "", "", "", "", cell(words), "", ""})
+}
+
+func (x tableExport) end() error {
+	x.w.Flush()
+	return x.w.Error()
+}
+
+// cell makes s stand for itself in a table: a program for those takes what
+// begins like a formula for one, and does what it says.
+func cell(s string) string {
+	s = text.Mark(s)
+	if first := strings.TrimLeft(s, " \u00a0\u3000"); first != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(first)[0]) {
+		return "'" + s
+	}
+	return s
+}
+
+// exportPage is how much is asked for at once, and maxExport how much of a room
+// is exported from within it: what a host can be asked for in a minute or so.
+const (
+	exportPage = 500
+	maxExport  = 100_000
+)
+
+// export writes what was said in the room into a file.
+func (t *typist) export(file string) bool {
+	if t.at == nil {
+		return t.tell(answer{do: "refused", err: errNoRoom})
+	}
+	if strings.TrimSpace(file) == "" {
+		return t.tell(answer{do: "refused", err: errors.New("into which file? /export FILE.txt, .md, .jsonl or .csv")})
+	}
+	var pages [][]room.Event
+	here := false
+	n, err := Export(file, t.at.Ready().Room, t.s.o.Zone, func(put func(room.Event) error, divide func(string) error) (err error) {
+		pages, here, err = t.gather()
+		if err != nil {
+			return err
+		}
+		for i := len(pages) - 1; i >= 0; i-- {
+			for _, e := range pages[i] {
+				if err := put(e); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+	switch {
+	case t.s.ctx.Err() != nil:
+		return false
+	case err != nil:
+		return t.tell(answer{do: "refused", err: err})
+	}
+	said := fmt.Sprintf("%d events are in %s", n, file)
+	if here {
+		said += ", from your own copy, because the host is not connected"
+	}
+	if n >= maxExport {
+		said += fmt.Sprintf(": the last %d. parley history exports all of your copy", n)
+	}
+	return t.tell(answer{do: "note", arg: said})
+}
+
+// gather reads what was said, the last page first; here tells that it is from
+// our own copy.
+func (t *typist) gather() (pages [][]room.Event, here bool, err error) {
+	for before, n := uint64(0), 0; n < maxExport; {
+		l, err := t.at.Page(t.s.ctx, before, exportPage)
+		if err != nil {
+			return nil, false, err
+		}
+		here = here || l.Copy
+		if len(l.Events) == 0 {
+			break
+		}
+		pages = append(pages, l.Events)
+		n, before = n+len(l.Events), l.Events[0].Seq
+		if !l.More {
+			break
+		}
+	}
+	return pages, here, nil
+}

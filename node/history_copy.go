@@ -1,0 +1,141 @@
+package node
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+
+	"parley/history"
+	"parley/room"
+	"parley/transport"
+)
+
+// A Copy is what a member's program keeps of what its user may see of a log. Several
+// programs may write the same.
+type Copy struct {
+	histories *Histories
+	name      string
+	key       transport.Key
+	id        [16]byte
+
+	mu  sync.RWMutex // held for reading by those who use log
+	log *history.Log
+	n   int // which of the copies of this id it is
+}
+
+// Copy opens the copy of a log, or begins it; key is zero for a plaintext room. The
+// caller closes it.
+func (h *Histories) Copy(name string, key transport.Key, id [16]byte) (*Copy, error) {
+	c := &Copy{histories: h, name: name, key: key, id: id, n: 1}
+	for c.n < maxCopies && exists(c.path(c.n+1)) {
+		c.n++
+	}
+	if err := c.open(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func (c *Copy) path(n int) string {
+	path := c.histories.path(c.name, c.key) + "-" + hex.EncodeToString(c.id[:])
+	if n > 1 {
+		path += fmt.Sprintf("-%d", n)
+	}
+	return path + copySuffix
+}
+
+// open opens the nth. A copy that is damaged is left as it is, and the next is
+// begun: what the host still has comes again when the room is joined.
+func (c *Copy) open() error {
+	for {
+		o := c.histories.options(c.name, c.key)
+		o.Copy = c.id
+		l, err := history.Open(c.path(c.n), o)
+		if err == nil {
+			c.log = l
+			return nil
+		}
+		if !errors.Is(err, history.ErrDamaged) || c.n >= maxCopies {
+			return historyError(c.name, err)
+		}
+		if c.histories.Warn != nil {
+			c.histories.Warn(err.Error() + "; a new one is begun")
+		}
+		c.n++
+	}
+}
+
+// Put stores entries, as they are numbered, and what is known of messages of our own.
+func (c *Copy) Put(ctx context.Context, entries []room.Entry, receipts []history.Receipt) error {
+	records := make([]history.Record, len(entries))
+	for i, e := range entries {
+		records[i] = record(e)
+	}
+	c.mu.RLock()
+	n, err := c.n, c.log.Put(ctx, records, receipts...)
+	c.mu.RUnlock()
+	if !errors.Is(err, history.ErrDiffers) {
+		return err
+	}
+	if err := c.next(n); err != nil {
+		return err
+	}
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.log.Put(ctx, records, receipts...)
+}
+
+// next goes on in a new copy instead of the nth: the log is another than that was of.
+func (c *Copy) next(n int) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.n != n {
+		return nil // somebody else did
+	}
+	if n >= maxCopies {
+		return &Error{Code: CodeHistory, Text: fmt.Sprintf("the log of %s has been another so often that no copy of it is kept", c.name)}
+	}
+	old := c.log
+	c.n++
+	if err := c.open(); err != nil {
+		c.n = n
+		return err
+	}
+	return old.Close()
+}
+
+// Page is that of a log, with gaps.
+func (c *Copy) Page(ctx context.Context, viewer transport.Key, before uint64, n int) ([]room.Entry, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return readLog{c.log}.Page(ctx, viewer, before, n)
+}
+
+// Search is that of a log.
+func (c *Copy) Search(ctx context.Context, viewer transport.Key, words string, before uint64, n int) ([]room.Entry, error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return readLog{c.log}.Search(ctx, viewer, words, before, n)
+}
+
+// Receipt returns what is known of a message of our own.
+func (c *Copy) Receipt(ctx context.Context, seq uint64) (r history.Receipt, known bool, err error) {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.log.Receipt(ctx, seq)
+}
+
+// Close closes the file.
+func (c *Copy) Close() error {
+	c.mu.RLock()
+	defer c.mu.RUnlock()
+	return c.log.Close()
+}
