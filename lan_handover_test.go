@@ -84,7 +84,48 @@ func TestLANHandover(t *testing.T) {
 				t.Errorf("roles: %v, want %v", roles, want)
 			}
 			s.judge()
+			if c.name == "udp" {
+				s.afterwards(ana, cyn)
+			}
 		})
+	}
+}
+
+// afterwards has one who hosted the room try to do so again, and the one who
+// hosts it now end and come back.
+func (s *stage) afterwards(old, now *actor) {
+	s.t.Helper()
+	old.now().say("/quit")
+	old.now().exits(0)
+	r := old.start()
+	r.exits(4)
+	if all := r.out.all(); len(all) != 1 || all[0].Type != "error" || all[0].Code != "moved" || !strings.Contains(all[0].Text, "handed over to cyn") {
+		s.t.Errorf("the old host comes back to: %v", r.story())
+	}
+	old.joins, old.target = true, now.m.ip.String()
+	old.start()
+	old.seated()
+	now.now().say("/quit")
+	now.now().exits(0)
+	begun := time.Now()
+	now.hosts = true
+	now.start()
+	now.seated()
+	for _, a := range s.actors {
+		if a != now {
+			a.now().sees("the room again", func(l line) bool {
+				return l.at.After(begun) && l.Type == "link" && (l.State == "resumed" || l.State == "switched")
+			})
+		}
+	}
+	now.say("", "again-1 all of us")
+	for _, a := range s.actors {
+		a.now().sees("what is said then", said("again-1 all of us"))
+	}
+	for _, l := range old.now().out.all() {
+		if l.Code == "new_log" {
+			s.t.Errorf("the room has another log: %s", l.text)
+		}
 	}
 }
 

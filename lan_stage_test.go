@@ -71,6 +71,8 @@ type actor struct {
 	target string   // what is joined; empty: the host's address
 	wrap   []string // the command that runs the program
 	said   int      // sentences, by talk
+	hosts  bool     // it hosts the room, though it is not the first
+	joins  bool     // it joins the room, though it is
 
 	mu   sync.Mutex
 	runs []*run // the last of them is the program of now
@@ -108,7 +110,7 @@ func (a *actor) start() *run {
 		r.who = fmt.Sprintf("%s:%d", a.nick, n+1)
 	}
 	args := append([]string{"host", a.stage.room, "--stay"}, a.flags...)
-	if a != a.stage.host() {
+	if a != a.stage.host() && !a.hosts || a.joins {
 		target := a.target
 		if target == "" {
 			target = a.stage.host().m.ip.String()

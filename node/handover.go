@@ -184,7 +184,7 @@ func (w *way) moved(to room.Move) {
 		return
 	}
 	w.place.via = via // in its order: that is the old host's advice
-	w.home, w.host, w.failed = nil, to.Host, false
+	w.home, w.host, w.failed, w.sent = nil, to.Host, false, true
 	w.moves++
 }
 

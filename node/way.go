@@ -21,6 +21,7 @@ type way struct {
 	home    func() (transport.Conn, error) // into this program, while the room is here
 	hosting *receiver                      // it was handed over to us
 	moves   int                            // how often it has moved
+	sent    bool                           // its host has just said where it is
 	place   place
 	key     transport.Key  // which the room has proved; zero in plaintext
 	failed  bool           // the last time nobody answered
@@ -67,12 +68,17 @@ func (w *way) proved() {
 func (w *way) Dial(ctx context.Context, before transport.Conn) (transport.Conn, error) {
 	w.mu.Lock()
 	p, failed, host, home, moves := w.place, w.failed, w.host, w.home, w.moves
+	sent := w.sent
+	w.sent = false
 	w.mu.Unlock()
 	if home != nil {
 		return home()
 	}
 	if failed && before == nil {
 		p = w.search(ctx, p)
+	}
+	if sent {
+		before = nil // the old host needs no more looking for
 	}
 	c, p, err := w.anywhere(ctx, p, host, before)
 	w.mu.Lock()
