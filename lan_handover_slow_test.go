@@ -80,7 +80,7 @@ func (s *stage) again(ana, ben, who *actor) *actor {
 		if _, ok := until(patience, func() bool { return hosts(ben) }); !ok {
 			s.t.Fatal("nobody hosts the room")
 		}
-		ana.joins, ana.target = true, ben.m.ip.String()
+		ana.joins, ana.target, ana.flags = true, ben.m.ip.String(), ben.flags
 		ana.start()
 		ana.seated()
 		return ben

@@ -102,7 +102,7 @@ func (s *stage) afterwards(old, now *actor) {
 	if all := r.out.all(); len(all) != 1 || all[0].Type != "error" || all[0].Code != "moved" || !strings.Contains(all[0].Text, "handed over to cyn") {
 		s.t.Errorf("the old host comes back to: %v", r.story())
 	}
-	old.joins, old.target = true, now.m.ip.String()
+	old.joins, old.target, old.flags = true, now.m.ip.String(), now.flags
 	old.start()
 	old.seated()
 	now.now().say("/quit")
