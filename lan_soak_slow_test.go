@@ -25,12 +25,11 @@ import (
 //
 // and PARLEY_SOAK_SEED has the same faults chosen again.
 const (
-	soakTime     = time.Minute
-	soakMessages = 900
+	soakTime     = 75 * time.Second // each kind once
+	soakMessages = 1200
 	faultEvery   = 5 * time.Second
 	soakDisk     = 64 << 20 // of the host
 	soakHeals    = time.Minute
-	keeps        = false // the host's log outlives it
 )
 
 // nemesis disturbs a stage, one thing after the other, and undoes each.
@@ -42,6 +41,8 @@ type nemesis struct {
 	busy  map[*actor]bool // killed or stopped
 	moves int
 	full  bool
+	deck  []int                // of kinds, in the order of their turn
+	tried map[*actor]time.Time // when it was started again
 	count map[string]int
 	did   []string
 }
@@ -81,7 +82,7 @@ func TestSoak(t *testing.T) {
 		a.target = s.room // by its name, so that it is found wherever its host moves
 	}
 	s.open(nil, nil)
-	n := &nemesis{stage: s, rng: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), busy: map[*actor]bool{}, count: map[string]int{}}
+	n := &nemesis{stage: s, rng: rand.New(rand.NewPCG(seed, 1)), begin: time.Now(), busy: map[*actor]bool{}, tried: map[*actor]time.Time{}, count: map[string]int{}}
 	said := n.everybody(messages, lasts)
 	for next := n.begin.Add(faultEvery / 2); time.Since(n.begin) < lasts; <-time.After(50 * time.Millisecond) {
 		n.heal(time.Now())
@@ -155,6 +156,15 @@ func (n *nemesis) everybody(messages int, lasts time.Duration) *sync.WaitGroup {
 	return all
 }
 
+// words are the last that a program said.
+func (r *run) words() string {
+	lines := append(r.out.all(), r.talk.all()...)
+	if len(lines) == 0 {
+		return "without a word"
+	}
+	return fmt.Sprintf("%.300s", lines[len(lines)-1].text)
+}
+
 // back tells whether everybody is in the room.
 func (n *nemesis) back() bool {
 	for _, a := range n.actors {
@@ -170,7 +180,7 @@ func (n *nemesis) back() bool {
 func (n *nemesis) revive() {
 	for _, a := range n.actors {
 		r := a.now()
-		if n.busy[a] || r.running() || r.killed.Load() {
+		if n.busy[a] || r.running() || r.killed.Load() || time.Since(n.tried[a]) < time.Second {
 			continue
 		}
 		select {
@@ -182,8 +192,9 @@ func (n *nemesis) revive() {
 		case <-r.seated:
 			n.t.Errorf("%s was in the room, and ended with code %d", r.who, r.code)
 		default:
-			n.note("could not come in", "%s could not come in, exit code %d", r.who, r.code)
+			n.note("could not come in", "%s could not come in, exit code %d: %s", r.who, r.code, r.words())
 		}
+		n.tried[a] = time.Now()
 		r.killed.Store(true)
 		n.rec.Add(roomtest.Record{Op: roomtest.End, Who: r.who, Dead: true})
 		a.start()
@@ -225,37 +236,46 @@ func (n *nemesis) some() (list []*actor, names string) {
 	return list, names
 }
 
-// act has something go wrong.
+// kinds are what goes wrong, each as often as the others: they are dealt like
+// cards.
+var kinds = []func(n *nemesis, lasts time.Duration) bool{
+	func(n *nemesis, lasts time.Duration) bool { return n.block("udp", true, true, lasts) },
+	func(n *nemesis, lasts time.Duration) bool { return n.block("udp", true, false, lasts) },
+	func(n *nemesis, lasts time.Duration) bool { return n.block("udp", false, true, lasts) },
+	func(n *nemesis, lasts time.Duration) bool { return n.block("tcp", true, true, lasts) },
+	func(n *nemesis, lasts time.Duration) bool { return n.block("all", true, true, lasts) },
+	(*nemesis).partition,
+	(*nemesis).lossy,
+	func(n *nemesis, lasts time.Duration) bool { return n.kill(n.member(), lasts/4) },
+	func(n *nemesis, lasts time.Duration) bool { return n.kill(n.member(), lasts/4) },
+	func(n *nemesis, lasts time.Duration) bool { return n.kill(n.host(), lasts/4) },
+	func(n *nemesis, lasts time.Duration) bool { return n.pause(n.member(), lasts) },
+	func(n *nemesis, lasts time.Duration) bool { return n.pause(n.host(), lasts) },
+	(*nemesis).fills,
+	func(n *nemesis, lasts time.Duration) bool { return n.moved(n.member()) },
+	func(n *nemesis, lasts time.Duration) bool { return n.moved(n.host()) },
+}
+
+// member is one of them, chosen by chance.
+func (n *nemesis) member() *actor { return n.members()[n.rng.IntN(len(n.members()))] }
+
+// act has something go wrong. What cannot now, because of what is wrong already,
+// goes wrong later.
 func (n *nemesis) act() {
+	if len(n.deck) == 0 {
+		n.deck = n.rng.Perm(len(kinds))
+	}
 	lasts := 200*time.Millisecond + time.Duration(n.rng.Int64N(int64(12*time.Second)))
-	anyone := n.actors[n.rng.IntN(len(n.actors))]
-	member := n.members()[n.rng.IntN(len(n.members()))]
-	switch k := n.rng.IntN(20); {
-	case k < 4:
-		n.block([]string{"udp", "udp", "tcp", "all"}[k], true, true, lasts)
-	case k < 7:
-		n.block([]string{"udp", "udp", "tcp"}[k-4], k%2 == 0, k%2 != 0, lasts)
-	case k < 9:
-		n.partition(lasts)
-	case k < 11:
-		n.lossy(lasts)
-	case k < 13 && !n.busy[member]:
-		n.kill(member, lasts/4)
-	case k < 14 && keeps && !n.busy[n.host()]:
-		n.kill(n.host(), lasts/4)
-	case k < 16 && !n.busy[anyone]:
-		n.pause(anyone, lasts)
-	case k < 17 && keeps && !n.full:
-		n.fills(lasts)
-	case k < 19:
-		n.moved(member)
-	default:
-		n.moved(n.host())
+	for i, kind := range n.deck {
+		if kinds[kind](n, lasts) {
+			n.deck = slices.Delete(n.deck, i, i+1)
+			return
+		}
 	}
 }
 
 // block drops what some members send, what they are sent, or both.
-func (n *nemesis) block(what string, up, down bool, lasts time.Duration) {
+func (n *nemesis) block(what string, up, down bool, lasts time.Duration) bool {
 	list, names := n.some()
 	n.note(what+" blocked", "%s blocked for %v (up %v, down %v):%s", what, lasts, up, down, names)
 	for _, a := range list {
@@ -266,10 +286,11 @@ func (n *nemesis) block(what string, up, down bool, lasts time.Duration) {
 			n.after(lasts, n.only(fmt.Sprintf("iifname %q oifname %q %s", n.host().m.port, a.m.port, protocol(what))))
 		}
 	}
+	return true
 }
 
 // partition cuts the LAN into two parts.
-func (n *nemesis) partition(lasts time.Duration) {
+func (n *nemesis) partition(lasts time.Duration) bool {
 	list, names := n.some()
 	n.note("partition", "cut off from all others for %v:%s", lasts, names)
 	var ports []string
@@ -279,15 +300,20 @@ func (n *nemesis) partition(lasts time.Duration) {
 	set := "{ " + strings.Join(ports, ", ") + " }"
 	n.after(lasts, n.only("iifname "+set+" oifname != "+set))
 	n.after(lasts, n.only("iifname != "+set+" oifname "+set))
+	return true
 }
 
-func (n *nemesis) lossy(lasts time.Duration) {
+func (n *nemesis) lossy(lasts time.Duration) bool {
 	percent := 5 + n.rng.IntN(36)
 	n.note("loss", "%d %% of packets lost for %v", percent, lasts)
 	n.after(lasts, n.only(fmt.Sprintf("numgen random mod 100 < %d", percent)))
+	return true
 }
 
-func (n *nemesis) kill(a *actor, lasts time.Duration) {
+func (n *nemesis) kill(a *actor, lasts time.Duration) bool {
+	if n.busy[a] {
+		return false
+	}
 	what := "member killed"
 	if a == n.host() {
 		what = "host killed"
@@ -299,9 +325,13 @@ func (n *nemesis) kill(a *actor, lasts time.Duration) {
 		n.busy[a] = false
 		a.start()
 	})
+	return true
 }
 
-func (n *nemesis) pause(a *actor, lasts time.Duration) {
+func (n *nemesis) pause(a *actor, lasts time.Duration) bool {
+	if n.busy[a] {
+		return false
+	}
 	what := "member stopped"
 	if a == n.host() {
 		what = "host stopped"
@@ -313,9 +343,13 @@ func (n *nemesis) pause(a *actor, lasts time.Duration) {
 		n.busy[a] = false
 		a.signal(syscall.SIGCONT)
 	})
+	return true
 }
 
-func (n *nemesis) fills(lasts time.Duration) {
+func (n *nemesis) fills(lasts time.Duration) bool {
+	if n.full {
+		return false
+	}
 	n.note("disk full", "the host's disk full for %v", lasts)
 	n.full = true
 	free := fill(n.t, n.host().box.home("ana"))
@@ -323,9 +357,10 @@ func (n *nemesis) fills(lasts time.Duration) {
 		n.full = false
 		free()
 	})
+	return true
 }
 
-func (n *nemesis) moved(a *actor) {
+func (n *nemesis) moved(a *actor) bool {
 	n.moves++
 	to := fmt.Sprintf("10.77.0.%d", 20+n.moves%230)
 	what := "member moved"
@@ -334,4 +369,5 @@ func (n *nemesis) moved(a *actor) {
 	}
 	n.note(what, "%s moves to %s", a.now().who, to)
 	a.m.move(to)
+	return true
 }

@@ -8,12 +8,15 @@ package main_test
 // go on; the checker knows the second program of a nick as nick:2.
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -22,8 +25,10 @@ import (
 	"testing"
 	"time"
 
+	"parley/node"
 	"parley/room"
 	"parley/room/roomtest"
+	"parley/transport"
 )
 
 // stage is one trial.
@@ -34,6 +39,7 @@ type stage struct {
 	room    string
 	actors  []*actor // the host first
 	planned int
+	end     uint64 // the row at which all had settled
 }
 
 // newStage makes a LAN with a machine for each name, the first of them the host's.
@@ -92,20 +98,22 @@ type run struct {
 	seated chan struct{}
 	killed atomic.Bool
 
-	mu     sync.Mutex
-	open   map[string]bool // said and not answered, by first word
-	stored int             // said and accepted
-	failed []line
-	last   uint64 // the highest row shown
-	links  []line
-	counts room.Counters // the last stats
-	asked  int           // stats that have come
+	mu      sync.Mutex
+	open    map[string]bool // said and not answered, by first word
+	stored  int             // said and accepted
+	failed  []line
+	told    []line         // that something is safe, and not with the host yet
+	notices map[string]int // by code
+	last    uint64         // the highest row shown
+	links   []line
+	counts  room.Counters // the last stats
+	asked   int           // stats that have come
 }
 
 // start starts the actor's program, which is not seated yet.
 func (a *actor) start() *run {
 	a.stage.t.Helper()
-	r := &run{who: a.nick, seated: make(chan struct{}), open: map[string]bool{}}
+	r := &run{who: a.nick, seated: make(chan struct{}), open: map[string]bool{}, notices: map[string]int{}}
 	if n := len(a.runs); n > 0 {
 		r.who = fmt.Sprintf("%s:%d", a.nick, n+1)
 	}
@@ -148,6 +156,10 @@ func (s *stage) sees(r *run, b []byte) {
 	case "failed":
 		r.failed = append(r.failed, l)
 		delete(r.open, word)
+	case "pending":
+		r.told = append(r.told, l)
+	case "notice":
+		r.notices[l.Code]++
 	case "link":
 		r.links = append(r.links, l)
 	case "stats":
@@ -303,37 +315,124 @@ func (s *stage) settle(limit time.Duration) time.Duration {
 		s.t.Fatal(err)
 	}
 	until(left(), func() bool { return s.host().now().unanswered() == 0 })
-	end := s.host().now().shown()
+	s.end = s.host().now().shown()
 	for _, a := range s.actors {
-		if _, ok := until(left(), func() bool { return !a.now().running() || a.now().shown() >= end }); !ok {
-			fail(a, fmt.Sprintf("has seen rows up to %d of %d", a.now().shown(), end))
+		if _, ok := until(left(), func() bool { return !a.now().running() || a.now().shown() >= s.end }); !ok {
+			fail(a, fmt.Sprintf("has seen rows up to %d of %d", a.now().shown(), s.end))
 		}
 	}
 	return time.Since(begin)
 }
 
-// judge has the checker decide. rows are the log's, dumped; none: those that the
-// host's seat and the others saw stand for it.
-func (s *stage) judge(rows ...roomtest.Record) {
+// judge kills the host, reads its log, and has the checker decide over it and
+// what everybody saw, up to the row at which all had settled.
+func (s *stage) judge() {
 	s.t.Helper()
 	s.rec.Add(roomtest.Record{Op: roomtest.Plan, Count: uint64(s.planned), Seq: s.first()})
-	var names []string
 	for _, a := range s.actors {
-		for _, r := range a.runs {
-			names = append(names, r.who)
-		}
 		if a.now().running() {
 			s.rec.Add(roomtest.Record{Op: roomtest.End, Who: a.now().who})
 		}
 	}
-	if len(rows) > 0 {
-		names = nil
-	}
-	history := append(s.rec.History(names...), rows...)
+	history := s.rec.History()
+	s.host().die()
+	rows := s.stored()
+	s.checkPromised(history, rows)
+	history = append(history, rows...)
+	history = slices.DeleteFunc(history, func(r roomtest.Record) bool {
+		return r.Seq > s.end && (r.Op == roomtest.Log || r.Op == roomtest.Recv || r.Op == roomtest.Gap)
+	})
 	if found := roomtest.Check(history); found != nil {
 		s.t.Errorf("the checker found:\n%s", roomtest.Report(found))
 		s.host().box.keep(history)
 	}
+}
+
+// checkPromised demands that what programs, dead ones too, called safe is stored, or was said
+// to have failed.
+func (s *stage) checkPromised(history, rows []roomtest.Record) {
+	s.t.Helper()
+	known := map[string]bool{}
+	for _, r := range slices.Concat(history, rows) {
+		if r.Op == roomtest.Fail || r.Op == roomtest.Log {
+			known[r.CID] = true
+		}
+	}
+	for _, a := range s.actors {
+		for _, r := range a.runs {
+			for _, l := range r.told {
+				if word, _, _ := strings.Cut(l.Text, " "); !known[word] {
+					s.t.Errorf("%s said that %s is safe, and nobody knows of it", r.who, word)
+				}
+			}
+		}
+	}
+}
+
+// promised counts what the programs called safe.
+func (s *stage) promised() (n int) {
+	for _, a := range s.actors {
+		for _, r := range a.runs {
+			r.mu.Lock()
+			n += len(r.told)
+			r.mu.Unlock()
+		}
+	}
+	return n
+}
+
+// stored reads the log of the host, which does not run, up to the row at which
+// all had settled: everything, with the whispers of others.
+func (s *stage) stored() (rows []roomtest.Record) {
+	s.t.Helper()
+	name := s.host().now().sees("ready", kind("ready")).Key
+	var key transport.Key
+	if name != "" {
+		var err error
+		if key, err = transport.ParseKey(name); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	h := &node.Histories{Dir: filepath.Join(s.host().box.home(s.host().nick), "parley", "history")}
+	log, release, err := h.Open(s.room, key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer release()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	enough := errors.New("enough")
+	err = log.Tail(ctx, 0, func(run []room.Entry) error {
+		for _, e := range run {
+			rows = append(rows, s.row(e))
+		}
+		if run[len(run)-1].Seq >= s.end {
+			return enough
+		}
+		return nil
+	})
+	if err != enough {
+		s.t.Errorf("the host's log ends with row %d, want %d: %v", len(rows), s.end, err)
+	}
+	return rows
+}
+
+// row is an entry of the log as the checker has it.
+func (s *stage) row(e room.Entry) roomtest.Record {
+	ev, err := e.Event()
+	if err != nil {
+		s.t.Errorf("the log's row %d: %v", e.Seq, err)
+	}
+	row := roomtest.Record{Op: roomtest.Log, Seq: e.Seq, From: ev.From, To: ev.To}
+	switch ev.Type {
+	case room.Message, room.Act, room.Whisper:
+		row.CID, _, _ = strings.Cut(ev.Text, " ")
+		row.Body = ev.Text
+	default:
+		row.Some = e.Audience != nil
+		row.Body = strings.TrimSpace(string(ev.Type) + " " + ev.Nick + " " + ev.Text)
+	}
+	return row
 }
 
 // first is the row after which the first program of the host has seen all.
@@ -354,21 +453,32 @@ func (s *stage) sent() (n int) {
 // took tells, of each message that somebody saw, how long it took from being
 // said until the last of those who sat there to the end had it, in order.
 func (s *stage) took(except ...*actor) (list []time.Duration) {
+	return s.tookSince(time.Time{}, except...)
+}
+
+// tookSince is took for what was said after a moment.
+func (s *stage) tookSince(moment time.Time, except ...*actor) (list []time.Duration) {
+	ago := int64(time.Since(moment))
 	still := map[string]bool{}
 	for _, a := range s.actors {
 		still[a.now().who] = len(a.runs) == 1 && a.now().running() && !slices.Contains(except, a)
 	}
 	sent, seen := map[string]int64{}, map[string]int64{}
-	for _, r := range s.rec.History() {
+	s.rec.Add(roomtest.Record{Op: roomtest.Plan}) // its time is now
+	history := s.rec.History()
+	first := history[len(history)-1].T - ago
+	for _, r := range history {
 		switch {
-		case r.Op == roomtest.Send:
+		case r.Op == roomtest.Send && r.T >= first:
 			sent[r.CID] = r.T
 		case r.Op == roomtest.Recv && r.CID != "" && still[r.Who]:
 			seen[r.CID] = max(seen[r.CID], r.T)
 		}
 	}
-	for cid, at := range seen {
-		list = append(list, time.Duration(at-sent[cid]))
+	for cid, at := range sent {
+		if seen[cid] > 0 {
+			list = append(list, time.Duration(seen[cid]-at))
+		}
 	}
 	slices.Sort(list)
 	return list
@@ -403,6 +513,37 @@ func (s *stage) talk(count, size int, every time.Duration, actors ...*actor) *sy
 		})
 	}
 	return all
+}
+
+// chat has each of the actors say something every so often, until it is told to
+// stop. Who does not run, or is only coming, says nothing meanwhile.
+func (s *stage) chat(size int, every time.Duration, actors ...*actor) (stop func()) {
+	done := make(chan struct{})
+	var all sync.WaitGroup
+	for i, a := range actors {
+		all.Go(func() {
+			tick := time.NewTicker(every)
+			defer tick.Stop()
+			for {
+				select {
+				case <-done:
+					return
+				case <-tick.C:
+				}
+				if a.now().running() {
+					a.say("", numbered(a.nick, a.said, (a.said*7919+i*104729)%size)) // that it dies meanwhile is allowed
+					a.said++
+				}
+			}
+		})
+	}
+	return func() {
+		close(done)
+		all.Wait()
+		for _, a := range actors {
+			s.planned += a.said
+		}
+	}
 }
 
 // only adds a fault and returns what ends this one alone.

@@ -165,6 +165,10 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 		return false
 	}
 	s := it.seat
+	if d, ok := s.denial(id); ok {
+		c.fail(it, d.code, d.words)
+		return true
+	}
 	switch kind := Kind(it.cmd.Type); {
 	case c.readonly() && !(kind == Renamed && s.quiet):
 		c.fail(it, codeNotStored, notStoredWords)
@@ -427,6 +431,9 @@ func (c *core) accept(it *item, seq uint64) {
 
 func (c *core) fail(it *item, code, words string) {
 	if it.link != nil {
+		if id, ok := parseID(it.cmd.ID); ok && it.seat != nil {
+			it.seat.deny(id, code, words)
+		}
 		it.link.out.control(encode(report{Type: string(Failed), ID: it.cmd.ID, Code: code, Text: words}), true)
 	}
 }

@@ -144,6 +144,7 @@ type seat struct {
 	fromPace *pace // of the address of its last connection; nil for our own
 	toldAt   time.Time
 	telling  bool
+	denied   []denial // what was refused lately
 }
 
 // link is one connection, seated or not.

@@ -151,6 +151,7 @@
 //	maxMemory                    64 MiB of events in a Memory; older ones are forgotten, and skipped
 //	maxBatch                     256 entries are stored at once
 //	recentIDs, maxSenders        the last 512 ids of each of 4,096 senders, and of all who are here
+//	maxDenied                    256 refusals of a seat, told again when its message is sent again
 //	maxReceipts, receiptLife     4,096 messages of the last 10 min whose readers are counted
 //	checkpointEvery, checkpointAfter   4,096 entries or 10 min until what the log adds up to is saved
 //	maxCheckpoint                16 MiB of that are read; a room of 5,000 people needs 3

@@ -1,8 +1,11 @@
-//go:build linux
+//go:build linux && slow
 
 package main_test
 
-// What crashes, pauses and full disks do to a room.
+// What crashes, pauses and full disks do to a room. With PARLEY_TRIALS=full each
+// of them as often and as long as the matrix says:
+//
+//	PARLEY_TRIALS=full go test -tags slow -timeout 60m -v -run '^TestLAN(Crash|Stopped|Partition|Descriptors|Crowd)' . | grep FIGURE
 
 import (
 	"fmt"
@@ -17,11 +20,23 @@ import (
 	"parley/room/roomtest"
 )
 
+// full has the trials take the time that they need.
+var full = os.Getenv("PARLEY_TRIALS") == "full"
+
+// times is how often, or for how long, something is done: in full, or to know
+// that it still works.
+func times[T any](most, few T) T {
+	if full {
+		return most
+	}
+	return few
+}
+
 // A network falls into two parts. Those without the host know it soon, what they
 // say waits, and when the parts are one again everybody has everything.
 func TestLANPartition(t *testing.T) {
 	t.Parallel()
-	partition(t, 5*time.Second)
+	partition(t, times(20*time.Second, 5*time.Second))
 }
 
 func partition(t *testing.T, lasts time.Duration) {
@@ -67,12 +82,22 @@ func partition(t *testing.T, lasts time.Duration) {
 }
 
 // A program that was stopped for a while does not take everybody else for dead,
-// nor do they throw it out: at most the one connection is made anew.
+// nor do they throw it out: after 5 s at most the one connection is made anew.
 func TestLANStopped(t *testing.T) {
-	for _, who := range []string{"host", "member"} {
-		t.Run(who, func(t *testing.T) {
+	for _, c := range []struct {
+		who   string
+		lasts time.Duration
+		flags []string
+	}{
+		{"host", 2 * time.Second, nil}, {"host", 5 * time.Second, nil}, {"host", 10 * time.Second, nil}, {"host", 10 * time.Second, overUDP.member},
+		{"host", 40 * time.Second, nil}, {"host", 40 * time.Second, overUDP.member}, {"member", 5 * time.Second, nil}, {"member", 40 * time.Second, nil},
+	} {
+		if !full && c.lasts > 5*time.Second {
+			continue
+		}
+		t.Run(fmt.Sprintf("%s/%v/%d", c.who, c.lasts, len(c.flags)), func(t *testing.T) {
 			t.Parallel()
-			stopped(t, who == "host", 5*time.Second, nil)
+			stopped(t, c.who == "host", c.lasts, c.flags)
 		})
 	}
 }
