@@ -80,7 +80,7 @@ func (s *stage) again(ana, ben, who *actor) *actor {
 		if _, ok := until(patience, func() bool { return hosts(ben) }); !ok {
 			s.t.Fatal("nobody hosts the room")
 		}
-		ana.joins, ana.target, ana.flags = true, ben.m.ip.String(), ben.flags
+		s.heir = ben
 		ana.start()
 		ana.seated()
 		return ben
@@ -88,13 +88,12 @@ func (s *stage) again(ana, ben, who *actor) *actor {
 	// The new host: where the room stayed, it joins again; else it hosts.
 	gone := func(l line) bool { return l.Type == "handover" && (l.State == "failed" || l.State == "done") }
 	l := ana.now().sees("what became of it", gone)
-	ben.hosts = l.State == "done"
+	if l.State == "done" {
+		s.heir = ben
+	}
 	ben.start()
 	ben.seated()
-	if ben.hosts {
-		return ben
-	}
-	return ana
+	return s.host()
 }
 
 // isHost tells whether somebody's program says that it hosts the room.

@@ -38,6 +38,7 @@ type stage struct {
 	rec     roomtest.Recorder
 	room    string
 	actors  []*actor // the host first
+	heir    *actor   // the room was handed over to it; nil: to nobody
 	planned int
 	end     uint64 // the row at which all had settled
 }
@@ -64,7 +65,14 @@ func (s *stage) open(host, member []string) {
 	}
 }
 
-func (s *stage) host() *actor      { return s.actors[0] }
+// host is who hosts the room: the first, or to whom it was handed over.
+func (s *stage) host() *actor {
+	if s.heir != nil {
+		return s.heir
+	}
+	return s.actors[0]
+}
+
 func (s *stage) members() []*actor { return s.actors[1:] }
 
 // actor is somebody who sits in the room, in one program after the other.
@@ -77,8 +85,6 @@ type actor struct {
 	target string   // what is joined; empty: the host's address
 	wrap   []string // the command that runs the program
 	said   int      // sentences, by talk
-	hosts  bool     // it hosts the room, though it is not the first
-	joins  bool     // it joins the room, though it is
 
 	mu   sync.Mutex
 	runs []*run // the last of them is the program of now
@@ -118,7 +124,7 @@ func (a *actor) start() *run {
 		r.who = fmt.Sprintf("%s:%d", a.nick, n+1)
 	}
 	args := append([]string{"host", a.stage.room, "--stay"}, a.flags...)
-	if a != a.stage.host() && !a.hosts || a.joins {
+	if a != a.stage.host() {
 		target := a.target
 		if target == "" {
 			target = a.stage.host().m.ip.String()
@@ -315,6 +321,7 @@ func (s *stage) settle(limit time.Duration) time.Duration {
 		s.t.Fatal(err)
 	}
 	until(left(), func() bool { return s.host().now().unanswered() == 0 })
+	s.host().now().sees("its own last word", said(fmt.Sprintf("fin-%d", s.planned))) // which may come after the answer
 	s.end = s.host().now().shown()
 	for _, a := range s.actors {
 		if _, ok := until(left(), func() bool { return !a.now().running() || a.now().shown() >= s.end }); !ok {
@@ -437,7 +444,7 @@ func (s *stage) row(e room.Entry) roomtest.Record {
 
 // first is the row after which the first program of the host has seen all.
 func (s *stage) first() uint64 {
-	return s.host().runs[0].sees("ready", kind("ready")).Seq
+	return s.actors[0].runs[0].sees("ready", kind("ready")).Seq
 }
 
 // sent counts what was said so far.
