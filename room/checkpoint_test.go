@@ -46,8 +46,10 @@ func (c *chronicle) next() Entry {
 	c.at = c.at.Add(time.Duration(c.IntN(20000)-2000) * time.Millisecond)
 	r := report{Nick: c.nick(), By: c.nick(), Key: c.key(), Seat: seatID{byte(c.IntN(c.people)), byte(c.IntN(2))}.String(), Reason: c.one("", "spam")}
 	r.Type = c.one("join", "join", "join", "leave", "nick", "message", "action", "whisper", "topic", "kick", "ban", "ban", "unban", "mute", "mute", "unmute",
-		"op", "deop", "slow", "lock", "unlock", "motd", "approve", "approve", "deny", "filter", "unfilter", "address", "address", "notice", "later")
+		"op", "deop", "slow", "lock", "unlock", "motd", "approve", "approve", "deny", "filter", "unfilter", "address", "address", "notice", "later", string(Hosted))
 	switch Kind(r.Type) {
+	case Hosted: // of a room in plaintext, where its old host is nobody in particular
+		r.Host = c.one("", "h1", "h2")
 	case Joined:
 		r.Host, r.Role, r.Transport = c.one("", "h1", "h2"), c.one(roleMember, roleMember, roleGuest, roleHost), c.one("udp", "tcp")
 	case Left:
