@@ -42,3 +42,35 @@ func report(b *testing.B, took []time.Duration) {
 	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")
 }
+
+// BenchmarkOpen is what a log adds to a host's start: the first time, and when it
+// is there.
+func BenchmarkOpen(b *testing.B) {
+	b.Run("new", func(b *testing.B) {
+		dir := b.TempDir()
+		for i := range b.N {
+			l, err := Open(fmt.Sprintf("%s/%d.log", dir, i), options)
+			if err != nil {
+				b.Fatal(err)
+			}
+			l.Close()
+		}
+	})
+	b.Run("there", func(b *testing.B) {
+		path := file(b)
+		l := open(b, path, options)
+		fill(b, l, 0, 10_000)
+		if err := l.SaveCheckpoint(b.Context(), 9000, []byte("state")); err != nil {
+			b.Fatal(err)
+		}
+		l.Close()
+		b.ResetTimer()
+		for range b.N {
+			l, err := Open(path, options)
+			if err != nil {
+				b.Fatal(err)
+			}
+			l.Close()
+		}
+	})
+}
