@@ -17,7 +17,7 @@ import (
 )
 
 // crashes is how often a program is killed in the middle of its work.
-const crashes = 8 / rounds + 1
+const crashes = 8/rounds + 1
 
 // childOf is set in the environment of a program that is there to be killed: it
 // is the path of its log.
