@@ -36,6 +36,36 @@ func BenchmarkAccept(b *testing.B) {
 	}
 }
 
+// BenchmarkOneByOne is BenchmarkAccept if every record had a commit to itself: what
+// gathering is measured by.
+func BenchmarkOneByOne(b *testing.B) {
+	for _, senders := range []int{1, 10, 100} {
+		b.Run(fmt.Sprintf("senders=%d", senders), func(b *testing.B) {
+			l := open(b, file(b), options)
+			took := make([]time.Duration, b.N)
+			var work sync.WaitGroup
+			var one sync.Mutex
+			b.ResetTimer()
+			for s := range senders {
+				work.Go(func() {
+					for i := s; i < b.N; i += senders {
+						start := time.Now()
+						one.Lock()
+						_, err := l.Append(b.Context(), []Record{said([32]byte{byte(s)}, i, "an ordinary message of an ordinary length, say")})
+						one.Unlock()
+						if took[i] = time.Since(start); err != nil {
+							b.Error(err)
+						}
+					}
+				})
+			}
+			work.Wait()
+			b.StopTimer()
+			report(b, took)
+		})
+	}
+}
+
 func report(b *testing.B, took []time.Duration) {
 	slices.Sort(took)
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "records/s")
