@@ -199,6 +199,17 @@ func (n *Node) Close() error {
 // later runs f to its end, beside whoever called; Close waits for it.
 func (n *Node) later(f func()) { n.work.Go(f) }
 
+// unlessClosed is later, until Close has begun.
+func (n *Node) unlessClosed(f func()) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return false
+	}
+	n.work.Go(f)
+	return true
+}
+
 // carries tells whether the node uses a carrier.
 func (n *Node) carries(via Transport) bool {
 	return n.Transport == "" || n.Transport == Auto || n.Transport == via
