@@ -205,7 +205,7 @@ func fault(what string, count uint64) roomtest.Record {
 }
 
 // blackouts of everything, for members of every wish.
-func TestLANBlackouts(t *testing.T) {
+func TestLANBlackoutsByWish(t *testing.T) {
 	for _, dark := range []time.Duration{500 * time.Millisecond, 2 * time.Second, 5 * time.Second, 20 * time.Second, 40 * time.Second} {
 		t.Run(dark.String(), func(t *testing.T) {
 			t.Parallel()

@@ -219,6 +219,9 @@ func (l *Log) write() {
 		case <-idle.C:
 			l.index()
 		case <-l.closing:
+			if n := l.behind(); n > 0 && n <= indexBatch && !l.o.Reading {
+				l.index() // for those who only read
+			}
 			return
 		}
 	}

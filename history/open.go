@@ -212,10 +212,24 @@ func (l *Log) synchronous(full bool) error {
 	return err
 }
 
+// Attempts at changing a new file's journal while others do the same, for which
+// SQLite does not wait.
+const (
+	journalAttempts = 100
+	journalPause    = 10 * time.Millisecond
+)
+
 // create makes the tables, all or none.
 func (l *Log) create() error {
-	if err := l.w.script("PRAGMA journal_mode = WAL"); err != nil {
-		return err
+	for n := 1; ; n++ {
+		err := l.w.script("PRAGMA journal_mode = WAL")
+		if err == nil {
+			break
+		}
+		if code(err)&0xff != codeBusy || n == journalAttempts {
+			return err
+		}
+		time.Sleep(journalPause)
 	}
 	id := l.o.Copy
 	if !l.o.copies() {

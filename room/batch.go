@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -26,6 +25,9 @@ const (
 // to be stored, as one batch; nil when there is nothing to store or a batch is
 // under way. Commands that rest on one in the batch wait for the next.
 func (c *core) next(now time.Time) []*item {
+	if c.frozen() {
+		return nil
+	}
 	for c.batch == nil && c.state.seq >= max(c.need, c.opening) && len(c.waiting) > 0 && !c.closing {
 		clear(c.flying)
 		var later []*item
@@ -78,6 +80,12 @@ func (c *core) check(now time.Time, it *item, held *holds) bool {
 		return false
 	}
 	switch {
+	case it.own != nil:
+		if c.readonly() {
+			return false
+		}
+		c.checkHosted(now, it, held)
+		return true
 	case it.cmd.Type == typeJoin:
 		return c.checkJoin(now, it, held)
 	case it.link == nil && it.seat == nil:
@@ -108,12 +116,16 @@ func (c *core) check(now time.Time, it *item, held *holds) bool {
 		c.checkAway(now, it)
 	case typeBans, typeFilters, typeKnocks:
 		c.tellRules(now, it)
+	case typeReceipt:
+		c.tellReceipt(it)
 	case typePassword:
 		if c.readonly() {
 			c.fail(it, codeNotStored, notStoredWords)
 			return true
 		}
 		return c.checkPassword(now, it)
+	case typeHandover:
+		c.checkHandover(now, it)
 	default:
 		return c.checkSaid(now, it, held)
 	}
@@ -440,6 +452,9 @@ func (c *core) committed(now time.Time, outcomes []outcome) {
 			if o.err != nil && it.seat != nil && !it.seat.gone {
 				c.putOff(now, it)
 			}
+			if o.err != nil && it.own != nil {
+				c.waiting = append(c.waiting, &item{own: it.own})
+			}
 		case o.holder != "":
 			c.refuseNick(it, it.cmd.Nick, string(Failed))
 		case o.err != nil:
@@ -460,6 +475,3 @@ func (c *core) committed(now time.Time, outcomes []outcome) {
 	}
 	c.batch, c.asking = nil, false // but flying stays until the fold has come as far
 }
-
-// everything is a seq after all others, fit for logs that count in 63 bits.
-const everything = math.MaxInt64
