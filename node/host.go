@@ -37,16 +37,17 @@ type Hosting struct {
 	udpPort uint16 // zero where that carrier is not served
 	tcpPort uint16
 
-	listener transport.Listener
-	ctx      context.Context // ends with Close
-	cancel   context.CancelFunc
-	seats    context.Context // ends when the rooms have said goodbye, or closeLimit later
-	cut      context.CancelFunc
-	work     sync.WaitGroup // connections and guests
-	changed  chan struct{}  // kicked when the number of members may have changed
-	done     chan struct{}  // closed when all has ended
-	once     sync.Once
-	err      error // why it ended by itself
+	listener  transport.Listener
+	datagrams *udp.Endpoint   // of them; nil where that carrier is not served
+	ctx       context.Context // ends with Close
+	cancel    context.CancelFunc
+	seats     context.Context // ends when the rooms have said goodbye, or closeLimit later
+	cut       context.CancelFunc
+	work      sync.WaitGroup // connections and guests
+	changed   chan struct{}  // kicked when the number of members may have changed
+	done      chan struct{}  // closed when all has ended
+	once      sync.Once
+	err       error // why it ended by itself
 
 	mu      sync.Mutex
 	waiting []transport.Conn // that have not said which room, the oldest first
@@ -215,7 +216,8 @@ func (h *Hosting) serve(s *sockets) {
 	var listeners []transport.Listener
 	if s.packets != nil {
 		h.udpPort = s.port
-		listeners = append(listeners, &udp.Endpoint{Socket: n.impaired(s.packets), Identity: n.Identity, Plaintext: n.Plaintext})
+		h.datagrams = &udp.Endpoint{Socket: n.impaired(s.packets), Identity: n.Identity, Plaintext: n.Plaintext}
+		listeners = append(listeners, h.datagrams)
 	}
 	if s.streams != nil {
 		h.tcpPort = s.port

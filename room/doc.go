@@ -34,7 +34,16 @@
 // The id of a message is the sender's, random, and unique with the sender's
 // key for ever. So whoever does not know what became of a message sends it
 // again. A log that fails without saying what it stored gets the same batch
-// again.
+// again; and when it can store nothing, its disk being full, the room is
+// read-only until it can (readonly.go).
+//
+// What the entries add up to is saved now and then (checkpoint.go). So a room of a
+// million messages opens by its last few thousand, and old ones can be deleted. Of a
+// deleted entry its number is left, which nobody sees: who comes back for it gets a skip.
+//
+// Whoever comes back says which event was his last. A log without it is
+// another one, be it with the same id an older copy that was put back: then a line
+// is drawn, and nothing is put together that was not said together (anew.go).
 //
 // # Seats
 //
@@ -80,7 +89,8 @@
 // an input in, words for outboxes, a batch and the next wake-up out. One
 // goroutine owns it (Host.own). Each connection has a reader, which hands over
 // commands no faster than they are answered, and a writer, which empties the
-// outbox. Append and Tail have one goroutine each. On the other side, the
+// outbox. Append, Tail and the saving of checkpoints have one goroutine each; what
+// a member asks about the log is read by its reader (answer.go). On the other side, the
 // inbox of a Member is a machine: it knows which events are there.
 //
 // # Limits
@@ -109,6 +119,7 @@
 //	maxQueue, maxQueueBytes      256 events or 256 KiB wait for a member
 //	maxAtOnce, maxBytesAtOnce    64 messages or 64 KiB are given to a Conn at once
 //	stalled                      30 s without taking anything: cut off
+//	probeEvery, struggle         5 s until a full disk is tried again, 3 s until all are told that one does not answer
 //	lingering                    30 s until the leave of a lost seat is said
 //
 // Seats, and those who have none yet. When there are too many of these, the one

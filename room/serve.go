@@ -99,6 +99,9 @@ func (h *Host) hand(ctx context.Context, l *link, cmd command) error {
 	case typePage, typeSearch:
 		return h.asks(ctx, l, cmd)
 	case typeJoin:
+		if l.compared++; l.compared > maxTries { // the core takes no more joins either
+			break
+		}
 		if err := h.compare(ctx, &cmd); err != nil {
 			return err
 		}
