@@ -38,6 +38,7 @@ type stage struct {
 	rec     roomtest.Recorder
 	room    string
 	actors  []*actor // the host first
+	heir    *actor   // the room was handed over to it; nil: to nobody
 	planned int
 	end     uint64 // the row at which all had settled
 }
@@ -64,7 +65,14 @@ func (s *stage) open(host, member []string) {
 	}
 }
 
-func (s *stage) host() *actor      { return s.actors[0] }
+// host is who hosts the room: the first, or to whom it was handed over.
+func (s *stage) host() *actor {
+	if s.heir != nil {
+		return s.heir
+	}
+	return s.actors[0]
+}
+
 func (s *stage) members() []*actor { return s.actors[1:] }
 
 // actor is somebody who sits in the room, in one program after the other.
@@ -313,6 +321,7 @@ func (s *stage) settle(limit time.Duration) time.Duration {
 		s.t.Fatal(err)
 	}
 	until(left(), func() bool { return s.host().now().unanswered() == 0 })
+	s.host().now().sees("its own last word", said(fmt.Sprintf("fin-%d", s.planned))) // which may come after the answer
 	s.end = s.host().now().shown()
 	for _, a := range s.actors {
 		if _, ok := until(left(), func() bool { return !a.now().running() || a.now().shown() >= s.end }); !ok {
@@ -435,7 +444,7 @@ func (s *stage) row(e room.Entry) roomtest.Record {
 
 // first is the row after which the first program of the host has seen all.
 func (s *stage) first() uint64 {
-	return s.host().runs[0].sees("ready", kind("ready")).Seq
+	return s.actors[0].runs[0].sees("ready", kind("ready")).Seq
 }
 
 // sent counts what was said so far.

@@ -60,6 +60,7 @@ var exitOf = map[string]int{
 	node.CodeVersion:     exitRefused,
 	node.CodeFull:        exitRefused,
 	node.CodeKey:         exitRefused,
+	node.CodeMoved:       exitRefused,
 	node.CodePlaintext:   exitRefused,
 	node.CodeUnreachable: exitUndelivered,
 }

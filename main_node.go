@@ -44,7 +44,7 @@ func (p *program) node() (*node.Node, error) {
 		p.talk("no place to keep your identity (%v): you are somebody new this time; --data-dir names one", err)
 		return n, nil
 	}
-	n.Pins = p.pins(dir)
+	n.Pins, n.Moves = p.pins(dir), &node.Moves{Dir: dir}
 	n.Histories = p.histories(dir)
 	n.Drafts = &node.Drafts{Dir: filepath.Join(dir, "drafts")}
 	if c.Plaintext { // there, everybody is nobody
@@ -85,7 +85,7 @@ func (p *program) identify(n *node.Node, dir string) error {
 		p.talk("%v: you are somebody new this time; --data-dir names another place", err)
 		err = nil
 	}
-	n.Identity, n.RoomKey = id, keys.Room
+	n.Identity, n.RoomKey, n.AdoptKey = id, keys.Room, keys.Adopt
 	return err
 }
 

@@ -20,6 +20,8 @@ type typist struct {
 	at   seat // nil: in no room
 	nick string
 	n    int // the number of the line it is at
+
+	warned bool // that the room closes with us
 }
 
 var errNoRoom = errors.New("you are in no room: /list shows which there are, /join ROOM goes to one, /quit ends")
@@ -73,6 +75,9 @@ func (t *typist) do(l typed) bool {
 	case "":
 		return true
 	case "quit":
+		if t.closes() {
+			return t.tell(answer{do: "stay", arg: staying})
+		}
 		t.tell(answer{do: "over", arg: action.Arg, err: t.drain()})
 		return false
 	case "list":
@@ -232,6 +237,11 @@ func (s *session) answer(a answer) (done bool, _ error) {
 		} else {
 			s.view.say("", false, "", Listing(a.room))
 		}
+	case "stay": // the loop had begun to leave
+		if s.by = (time.Time{}); s.ended { // for there is nothing more to come
+			return true, s.end("", nil)
+		}
+		s.tell("", a.arg)
 	case "note":
 		s.tell("", a.arg)
 	case "link":

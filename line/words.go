@@ -47,6 +47,16 @@ func (v *view) words(e room.Event) (head string, body []string, talk bool) {
 		}
 		return "* ", text.Lines(statistics(e.Stats)), false
 	}
+	switch e.Type {
+	case room.Handover:
+		head, body := v.handover(e)
+		return head, body, true
+	case room.Hosted:
+		if text.Key(e.Nick) == text.Key(v.self) && !e.Replay {
+			return "", nil, false // it was said how we got there
+		}
+		return "* " + v.name(e.Nick) + " hosts the room now", nil, false
+	}
 	if head, body, ok := v.trouble(e); ok {
 		return head, body, true
 	}
@@ -92,6 +102,9 @@ func (v *view) trouble(e room.Event) (head string, body []string, ok bool) {
 		}
 		return "! ", text.Lines(said), true
 	case room.Link:
+		if e.State == "moved" { // the room itself says where it went
+			return "", nil, true
+		}
 		if e.State == "lost" {
 			return "! ", []string{link(e)}, true
 		}

@@ -29,6 +29,7 @@ const (
 	CodeKey         = "key_mismatch" // the room is not the one that was meant
 	CodePassword    = "password"     // a room that everybody could read along in has none
 	CodePort        = "port_taken"   // somebody else has the port
+	CodeMoved       = "moved"        // the room was handed over to another host
 	CodeHosted      = "hosted"       // this user hosts that room already
 	CodeKeyFile     = "key_file"     // a file with a key cannot be used
 	CodeHistory     = "history"      // nor the one with what was said

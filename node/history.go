@@ -44,6 +44,9 @@ func (h *Histories) Open(name string, key transport.Key) (log room.Log, release 
 	if h == nil || h.Keep.None {
 		return room.NewMemory(), func() error { return nil }, nil
 	}
+	if _, err := h.settle(name, key); err != nil {
+		return nil, nil, err
+	}
 	l, err := history.Open(h.path(name, key)+logSuffix, h.options(name, key))
 	if err != nil {
 		return nil, nil, historyError(name, err)

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/discovery"
@@ -37,6 +38,9 @@ type Hosting struct {
 	udpPort uint16 // zero where that carrier is not served
 	tcpPort uint16
 
+	runs   sync.WaitGroup // of the rooms
+	taking *receiver      // the room that is, or was, handed over to us; nil: none
+
 	listener  transport.Listener
 	datagrams *udp.Endpoint   // of them; nil where that carrier is not served
 	ctx       context.Context // ends with Close
@@ -58,7 +62,10 @@ type Hosting struct {
 type hosted struct {
 	*room.Host
 	release func()
-	signer  ed25519.PrivateKey // of its announcements
+	signer  ed25519.PrivateKey   // of its announcements
+	away    atomic.Bool          // it is not ours any more, or not yet: it is not announced
+	gone    atomic.Pointer[gone] // it was handed over
+	freed   sync.Once
 }
 
 // Host opens rooms; see [Node.Open].
@@ -77,6 +84,10 @@ func (n *Node) Open(ctx context.Context, o room.HostOptions) (*Hosting, error) {
 		return nil, err
 	}
 	h := &Hosting{node: n, options: o, changed: make(chan struct{}, 1), done: make(chan struct{})}
+	heirs, err := n.heirs(ctx, o.Rooms)
+	if err != nil {
+		return nil, err
+	}
 	if err := h.makeRooms(); err != nil {
 		h.release()
 		return nil, err
@@ -88,6 +99,9 @@ func (n *Node) Open(ctx context.Context, o room.HostOptions) (*Hosting, error) {
 	}
 	h.ctx, h.cancel = context.WithCancel(n.ctx)
 	h.seats, h.cut = context.WithCancel(context.Background())
+	for _, r := range h.rooms {
+		r.Taking = heirs[r.Name] != nil
+	}
 	h.serve(s)
 	n.mu.Lock()
 	closed := n.closed
@@ -96,6 +110,14 @@ func (n *Node) Open(ctx context.Context, o room.HostOptions) (*Hosting, error) {
 	if closed {
 		h.Close()
 		return nil, net.ErrClosed
+	}
+	for _, r := range h.rooms {
+		if p := heirs[r.Name]; p != nil {
+			if err := h.inherit(ctx, r, p); err != nil {
+				h.Close()
+				return nil, err
+			}
+		}
 	}
 	return h, nil
 }
@@ -144,6 +166,7 @@ func (h *Hosting) makeRooms() error {
 		r := &hosted{release: func() {}, Host: &room.Host{Name: name, Delivery: o.Delivery, Plaintext: n.Plaintext, Guests: o.Guests,
 			Hidden: o.Hidden, Topic: o.Topic, MaxSeats: o.MaxSeats, Burst: o.Burst, Rate: o.Rate,
 			Approve: o.Approve, Slow: o.Slow, Filters: o.Filters, Own: n.own, Password: o.Password, Changed: h.kick, Logger: n.log.With("room", name)}}
+		r.Mover = &mover{h, r}
 		h.rooms = append(h.rooms, r)
 		if n.Plaintext {
 			_, r.signer, _ = ed25519.GenerateKey(nil) // for this once: a plaintext room is nobody's
@@ -205,8 +228,8 @@ func (n *Node) openLog(r *hosted) error {
 }
 
 func (h *Hosting) release() {
-	for _, r := range h.rooms {
-		r.release()
+	for _, r := range h.list() {
+		r.free()
 	}
 }
 
@@ -228,12 +251,12 @@ func (h *Hosting) serve(s *sockets) {
 		listeners = append(listeners, e)
 	}
 	h.listener = transport.Merge(listeners...)
-	var rooms, running sync.WaitGroup
+	var running sync.WaitGroup
 	for _, r := range h.rooms {
-		rooms.Go(func() { h.fail(r.Run(h.ctx)) })
+		h.run(r)
 	}
 	running.Go(h.accept)
-	if !n.NoDiscovery && !h.options.Hidden {
+	if !n.NoDiscovery {
 		running.Go(h.announce)
 	}
 	running.Go(func() {
@@ -242,7 +265,7 @@ func (h *Hosting) serve(s *sockets) {
 		h.cut()
 	})
 	go func() { // ends with the hosting, which Close waits for
-		rooms.Wait()
+		h.runs.Wait()
 		h.cut()
 		running.Wait()
 		h.work.Wait()
@@ -276,8 +299,11 @@ func (h *Hosting) announce() {
 	s := h.node.discovery()
 	s.Changed = h.changed
 	err := s.Announce(h.ctx, func() []discovery.Room {
-		list := make([]discovery.Room, 0, len(h.rooms))
-		for _, r := range h.rooms {
+		var list []discovery.Room
+		for _, r := range h.list() {
+			if r.away.Load() || r.Hidden {
+				continue
+			}
 			list = append(list, discovery.Room{Name: r.Name, UDP: h.udpPort, TCP: h.tcpPort, Members: r.Members(),
 				Secure: !h.node.Plaintext, Password: r.Guarded(), Guests: h.guests(), Signer: r.signer})
 		}
@@ -318,7 +344,7 @@ func (h *Hosting) Sit(ctx context.Context, o room.JoinOptions) (*room.Member, er
 // sit takes a seat over a Pipe, on whose other end is who.
 func (h *Hosting) sit(ctx context.Context, o room.JoinOptions, who transport.Peer) (*room.Member, error) {
 	if o.Room == "" {
-		o.Room = h.rooms[0].Name
+		o.Room = h.list()[0].Name
 	}
 	if o.Logger == nil {
 		o.Logger = h.node.log
@@ -329,13 +355,22 @@ func (h *Hosting) sit(ctx context.Context, o room.JoinOptions, who transport.Pee
 		e.Addr, e.TCPAddr, e.Invite = here.Addr, here.TCPAddr, here.Invite
 	}
 	defer h.kick() // there is one more now
-	return room.Join(ctx, o, room.Dial(func(ctx context.Context) (transport.Conn, error) {
-		mine, theirs := transport.Pipe(who, host)
-		if !h.begin(func() { h.route(theirs) }, theirs) {
-			return nil, net.ErrClosed
-		}
-		return mine, nil
-	}))
+	w := &way{node: h.node, home: func() (transport.Conn, error) { return h.pipe(who, host) }, byName: true}
+	w.place.Room, w.place.Key = o.Room, h.ReadyOf(o.Room).Key
+	w.key = w.place.Key
+	if !o.Guest { // whose own connection ends here
+		o.Moved, o.Taker = w.moved, w.take
+	}
+	return room.Join(ctx, o, w)
+}
+
+// pipe connects who to the hosting from inside this program.
+func (h *Hosting) pipe(who, host transport.Peer) (transport.Conn, error) {
+	mine, theirs := transport.Pipe(who, host)
+	if !h.begin(func() { h.route(theirs) }, theirs) {
+		return nil, net.ErrClosed
+	}
+	return mine, nil
 }
 
 // begin runs f as part of the hosting, unless that has ended.

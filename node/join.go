@@ -67,6 +67,7 @@ func (n *Node) join(ctx context.Context, p place, byName bool, g *guard, o room.
 	}
 	w := &way{node: n, place: p, byName: byName}
 	o.Room, o.Identity = p.Room, n.identity()
+	o.Moved, o.Taker = w.moved, w.take
 	next := o.Trust
 	o.Trust = func(name string, key transport.Key) error {
 		if p.Key != (transport.Key{}) && key != p.Key {
@@ -96,6 +97,9 @@ func (n *Node) join(ctx context.Context, p place, byName bool, g *guard, o room.
 	}
 	o.Drafts, o.Copy = n.Drafts.of(o.Identity), n.copies()
 	m, err := room.Join(ctx, o, w)
+	for hops := 0; movedAway(err) && hops < maxHops; hops++ {
+		m, err = room.Join(ctx, o, w)
+	}
 	for byName && wrongKey(err) && w.avoid() { // whoever repeats an announcement adds his address to the room's
 		m, err = room.Join(ctx, o, w)
 	}
@@ -103,6 +107,7 @@ func (n *Node) join(ctx context.Context, p place, byName bool, g *guard, o room.
 		return nil, err
 	}
 	w.proved()
+	w.seated(m.Ready())
 	if err := g.seated(ctx, m, p.strangers); err != nil {
 		return nil, err
 	}

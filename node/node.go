@@ -91,6 +91,13 @@ type Node struct {
 	// is hosted no more. Nil: a new key each time.
 	RoomKey func(name string) (key transport.Identity, release func(), err error)
 
+	// AdoptKey holds the name of a room that is about to be handed over to us, as
+	// RoomKey does, and returns what keeps its key. Nil: it is kept nowhere.
+	AdoptKey func(name string) (keep func(transport.Identity) error, release func(), err error)
+
+	// Moves are the rooms that were handed over, from here or to here. Nil: that
+	// is remembered as long as the node is there.
+	Moves *Moves
 	// Histories are where what is said is kept. Nil: nowhere, and rooms hosted
 	// here are forgotten when they end.
 	Histories *Histories

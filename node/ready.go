@@ -11,7 +11,7 @@ import (
 
 // Ready returns the "ready" of the first room as its host sees it: where it
 // is, its key and the link to it.
-func (h *Hosting) Ready() room.Event { return h.ReadyOf(h.rooms[0].Name) }
+func (h *Hosting) Ready() room.Event { return h.ReadyOf(h.list()[0].Name) }
 
 // ReadyOf returns the "ready" of the room called name.
 func (h *Hosting) ReadyOf(name string) room.Event {
@@ -22,7 +22,7 @@ func (h *Hosting) ReadyOf(name string) room.Event {
 	if h.tcpPort != 0 {
 		e.TCPAddr = at.String()
 	}
-	for _, r := range h.rooms {
+	for _, r := range h.list() {
 		if r.Name == name {
 			e.Key = r.Key.Key()
 		}
@@ -41,7 +41,7 @@ func (h *Hosting) Rooms() []string { return slices.Clone(h.options.Rooms) }
 // for each address of this machine, the likeliest first.
 func (h *Hosting) JoinLines(name string) []string {
 	only := name
-	if len(h.rooms) == 1 {
+	if len(h.list()) == 1 {
 		only = ""
 	}
 	var lines []string

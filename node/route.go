@@ -99,6 +99,10 @@ func (h *Hosting) route(c transport.Conn) {
 
 // seat gives a connection to the room that its first message names.
 func (h *Hosting) seat(c transport.Conn, first []byte) {
+	if name, ok := room.ParseTakeover(first); ok {
+		h.handover(c, name, first)
+		return
+	}
 	name, err := room.ParseJoin(first)
 	if err != nil {
 		h.node.log.Info("not a member", "addr", c.Peer().Addr.String(), "error", err)
@@ -106,6 +110,9 @@ func (h *Hosting) seat(c transport.Conn, first []byte) {
 		return
 	}
 	r, answer := h.choose(name)
+	if r != nil && r.gone.Load() != nil {
+		r, answer = nil, room.Forward(r.gone.Load().to)
+	}
 	if r != nil && !h.fits(c) {
 		r, answer = nil, room.Full()
 	}
@@ -146,7 +153,8 @@ func (h *Hosting) unseat() {
 // that cannot be, it returns what to answer.
 func (h *Hosting) choose(name string) (*hosted, []byte) {
 	var public []string
-	for _, r := range h.rooms {
+	rooms := h.list()
+	for _, r := range rooms {
 		if name != "" && text.RoomKey(r.Name) == text.RoomKey(name) {
 			return r, nil
 		}
@@ -157,8 +165,8 @@ func (h *Hosting) choose(name string) (*hosted, []byte) {
 	switch {
 	case name != "":
 		return nil, room.NoRoom(name, public)
-	case len(public) == 1 || len(h.rooms) == 1 && len(public) == 0:
-		return h.rooms[0], nil
+	case len(public) == 1 || len(rooms) == 1 && len(public) == 0:
+		return rooms[0], nil
 	}
 	return nil, room.WhichRoom(public)
 }

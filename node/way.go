@@ -18,6 +18,10 @@ type way struct {
 	byName bool // the room was found by its name
 
 	mu      sync.Mutex
+	home    func() (transport.Conn, error) // into this program, while the room is here
+	hosting *receiver                      // it was handed over to us
+	moves   int                            // how often it has moved
+	sent    bool                           // its host has just said where it is
 	place   place
 	key     transport.Key  // which the room has proved; zero in plaintext
 	failed  bool           // the last time nobody answered
@@ -63,15 +67,25 @@ func (w *way) proved() {
 // have moved, too: it is looked for while it is called where it was.
 func (w *way) Dial(ctx context.Context, before transport.Conn) (transport.Conn, error) {
 	w.mu.Lock()
-	p, failed, host := w.place, w.failed, w.host
+	p, failed, host, home, moves := w.place, w.failed, w.host, w.home, w.moves
+	sent := w.sent
+	w.sent = false
 	w.mu.Unlock()
+	if home != nil {
+		return home()
+	}
 	if failed && before == nil {
 		p = w.search(ctx, p)
 	}
+	if sent {
+		before = nil // the old host needs no more looking for
+	}
 	c, p, err := w.anywhere(ctx, p, host, before)
 	w.mu.Lock()
-	if w.place, w.failed, w.reached = p, err != nil, (transport.Peer{}); err == nil {
-		w.reached = c.Peer()
+	if w.moves == moves {
+		if w.place, w.failed, w.reached = p, err != nil, (transport.Peer{}); err == nil {
+			w.reached = c.Peer()
+		}
 	}
 	w.mu.Unlock()
 	return c, w.node.explainDial(err, p)
@@ -207,6 +221,10 @@ func (w *way) search(ctx context.Context, p place) place {
 // Better waits for datagrams to work where now is a stream, if both may be used.
 func (w *way) Better(ctx context.Context, now transport.Conn) (transport.Conn, string, error) {
 	peer := now.Peer()
+	if peer.Via == "pipe" {
+		<-ctx.Done()
+		return nil, "", ctx.Err()
+	}
 	w.mu.Lock()
 	via := w.place.via
 	w.mu.Unlock()

@@ -25,6 +25,9 @@ const (
 // to be stored, as one batch; nil when there is nothing to store or a batch is
 // under way. Commands that rest on one in the batch wait for the next.
 func (c *core) next(now time.Time) []*item {
+	if c.frozen() {
+		return nil
+	}
 	for c.batch == nil && c.state.seq >= max(c.need, c.opening) && len(c.waiting) > 0 && !c.closing {
 		clear(c.flying)
 		var later []*item
@@ -77,6 +80,12 @@ func (c *core) check(now time.Time, it *item, held *holds) bool {
 		return false
 	}
 	switch {
+	case it.own != nil:
+		if c.readonly() {
+			return false
+		}
+		c.checkHosted(now, it, held)
+		return true
 	case it.cmd.Type == typeJoin:
 		return c.checkJoin(now, it, held)
 	case it.link == nil && it.seat == nil:
@@ -115,6 +124,8 @@ func (c *core) check(now time.Time, it *item, held *holds) bool {
 			return true
 		}
 		return c.checkPassword(now, it)
+	case typeHandover:
+		c.checkHandover(now, it)
 	default:
 		return c.checkSaid(now, it, held)
 	}
@@ -440,6 +451,9 @@ func (c *core) committed(now time.Time, outcomes []outcome) {
 		case it.link == nil || it.cmd.Type == typeLeave:
 			if o.err != nil && it.seat != nil && !it.seat.gone {
 				c.putOff(now, it)
+			}
+			if o.err != nil && it.own != nil {
+				c.waiting = append(c.waiting, &item{own: it.own})
 			}
 		case o.holder != "":
 			c.refuseNick(it, it.cmd.Nick, string(Failed))

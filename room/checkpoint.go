@@ -321,6 +321,9 @@ func (c *core) resume(now time.Time, s *state, after uint64) {
 
 // ghosts makes lost seats of the people whom a former life of this host seated.
 func (c *core) ghosts(now time.Time) {
+	if c.host.Taking { // the log says so when it is ours
+		return
+	}
 	var ours []*person
 	for _, p := range c.state.people {
 		if p.host == c.host.id() {

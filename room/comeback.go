@@ -115,7 +115,7 @@ func (m *Member) moveUp(ctx context.Context, s *search, now transport.Conn) atte
 // passing tells whether a refusal may be over when we ask again.
 func passing(code string) bool {
 	switch code {
-	case codeFull, codeNoRoom, codeWhich, codeProtocol, codeNotStored, codeIdle, codeClosing, codeReplaced, codeTooSlow, codeTooOften, codeStale:
+	case codeFull, codeNoRoom, codeWhich, codeProtocol, codeNotStored, codeIdle, codeClosing, codeReplaced, codeTooSlow, codeTooOften, codeStale, codeMoved:
 		return true
 	}
 	return false

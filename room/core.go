@@ -102,6 +102,12 @@ type core struct {
 	asking    bool              // the batch is with the committer
 	need      uint64            // the fold must reach this before the next batch
 	receipts  receipts
+	handing   *handover     // under way from here
+	moved     *Move         // where the room is now: nothing is served here any more
+	given     string        // the ticket by which it went there
+	told      bool          // and may be followed there
+	upto      uint64        // the log's end when it was opened
+	begun     chan struct{} // closed when a room that was taken over is ours by the log
 	closing   bool
 	vouch     *vouch
 	people    [][]byte // the roster in wire form, as of peopleAt; many ask at once when all come back
@@ -121,8 +127,10 @@ type seat struct {
 	quiet    bool
 	deaf     bool
 	guest    bool
+	hosts    bool // its program could host the room
 	since    time.Time
 	born     uint64     // the log's end when it sat down
+	whisper  uint64     // the last it has to receive
 	got      uint64     // what it has reported
 	link     *link      // nil: lost
 	from     netip.Addr // of its last connection
@@ -166,9 +174,10 @@ type item struct {
 	link    *link
 	seat    *seat
 	cmd     command
-	entry   *Entry // what to store, if anything
-	claim   string // the name to claim before, and for whom
-	release string // and the name to give back after
+	own     *report // what the host itself has to say, instead
+	entry   *Entry  // what to store, if anything
+	claim   string  // the name to claim before, and for whom
+	release string  // and the name to give back after
 	owner   string
 	doubted bool // its key's other seat has been asked
 	heard   bool // as a join, it has paid for the list of who is here,
@@ -199,7 +208,9 @@ func newCore(h *Host, logID [16]byte) *core {
 
 // open tells up to which entry the log must be folded before the first command.
 func (c *core) open(upto uint64) {
-	c.opening = upto
+	if c.opening, c.upto = upto, upto; c.host.Taking {
+		c.opening = never
+	}
 	c.waiting = append(c.waiting, &item{cmd: command{Type: string(Topic), Text: c.host.Topic}})
 	c.settings()
 }
@@ -208,9 +219,17 @@ func (c *core) open(upto uint64) {
 // has been without the longest makes room: who means well is soon seated.
 func (c *core) attach(now time.Time, l *link) {
 	l.since = now
-	if c.closing {
+	switch {
+	case c.moved != nil:
+		c.forward(l)
+		return
+	case c.closing:
 		l.ended = true
 		l.out.finish(refusal(codeFull, "the room has no seat left"))
+		return
+	case c.opening == never:
+		l.ended = true
+		l.out.finish(refusal(codeClosing, "the room is just being handed over"))
 		return
 	}
 	from := func(o *link) bool { return o.from() == l.from() }
@@ -312,7 +331,7 @@ func (c *core) command(now time.Time, l *link, cmd command) {
 	case typeGot:
 		return
 	case string(Message), string(Act), string(Whisper), string(Renamed), string(Topic), typeJoin, typeLeave, typeNames, typeAway,
-		typeBans, typeFilters, typeKnocks, typePassword, typeReceipt:
+		typeBans, typeFilters, typeKnocks, typePassword, typeReceipt, typeHandover:
 	case typePage, typeSearch:
 		if l.seat != nil {
 			c.grant(l, cmd)
@@ -346,6 +365,7 @@ func (c *core) tick(now time.Time) {
 		c.doubts = c.doubts[1:]
 	}
 	c.letIn(now)
+	c.tickHandover(now)
 	c.probe(now)
 	c.speak(now)
 }
@@ -387,6 +407,9 @@ func (c *core) wake() (at time.Time) {
 	if t := c.guesses.wake(); !t.IsZero() {
 		sooner(t)
 	}
+	if t := c.wakeHandover(); !t.IsZero() {
+		sooner(t)
+	}
 	if t := c.checkpointWake(); !t.IsZero() {
 		sooner(t)
 	}
@@ -419,7 +442,10 @@ func (c *core) tailed(now time.Time, entries []Entry) error {
 		}
 		for l := range c.links {
 			if s := l.seat; s != nil && !s.deaf && !l.ended {
-				l.out.offer(f, ok && e.Visible(s.key))
+				seen := ok && e.Visible(s.key)
+				if l.out.offer(f, seen); seen && e.Audience != nil && f.said {
+					s.whisper = e.Seq
+				}
 			}
 		}
 		c.folded(now, r, mine)
@@ -439,7 +465,7 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 			c.sit(now, mine)
 		case s != nil && !s.quiet && r.Host != c.host.id(): // it sat down at another host of this room
 			c.remove(s, codeReplaced, "the seat is used from elsewhere")
-		case s == nil && r.Host == c.host.id(): // seated by this host before it was restarted
+		case s == nil && r.Host == c.host.id() && c.opening != never: // seated by this host before it was restarted
 			c.ghost(now, c.state.people[id])
 		}
 	case Left:
@@ -462,6 +488,8 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 		c.admit(now)
 	case Deny:
 		c.deny(now, r)
+	case Hosted:
+		c.inherit(now, r)
 	}
 }
 
@@ -480,6 +508,9 @@ func (c *core) remove(s *seat, code, words string) {
 		c.expelled--
 	}
 	delete(c.seats, s.id)
+	if g := c.handing; g != nil && g.to == s && !g.taken {
+		c.callOff(s.nick + " has left")
+	}
 	if s.quiet {
 		c.unname(s)
 		c.visitors.put(text.Key(s.nick), departed{s.nick, s.role, s.key, c.state.seq})

@@ -35,6 +35,7 @@ func (m *Member) run(ctx context.Context, c transport.Conn) {
 	m.fire()
 	m.mu.Unlock()
 	m.closing.Wait()
+	m.takes.Wait()
 }
 
 // talk is one connection being used.
@@ -155,7 +156,11 @@ func (k *course) failed(ctx context.Context, err error) {
 	var e *ending
 	moved := errors.As(err, &e) && e.code == codeReplaced && k.pending()
 	k.end()
-	if !moved {
+	wait := firstBackoff
+	switch {
+	case k.m.followed(err):
+		wait = 0
+	case !moved:
 		k.m.lostLink(k.conn, err.Error())
 	}
 	k.m.hungUp(k.conn)
@@ -166,7 +171,7 @@ func (k *course) failed(ctx context.Context, err error) {
 		}
 	}
 	if k.search == nil {
-		k.search = k.m.comeback(ctx, k.conn, firstBackoff, err.Error())
+		k.search = k.m.comeback(ctx, k.conn, wait, err.Error())
 	}
 }
 
@@ -258,7 +263,9 @@ func (m *Member) changedLink(before transport.Conn, a attempt) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	e := Event{Type: Link, State: "resumed", Transport: cmp.Or(m.o.Via, a.conn.Peer().Via), Why: cmp.Or(a.welcome.Why, a.why)}
-	if !m.lost && before.Peer().Via != a.conn.Peer().Via {
+	if m.moving != "" {
+		e.State, e.Why, m.moving = "moved", m.moving+" hosts the room now", ""
+	} else if !m.lost && before.Peer().Via != a.conn.Peer().Via {
 		e.State = "switched"
 	}
 	m.lost = false

@@ -169,6 +169,15 @@
 //	checkpointEvery, checkpointAfter   4,096 entries or 10 min until what the log adds up to is saved
 //	maxCheckpoint                16 MiB of that are read; a room of 5,000 people needs 3
 //
+// Handing a room over:
+//
+//	maxHand                      64 KiB a message of it
+//	maxHandful, maxSketch        24 KiB of entries, 32 KiB of a checkpoint in one
+//	maxImport                    4,096 entries are stored at once, about
+//	maxPlaces                    8 addresses of a host
+//	maxPause                     5 s of standing still; then the room goes on where it is
+//	offerTime, copyTime, copyStall   2 min to accept, 15 min to copy, 20 s without anything of it
+//
 // The bounds of passwords are in password.go, scram.go and guesses.go, of
 // moderation in rules.go and filter.go, and of waiting to be let in in wait.go.
 //

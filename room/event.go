@@ -45,6 +45,14 @@ const (
 	Address  Kind = "address"  // what Code says (ban, mute) of Nick holds for everybody from Addr, too; only the host sees it
 )
 
+// Hosted is the log's word that Nick hosts the room from here on, and By does not
+// any more. Handover is for whom it is about: State is offered, accepted, copying,
+// done or failed, Nick the other side, and Text says it.
+const (
+	Hosted   Kind = "host"
+	Handover Kind = "handover"
+)
+
 // acts tells the kinds by which the host and its ops act on the room.
 func (k Kind) acts() bool {
 	switch k {

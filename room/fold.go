@@ -89,6 +89,8 @@ func (s *state) fold(e Entry, data []byte) (r report, ok bool) {
 		}
 	case Topic:
 		s.topic = r.Text
+	case Hosted:
+		s.inherit(r)
 	case Op, Deop:
 		for _, p := range s.people {
 			if p.key == r.Key {

@@ -35,7 +35,9 @@ func (m *Member) take(now time.Time, r *report) error {
 	case string(Found):
 		m.found(r)
 	case typeBye:
-		return &ending{r.Code, r.Text}
+		return &ending{r.Code, r.Text, r.Move}
+	case typeHandover:
+		m.offered(r)
 	case string(Failure):
 		m.push(Event{Type: Failure, Code: r.Code, Text: r.Text, Suggest: r.Suggest})
 	default:
@@ -103,6 +105,10 @@ func (m *Member) event(now time.Time, r *report) error {
 		m.topic = r.Text
 		e.Own = r.From == m.nick
 	case Notice:
+	case Hosted:
+		if m.handedOver(r); m.plain {
+			e.Key = transport.Key{}
+		}
 	default:
 		if !kind.acts() { // of a newer host
 			return nil
@@ -268,6 +274,9 @@ func (m *Member) accepted(r *report) {
 func (m *Member) failed(r *report) {
 	s, ok := m.answered(r.ID)
 	if !ok {
+		return
+	}
+	if s.silent {
 		return
 	}
 	if s.lookup != nil {

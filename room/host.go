@@ -34,6 +34,8 @@ type Host struct {
 	Names     Names              // nil: nobody else gives names away
 	Password  *Verifier          // of the password that newcomers prove; nil: none. Not in plaintext, not with guests
 	Logger    *slog.Logger       // nil: none
+	Mover     Mover              // for handing the room over; nil: it is not tried where it goes, nor written down
+	Taking    bool               // it is being handed over to us: nobody is served until Begin
 
 	// Own tells whether an address is one of this machine's: nobody is banned
 	// by it. Nil: only loopback is.
@@ -50,6 +52,7 @@ type Host struct {
 	ended   chan struct{} // Run has returned
 	members atomic.Int64
 	guarded atomic.Bool
+	end     uint64 // of a log that was handed over
 }
 
 // Names gives nicks away where several hosts serve one room. A name is what

@@ -151,6 +151,8 @@ func (m *Member) perform(ctx context.Context, c Command, arg string) (err error)
 		_, err = m.send(ctx, &saying{cmd: command{Type: typeAway, Text: orWord(strings.TrimSpace(arg), "away")}})
 	case "back":
 		_, err = m.send(ctx, &saying{cmd: command{Type: typeAway}})
+	case "handover", "accept", "decline":
+		err = m.handover(ctx, c, nick)
 	case "resend":
 		err = m.resend(ctx, nick)
 	case "search":

@@ -67,6 +67,15 @@ type JoinOptions struct {
 	// wait while coming back hears of it by Next.
 	Waiting func(Event)
 
+	// Taker hosts the room on this computer when it is offered and our user takes
+	// it. It returns when the room is served here. Nil: this program cannot host.
+	Taker func(ctx context.Context, o Offer, tell func(state, words string)) error
+
+	// Moved is called with where the room has gone, when its host says so. The next
+	// connection should go there; who is there has to prove the room's key.
+	// Nil: the room is not followed.
+	Moved func(Move)
+
 	// Fill completes the ready event with what only the node knows: its
 	// addresses and the link to the room. Nil: nothing is added.
 	Fill func(ready *Event)
@@ -97,6 +106,7 @@ type Member struct {
 	o       JoinOptions
 	way     Way
 	ready   Event
+	life    context.Context // ends when we leave
 	cancel  context.CancelFunc
 	done    chan struct{}  // run has returned
 	closing sync.WaitGroup // of connections that are done with
@@ -160,6 +170,11 @@ type Member struct {
 
 	prover prover // of attempts alone, of which there is one at a time
 
+	offer  *Offer         // the room was offered to us
+	taking bool           // and we are about to take it
+	moving string         // who hosts the room now, where we are going
+	takes  sync.WaitGroup // the taking
+
 	ignored *Ignored
 	whisper string // who whispered to us last
 	query   string // whom lines go to
@@ -171,6 +186,7 @@ type saying struct {
 	whois  string  // of a names command: who was asked about
 	lookup *lookup // of a question: its answer
 
+	silent bool          // nobody asked for it, nor wants to know what became of it
 	at     time.Time     // when it was said
 	since  time.Time     // when this Member took it on
 	toKey  transport.Key // of a whisper: who To was
@@ -210,7 +226,7 @@ func Join(ctx context.Context, o JoinOptions, way Way) (*Member, error) {
 	m.openDrafts(time.Now())
 	m.events = slices.Insert(m.events, 0, m.ready)
 	run, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	m.cancel = cancel
+	m.cancel, m.life = cancel, run
 	go m.run(run, a.conn)
 	return m, nil
 }

@@ -45,6 +45,8 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 		return false
 	case c.outOfTurn(now, it, key):
 		return true
+	case s != nil && s.role == roleHost && c.host.Plaintext && l.peer.Via != "pipe": // its session was seen on the wire
+		return c.turnAway(l, codeSession, "this seat is the host's own")
 	case s != nil && s.key != key:
 		return c.turnAway(l, codeSession, "this seat is another key's")
 	case s != nil && cmd.Epoch > 0 && cmd.Epoch <= s.epoch:
@@ -256,6 +258,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 		c.people = nil
 	}
 	l.seat, s.link, s.via, s.epoch = s, l, via, cmd.Epoch
+	s.hosts = cmd.Hosts && l.peer.Via != "pipe"
 	c.newLinks = slices.DeleteFunc(c.newLinks, func(o *link) bool { return o == l })
 	h := c.host
 	w := report{Type: typeWelcome, V: Version, Room: h.Name, Nick: s.nick, Role: c.roleNow(s), Log: hexID(c.logID), Session: hexID(s.session),

@@ -36,7 +36,10 @@ type attempt struct {
 }
 
 // ending is why a connection ended, by the host's own word.
-type ending struct{ code, text string }
+type ending struct {
+	code, text string
+	move       *Move
+}
 
 func (e *ending) Error() string { return e.text }
 
@@ -58,7 +61,8 @@ func (m *Member) attempt(ctx context.Context, before transport.Conn, patient, as
 func (m *Member) join(ctx context.Context, c transport.Conn, patient, asked func()) (a attempt, err error) {
 	m.mu.Lock()
 	cmd := command{Type: typeJoin, V: Version, Room: m.room, Nick: m.nick, Session: cmp.Or(m.session, m.borrowed), Log: m.log, Seq: m.inbox.done, LastSeq: m.lastSeq, LastID: m.lastID,
-		History: max(0, m.o.History), Quiet: m.o.Quiet, Deaf: m.o.Deaf, Share: m.o.Share, Guest: m.o.Guest, Transport: m.o.Via}
+		History: max(0, m.o.History), Quiet: m.o.Quiet, Deaf: m.o.Deaf, Share: m.o.Share, Guest: m.o.Guest, Transport: m.o.Via,
+		Hosts: m.o.Taker != nil && !m.o.Quiet && !m.o.Guest}
 	ask, x := m.o.Ask, &proofs{coming: m.session != ""}
 	if m.session != "" { // nobody waits for a question now
 		ask = nil
@@ -150,6 +154,9 @@ func (m *Member) welcomed(ctx context.Context, c transport.Conn, patient func(),
 			}
 			late.Reset(answerTime)
 		case r.Type == string(Failure) || r.Type == typeBye:
+			if r.Type == typeBye && r.Code == codeMoved {
+				m.follow(r.Move)
+			}
 			return a, &Refused{Code: r.Code, Text: r.Text, Suggest: r.Suggest, Rooms: r.Rooms}
 		}
 	}
@@ -252,6 +259,7 @@ func (m *Member) finished(err error) (final error, stop bool) {
 	switch {
 	case m.leaving:
 		return nil, true
+	case errors.As(err, &e) && e.code == codeMoved && m.o.Moved != nil && !m.o.Guest:
 	case errors.As(err, &e) && e.code != codeClosing && e.code != codeReplaced && e.code != codeTooSlow && e.code != codeLeft:
 		return &Refused{Code: e.code, Text: e.text}, true
 	}

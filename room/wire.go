@@ -101,6 +101,7 @@ const (
 	codeTooMany   = "too_many"
 	codeForgotten = "forgotten"
 	codeUnread    = "unread"   // the log could not be read
+	codeMoved     = "moved"    // a bye: the room has another host
 	codeNotHere   = "not_here" // nowhere where we could look
 	codeReadonly  = "readonly" // a notice: nothing can be stored,
 	codeWritable  = "writable" // and, in the log, again it can
@@ -144,6 +145,7 @@ type command struct {
 	Deaf      bool   `json:"deaf,omitempty"`
 	Share     bool   `json:"share,omitempty"`
 	Guest     bool   `json:"guest,omitempty"`
+	Hosts     bool   `json:"hosts,omitempty"`
 	Transport string `json:"transport,omitempty"`
 
 	anew bool // the sender's log is another than ours
@@ -170,6 +172,8 @@ type report struct {
 	Seconds   int           `json:"seconds,omitempty"`
 	State     string        `json:"state,omitempty"`
 	Addr      string        `json:"addr,omitempty"`
+	Ticket    string        `json:"ticket,omitempty"` // of an offer to host the room
+	Move      *Move         `json:"move,omitempty"`   // of a bye
 
 	FromSeq   uint64      `json:"from_seq,omitempty"`
 	Count     uint64      `json:"count,omitempty"`
@@ -292,7 +296,7 @@ func (r *report) short() bool {
 		}
 	}
 	return !slices.ContainsFunc([]string{r.From, r.To, r.Nick, r.By, r.Seat, r.Host, r.Transport, r.Role, r.Code, r.Suggest,
-		r.Room, r.Log, r.Session, r.Delivery, r.Lane, r.State, r.Addr, r.Keep}, long) && max(len(r.Topic), len(r.Motd)) <= 4*maxLine
+		r.Room, r.Log, r.Session, r.Delivery, r.Lane, r.State, r.Addr, r.Keep, r.Ticket}, long) && max(len(r.Topic), len(r.Motd)) <= 4*maxLine
 }
 
 // ParseJoin returns the room that a connection's first message asks for:

@@ -107,7 +107,7 @@ func (r *Recorder) Line(who string, line []byte) error {
 		m.last = e.Seq
 		r.add(Record{Op: Join, Who: who, Seq: e.Seq, Lane: m.lane})
 	case "link":
-		if e.State == "resumed" {
+		if e.State == "resumed" || e.State == "moved" {
 			r.add(Record{Op: Join, Who: who, Seq: m.last, Lane: m.lane})
 		}
 	case "accepted":

@@ -1,0 +1,70 @@
+package node
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"parley/transport"
+)
+
+// Adopt holds the name of a room that is about to be handed over to us, as Room
+// does, until release is called. Keep keeps the room's key, so that it can be
+// hosted again. A key that was there for another room of that name is put aside.
+func (k Keys) Adopt(name string) (keep func(transport.Identity) error, release func(), err error) {
+	sum := sha256.Sum256([]byte(name))
+	path := filepath.Join(k.Dir, "rooms", hex.EncodeToString(sum[:16]))
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		unsaved := &UnsavedError{Path: path, Err: err}
+		return func(transport.Identity) error { return unsaved }, func() {}, nil
+	}
+	release, err = lockFile(path+".lock", name)
+	var unsaved *UnsavedError
+	if err != nil && !errors.As(err, &unsaved) {
+		return nil, nil, err
+	}
+	return func(id transport.Identity) error { return k.adopt(path, name, id) }, release, nil
+}
+
+// adopt writes the key of a room.
+func (k Keys) adopt(path, name string, id transport.Identity) error {
+	old, _, err := k.read(path)
+	if err == nil && old.Key() == id.Key() {
+		return nil
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		if err := k.putRoomAside(path, name); err != nil {
+			return err
+		}
+	}
+	text := base64.StdEncoding.EncodeToString(id.Seed()) + "\n" + fmt.Sprintf("The key of the room %q, which was handed over to you. Who has it can pose as the room.\n", name)
+	if err := createWhole(path, []byte(text)); err != nil {
+		return &UnsavedError{Path: path, Err: err}
+	}
+	return nil
+}
+
+// putRoomAside renames the key of another room of the same name.
+func (k Keys) putRoomAside(path, name string) error {
+	for n := 1; ; n++ {
+		aside := path + ".another"
+		if n > 1 {
+			aside += fmt.Sprintf("-%d", n)
+		}
+		if _, err := os.Lstat(aside); err == nil && n < maxAside {
+			continue
+		}
+		if err := rename(path, aside); err != nil {
+			return &UnsavedError{Path: path, Err: err}
+		}
+		if k.Warn != nil {
+			k.Warn(fmt.Sprintf("you had a room called %s of your own: its key is kept in %s", name, aside))
+		}
+		return nil
+	}
+}
