@@ -33,6 +33,10 @@ func (p *proc) finds(t *testing.T, line string) (f found) {
 	return f
 }
 
+// room is how the box's room is asked for where its name is to be known
+// before the connection.
+func (b *box) room() string { return b.addr() + "/physics" }
+
 // What was said can be looked at by who saw it, and by nobody else: in the room,
 // after the host is gone, and after everybody has left.
 func TestHistoryIsWhatOneSaw(t *testing.T) {
