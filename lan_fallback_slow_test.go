@@ -105,7 +105,7 @@ func TestLANClimbsBack(t *testing.T) {
 	last := p.stored(200, p.everybody()...)
 	for _, q := range p.people {
 		if all := q.links(blocked); len(all) != 2 {
-			t.Errorf("%s was told %v", q.name, texts(all))
+			t.Errorf("%s was told %v", q.name, shown(all))
 		}
 	}
 	p.judge(last)
@@ -160,7 +160,7 @@ func TestLANFlaps(t *testing.T) {
 						changes++
 					}
 				}
-				t.Logf("FIGURE UDP %v off and on for 60 s: %s changed carriers %d times (target %d): %v", period, q.name, changes, most, texts(q.links(began)))
+				t.Logf("FIGURE UDP %v off and on for 60 s: %s changed carriers %d times (target %d): %v", period, q.name, changes, most, shown(q.links(began)))
 				if changes > most {
 					t.Errorf("%s: %d switches", q.name, changes)
 				}
@@ -187,7 +187,7 @@ func TestLANBothBlocked(t *testing.T) {
 		l := q.sees("that the link is lost", func(l line) bool { return l.Type == "link" && l.State == "lost" })
 		t.Logf("FIGURE both blocked, something said, to the notice: %v (target 3s)", l.at.Sub(blocked).Round(time.Millisecond))
 		if len(q.links(time.Time{})) != 1 {
-			t.Errorf("%s was told %v", q.name, texts(q.links(time.Time{})))
+			t.Errorf("%s was told %v", q.name, shown(q.links(time.Time{})))
 		}
 	}
 	<-time.After(8 * time.Second)
@@ -199,13 +199,13 @@ func TestLANBothBlocked(t *testing.T) {
 	p.judge(last)
 }
 
-// nemesis is a fault that the checker is told of.
-func nemesis(what string, count uint64) roomtest.Record {
+// fault is one that the checker is told of.
+func fault(what string, count uint64) roomtest.Record {
 	return roomtest.Record{Op: roomtest.Nemesis, Who: what, Count: count}
 }
 
 // blackouts of everything, for members of every wish.
-func TestLANBlackouts(t *testing.T) {
+func TestLANBlackoutsByWish(t *testing.T) {
 	for _, dark := range []time.Duration{500 * time.Millisecond, 2 * time.Second, 5 * time.Second, 20 * time.Second, 40 * time.Second} {
 		t.Run(dark.String(), func(t *testing.T) {
 			t.Parallel()
@@ -215,7 +215,7 @@ func TestLANBlackouts(t *testing.T) {
 			began := time.Now()
 			p.drop("meta l4proto { udp, tcp }")
 			<-time.After(dark)
-			p.rec.Add(nemesis("dark", p.lost()))
+			p.rec.Add(fault("dark", p.lost()))
 			p.heal()
 			healed := time.Now()
 			<-time.After(2 * time.Second)
@@ -229,9 +229,9 @@ func TestLANBlackouts(t *testing.T) {
 				}
 				links := q.links(began)
 				t.Logf("FIGURE %v of darkness, %s: to the next message %v after (target 3s): %v", dark, []string{"auto", "udp", "tcp"}[i],
-					first.at.Sub(healed).Round(time.Millisecond), texts(links))
+					first.at.Sub(healed).Round(time.Millisecond), shown(links))
 				if dark <= 2*time.Second && len(links) > 0 && i < 2 {
-					t.Errorf("%s noticed a blackout of %v: %v", q.name, dark, texts(links))
+					t.Errorf("%s noticed a blackout of %v: %v", q.name, dark, shown(links))
 				}
 			}
 			p.judge(last)
@@ -241,7 +241,7 @@ func TestLANBlackouts(t *testing.T) {
 
 // A program that was stopped itself does not blame the others, and one whose host was
 // stopped for a moment does not run away.
-func TestLANStopped(t *testing.T) {
+func TestLANStoppedPrograms(t *testing.T) {
 	for _, c := range []struct {
 		who  string
 		d    time.Duration
@@ -278,12 +278,12 @@ func TestLANStopped(t *testing.T) {
 						changes++
 					}
 				}
-				t.Logf("FIGURE %s stopped for %v, talk %v: %s had %d new connections (at most %d): %v", c.who, c.d, c.talk, q.name, changes, c.most, texts(links))
+				t.Logf("FIGURE %s stopped for %v, talk %v: %s had %d new connections (at most %d): %v", c.who, c.d, c.talk, q.name, changes, c.most, shown(links))
 				if changes > c.most {
 					t.Errorf("%s: %d new connections", q.name, changes)
 				}
 			}
-			p.rec.Add(nemesis("stopped", 1))
+			p.rec.Add(fault("stopped", 1))
 			p.judge(last)
 		})
 	}
@@ -332,9 +332,9 @@ func TestLANHostMoves(t *testing.T) {
 	last := p.stored(1, p.people...)
 	for _, q := range p.people {
 		l := q.sees("what it said", from(q.name, numbered(q.name, 0, 100)))
-		t.Logf("FIGURE host has another address, %s: what it said is there after %v: %v", q.name, l.at.Sub(moved).Round(time.Millisecond), texts(q.links(moved)))
+		t.Logf("FIGURE host has another address, %s: what it said is there after %v: %v", q.name, l.at.Sub(moved).Round(time.Millisecond), shown(q.links(moved)))
 	}
-	p.rec.Add(nemesis("moved", 1))
+	p.rec.Add(fault("moved", 1))
 	p.judge(last)
 }
 
@@ -352,9 +352,9 @@ func TestLANMemberMoves(t *testing.T) {
 	last := p.stored(1, p.people...)
 	for _, q := range p.people {
 		l := q.sees("what it said", from(q.name, numbered(q.name, 0, 100)))
-		t.Logf("FIGURE a member has another address, %s: what it said is there after %v: %v", q.name, l.at.Sub(moved).Round(time.Millisecond), texts(q.links(moved)))
+		t.Logf("FIGURE a member has another address, %s: what it said is there after %v: %v", q.name, l.at.Sub(moved).Round(time.Millisecond), shown(q.links(moved)))
 	}
-	p.rec.Add(nemesis("moved", 1))
+	p.rec.Add(fault("moved", 1))
 	p.judge(last)
 }
 
@@ -450,5 +450,27 @@ func TestLANBannedDuringSwitch(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// What it costs to sit there and be silent.
+func TestLANIdleCosts(t *testing.T) {
+	for _, transport := range []string{"udp", "tcp"} {
+		t.Run(transport, func(t *testing.T) {
+			t.Parallel()
+			l := newLAN(t, "ana", "ben")
+			boxes := l.boxes()
+			boxes[0].host("ana", "physics", "--no-discovery")
+			ben := boxes[1].join("ben", boxes[0].ip, "--transport", transport, "--no-discovery")
+			ben.passes(15 * time.Second)
+			before := l.machines[1].counted()
+			ben.passes(time.Minute)
+			after := l.machines[1].counted()
+			bytes := after[transport+"_out"].Bytes - before[transport+"_out"].Bytes + after[transport+"_in"].Bytes - before[transport+"_in"].Bytes
+			t.Logf("FIGURE a member that sits there by %s and is silent: %d bytes a minute, both ways, with IP headers (target 6000)", transport, bytes)
+			if bytes > 6000 {
+				t.Errorf("%d bytes a minute", bytes)
+			}
+		})
 	}
 }

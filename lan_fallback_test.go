@@ -110,13 +110,13 @@ func (q *proc) onto(carrier string, since time.Time, limit time.Duration) time.D
 		return l.Type == "link" && l.State != "lost" && l.Transport == carrier && l.at.After(since)
 	})
 	if err != nil {
-		q.t.Errorf("%s does not come over to %s: %v; %v", q.name, carrier, err, texts(q.links(since)))
+		q.t.Errorf("%s does not come over to %s: %v; %v", q.name, carrier, err, shown(q.links(since)))
 		return limit
 	}
 	return l.at.Sub(since).Round(time.Millisecond)
 }
 
-func texts(lines []line) (all []string) {
+func shown(lines []line) (all []string) {
 	for _, l := range lines {
 		all = append(all, l.text)
 	}
@@ -172,7 +172,7 @@ func burst(t *testing.T, each int, block func(*party)) {
 		t.Errorf("over on TCP only after %v", slices.Max(took))
 	}
 	for _, q := range p.people {
-		t.Logf("%s: %v", q.name, texts(q.links(blocked)))
+		t.Logf("%s: %v", q.name, shown(q.links(blocked)))
 	}
 	p.judge(last)
 }

@@ -36,6 +36,7 @@ type cli struct {
 	Rooms   roomsCmd   `cmd:"" help:"List the rooms on this network."`
 	Send    sendCmd    `cmd:"" help:"Say one thing in a room and leave."`
 	Tail    tailCmd    `cmd:"" help:"Print what is said in a room."`
+	Book    historyCmd `cmd:"" name:"history" help:"What was said in a room: show it, search it, export it. Works without the room."`
 	Pins    pinsCmd    `cmd:"" help:"The rooms you know, and their keys."`
 	ID      idCmd      `cmd:"" name:"id" help:"Print who you are: your key, and its words."`
 	Version versionCmd `cmd:"" help:"Print the version."`
@@ -157,6 +158,9 @@ func (c *cli) check() error {
 	if err := c.Host.check(); err != nil {
 		return err
 	}
+	if err := c.Book.check(); err != nil {
+		return err
+	}
 	if c.PasswordFile != "" && c.Host.Password {
 		return errors.New("--password asks for a password and --password-file holds one. Leave out one of them")
 	}
@@ -272,6 +276,13 @@ var examples = map[string]string{
 	"tail": `
   parley tail physics            read along, silently
   parley tail physics --json | jq -r .text
+`,
+	"history": `
+  parley history physics         all that is kept here of what was said
+  parley history physics --search "lens focus" --since 7d
+  parley history physics --export physics.md
+  parley history physics --json | jq -r .text
+  parley history                 the rooms there is something of
 `,
 	"pins": `
   parley pins                    the rooms you have been in, and their keys

@@ -83,8 +83,10 @@ func (l *Log) contents(ctx context.Context, c *conn, r *Report, fault func(strin
 	}
 	var scratch []byte
 	next, whole := gone+1, true
-	for seq := uint64(1); seq <= gone && seq > base.seq; seq++ {
-		r.Chain = r.Chain.next(blank(seq), &scratch)
+	if r.Chain = base.chain; base.seq == 0 { // it came from elsewhere, where these were gone already
+		for seq := uint64(1); seq <= gone; seq++ {
+			r.Chain = r.Chain.next(blank(seq), &scratch)
+		}
 	}
 	err = c.query(ctx, func(v []driver.Value) error {
 		rec, ok := unpack(v, &scratch)
@@ -104,9 +106,7 @@ func (l *Log) contents(ctx context.Context, c *conn, r *Report, fault func(strin
 		} else {
 			r.Records++
 		}
-		if rec.Seq == base.seq {
-			r.Chain = base.chain
-		} else if rec.Seq > base.seq {
+		if rec.Seq > base.seq {
 			r.Chain = r.Chain.next(rec, &scratch)
 		}
 		if chain, ok := saved[rec.Seq]; ok && whole && !l.o.copies() && chain != r.Chain {

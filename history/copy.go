@@ -46,6 +46,9 @@ func (l *Log) Put(ctx context.Context, records []Record, receipts ...Receipt) er
 			return err
 		}
 		l.mu.Lock()
+		if end > l.gone {
+			l.recent, l.bytes = nil, 0
+		}
 		l.gone, l.last = end, max(l.last, end)
 		l.mu.Unlock()
 		if !l.o.copies() {
@@ -61,7 +64,7 @@ func (l *Log) put(records []Record) (stored []Record, gone uint64, err error) {
 	for i := range records {
 		r := records[i]
 		r.At = r.At.UTC().Truncate(time.Millisecond)
-		if r.Seq <= l.Pruned() {
+		if r.Seq <= max(l.Pruned(), gone) {
 			continue
 		}
 		if !l.o.copies() {

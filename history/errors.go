@@ -86,6 +86,8 @@ func explain(path, room string, err error) error {
 	}
 	e := &Error{Path: path, Problem: ErrFailed, Err: err}
 	switch c := code(err); {
+	case errors.Is(err, errSum):
+		return damaged(path, room, err.Error())
 	case c == 0:
 		return err
 	case c&0xff == codeCorrupt, c == shortRead:

@@ -29,12 +29,13 @@ func ParseKeep(s string) (Keep, error) {
 	case "none":
 		return Keep{None: true}, nil
 	}
-	if d, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.Atoi(d); err == nil && n >= 1 && n <= maxDays {
-			return Keep{Age: time.Duration(n) * day}, nil
-		}
-	} else if n, err := strconv.Atoi(s); err == nil && n >= 1 && n <= maxCount {
-		return Keep{Count: n}, nil
+	digits, days := strings.CutSuffix(s, "d")
+	switch n, err := strconv.ParseUint(digits, 10, 32); {
+	case err != nil || n == 0:
+	case days && n <= maxDays:
+		return Keep{Age: time.Duration(n) * day}, nil
+	case !days && n <= maxCount:
+		return Keep{Count: int(n)}, nil
 	}
 	return Keep{}, errors.New("want 90d (so many days), 10000 (so many messages), forever or none")
 }

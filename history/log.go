@@ -37,12 +37,13 @@ const (
 
 // Log is an open file.
 type Log struct {
-	path string
-	o    Options
-	id   [16]byte
-	held *os.File // the lock of a log
-	w    *conn    // the writer's
-	mode string   // how to connect; empty: mode=rw
+	path    string
+	o       Options
+	id      [16]byte
+	held    *os.File // the lock of a log
+	reached reach    // of the lock, before it was ours
+	w       *conn    // the writer's
+	mode    string   // how to connect; empty: mode=rw
 
 	readers chan *conn // those that nobody uses; nil for one to be opened
 	appends chan *appending
@@ -139,7 +140,7 @@ func (l *Log) shut() (err error) {
 		err = l.w.close()
 	}
 	if l.held != nil {
-		l.held.Truncate(0)
+		holder(l.held, 0)
 		l.held.Close() // and the lock goes with it
 	}
 	return err
@@ -218,6 +219,9 @@ func (l *Log) write() {
 		case <-idle.C:
 			l.index()
 		case <-l.closing:
+			if n := l.behind(); n > 0 && n <= indexBatch && !l.o.Reading {
+				l.index() // for those who only read
+			}
 			return
 		}
 	}
@@ -265,6 +269,7 @@ func (l *Log) commit(all []*appending) {
 		}
 	} else {
 		l.publish(stored)
+		l.note(l.next - 1)
 	}
 	for _, a := range all {
 		a.reply <- err

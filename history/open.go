@@ -97,7 +97,7 @@ func Open(path string, o Options) (*Log, error) {
 		if err != nil {
 			return nil, err
 		}
-		l.held = held
+		l.held, l.reached = held, readReach(held)
 	}
 	err := l.open()
 	if err != nil {
@@ -134,13 +134,13 @@ func hold(path, room string) (*os.File, error) {
 		}
 		return nil, e
 	}
-	f.Truncate(0) // for people and the message above: what holds is the lock
-	fmt.Fprintf(f, "%d\n", os.Getpid())
+	holder(f, os.Getpid())
 	return f, nil
 }
 
 // open connects, and makes the tables or checks them.
 func (l *Log) open() (err error) {
+	_, missing := os.Stat(l.path)
 	f, err := os.OpenFile(l.path, os.O_RDWR|os.O_CREATE, 0o600) // SQLite would have it read by all
 	if err != nil {
 		return unusable(l.path, err)
@@ -159,6 +159,9 @@ func (l *Log) open() (err error) {
 	}
 	tables, _, err := l.w.number("SELECT count(*) FROM sqlite_schema")
 	if err == nil && tables == 0 {
+		if missing == nil && l.reached.last > 0 {
+			return damaged(l.path, l.o.Room, fmt.Sprintf("it is empty, and had %d records", l.reached.last))
+		}
 		is, _, e := l.w.number("PRAGMA application_id")
 		if err = e; err == nil && is == 0 {
 			err = l.create()
@@ -176,7 +179,10 @@ func (l *Log) open() (err error) {
 	if err := l.identify(); err != nil {
 		return err
 	}
-	return l.verifyEnd()
+	if err := l.verifyEnd(); err != nil {
+		return err
+	}
+	return l.checkReach()
 }
 
 // recognize tells our files, of versions that we know, from others.
@@ -206,10 +212,24 @@ func (l *Log) synchronous(full bool) error {
 	return err
 }
 
+// Attempts at changing a new file's journal while others do the same, for which
+// SQLite does not wait.
+const (
+	journalAttempts = 100
+	journalPause    = 10 * time.Millisecond
+)
+
 // create makes the tables, all or none.
 func (l *Log) create() error {
-	if err := l.w.script("PRAGMA journal_mode = WAL"); err != nil {
-		return err
+	for n := 1; ; n++ {
+		err := l.w.script("PRAGMA journal_mode = WAL")
+		if err == nil {
+			break
+		}
+		if code(err)&0xff != codeBusy || n == journalAttempts {
+			return err
+		}
+		time.Sleep(journalPause)
 	}
 	id := l.o.Copy
 	if !l.o.copies() {

@@ -115,9 +115,12 @@ func (c *carver) survey() *survey {
 	for n := uint32(1); n <= c.pages(); n++ {
 		c.cells(n, func(cell int, rowid int64, v []driver.Value) {
 			switch len(v) {
-			case 2: // of senders, or anything
+			case 2: // of senders, of the index on them, or anything
 				if key, ok := v[1].([]byte); ok && len(key) == 32 {
 					s.keys[rowid] = append(s.keys[rowid], [32]byte(key))
+				} else if key, ok := v[0].([]byte); ok && len(key) == 32 {
+					num, _ := v[1].(int64)
+					s.keys[num] = append(s.keys[num], [32]byte(key))
 				}
 			case 3: // of meta
 				name, _ := v[0].(string)

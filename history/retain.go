@@ -71,18 +71,18 @@ func (l *Log) prune(ran time.Duration) error {
 		l.o.Warn(fmt.Sprintf("this computer's clock is %d days ahead of where it was: nothing in the history of %s is deleted for that, unless the clock stays so for a week",
 			int(doubted/day)+1, l.o.Room))
 	}
-	for more := true; more; {
-		select {
-		case <-time.After(prunePause):
-		case <-l.closing:
-			return nil
-		}
+	for more := upto > l.Pruned() || gone > l.traceless(); more; {
 		err := l.do(ctx, func() (err error) {
 			more, err = l.step(upto, gone)
 			return err
 		})
 		if err != nil {
 			return err
+		}
+		select {
+		case <-time.After(prunePause):
+		case <-l.closing:
+			return nil
 		}
 	}
 	return nil
@@ -105,7 +105,11 @@ func (l *Log) due(ran time.Duration) (doubted time.Duration, upto, gone uint64, 
 	if err != nil {
 		return 0, 0, 0, err
 	}
-	if end := l.Last(); end > last && (last == 0 || age-lastAge >= markEvery.Milliseconds()) {
+	end, _, err := l.w.number("SELECT max(seq) FROM entries") // of a copy others may have written to
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	if end := uint64(end); end > last && (last == 0 || age-lastAge >= markEvery.Milliseconds()) {
 		if err := l.setMark(markStored, end, age); err != nil {
 			return 0, 0, 0, err
 		}

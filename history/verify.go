@@ -34,7 +34,7 @@ func (l *Log) verifyEnd() error {
 	if l.o.copies() {
 		return nil
 	}
-	saved := l.pruned.seq
+	saved := max(l.pruned.seq, l.gone)
 	err = l.w.checkpoints(func(p checkpoint) error {
 		if p.ok && p.seq > saved {
 			saved = p.seq

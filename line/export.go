@@ -128,6 +128,37 @@ func (x *textExport) divide(words string) error {
 
 func (x *textExport) end() error { return nil }
 
+// Transcript returns what prints events: on a terminal, whose width is told, with
+// a line between days, elsewhere each with its whole time; and what prints where another log begins.
+func Transcript(w io.Writer, width func() int, zone *time.Location) (put func(room.Event) error, divide func(string) error) {
+	if width == nil {
+		x := &textExport{w: w, view: &view{zone: zone}, zone: zone}
+		return x.event, x.divide
+	}
+	var failed error
+	v := &view{zone: zone, width: width, stamps: true, print: func(_ bool, line string) {
+		if _, err := fmt.Fprintln(w, line); failed == nil {
+			failed = err
+		}
+	}}
+	put = func(e room.Event) error {
+		head, body := v.exported(e)
+		if head == "" {
+			return failed
+		}
+		if day := e.At.In(zone).Format(longDay); day != v.day {
+			v.rule(day)
+			v.day = day
+		}
+		v.lines(e, false, head, body...)
+		return failed
+	}
+	return put, func(words string) error {
+		v.rule(text.Clean(words))
+		return failed
+	}
+}
+
 // markdownExport writes a list with a heading a day. What people said is escaped:
 // it makes no headings, links or pictures.
 type markdownExport struct {
@@ -150,12 +181,19 @@ func (x *markdownExport) event(e room.Event) error {
 	if day := at.Format("Monday, 2 January 2006"); day != x.day {
 		x.day, out = day, "\n## "+day+"\n\n"
 	}
-	who := escapeMarkdown(head)
-	if e.Type == room.Message {
-		who = "**" + escapeMarkdown(text.Clean(e.From)) + "**: "
-	}
 	for i := range body {
 		body[i] = escapeMarkdown(body[i])
+	}
+	who := escapeMarkdown(head)
+	switch e.Type {
+	case room.Message:
+		who = "**" + escapeMarkdown(text.Clean(e.From)) + "**: "
+	case room.Act, room.Whisper:
+	default: // what happened: without what marks it among what is said
+		for _, mark := range []string{"--> ", "<-- ", "* "} {
+			head = strings.TrimPrefix(head, mark)
+		}
+		who = escapeMarkdown(head)
 	}
 	_, err := io.WriteString(x.w, out+"- "+at.Format("15:04")+" "+who+strings.Join(body, "  \n  ")+"\n")
 	return err

@@ -69,7 +69,7 @@ func TestPipeSaysAllAndLeaves(t *testing.T) {
 			t.Errorf("said %q", got)
 		}
 		b.expect("Out", b.out, "12:00 ana: one\n12:00 ana: two ␛[31m\n12:00 ana: /me waves\n12:00 ana: \ufffdthree\n")
-		b.expect("Err", b.err, "* you are ana in physics over udp, encrypted\n")
+		b.expect("Err", b.err, "* you are ana in physics over udp, encrypted\n* what is said here is not kept: it is gone when the host ends\n")
 	})
 }
 
@@ -267,8 +267,8 @@ func TestTerminalThatEchoes(t *testing.T) {
 * what is said here is not kept: it is gone when the host ends
 * /help lists the commands, Ctrl-D leaves
 ben: hi
-* sending slowly: 1 of your messages not yet with the host, they are kept
-* sent
+* not sent yet: what you typed last; it is tried again as long as you stay
+* sent: what you typed is with the host now
 `)
 	})
 }
@@ -357,11 +357,11 @@ func TestGreeting(t *testing.T) {
 		ready room.Event
 		want  string
 	}{
-		{room.Event{Room: "physics", Nick: "ana", Role: "host", Transport: "pipe", Secure: true, Addr: "10.0.0.5:7667"}, "you are hosting physics as ana, encrypted"},
+		{room.Event{Room: "physics", Nick: "ana", Role: "host", Transport: "pipe", Secure: true, Addr: "10.0.0.5:7667"}, "you are hosting physics as ana, encrypted|what is said here is not kept: it is gone when the host ends"},
 		{room.Event{Room: "physics", Nick: "ben", Role: "member", Transport: "tcp", Secure: true, Guests: true, Text: "optics"},
-			"you are ben in physics over tcp, encrypted, but guests read this room in clear|the topic is: optics"},
+			"you are ben in physics over tcp, encrypted, but guests read this room in clear|what is said here is not kept: it is gone when the host ends|the topic is: optics"},
 		{room.Event{Room: "physics", Nick: "ben", Role: "member", Transport: "udp"},
-			"you are ben in physics over udp, in plaintext: anyone on this network can read and forge what is said"},
+			"you are ben in physics over udp, in plaintext: anyone on this network can read and forge what is said|what is said here is not kept: it is gone when the host ends"},
 	} {
 		if got := strings.Join(greeting(c.ready), "|"); got != c.want {
 			t.Errorf("%q, want %q", got, c.want)

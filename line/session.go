@@ -235,9 +235,8 @@ func (s *session) end(reason string, err error) error {
 
 // put handles the end of the seat that we did not ask for.
 func (s *session) put(err error) (done bool, _ error) {
-	var out *room.Refused
 	left := leftBehind(s.seat)
-	if n, _ := onItsWay(s.seat); n > 0 && errors.As(err, &out) && (out.Code == "kicked" || out.Code == "banned") {
+	if n, kept := onItsWay(s.seat); n > 0 && !kept {
 		left = "" // nobody sends it now, and nobody knows how far it came
 		s.tell("undelivered", "what you typed last may not have reached the host")
 	}

@@ -174,7 +174,7 @@ func TestViewMarksWhatWasSaidEarlier(t *testing.T) {
 	v.show(old, noon)
 	v.show(said("ben", "four"), noon)
 	want := []string{
-		"--- said earlier ---", "16:00 ben: one", "--- Sunday, 22 November 2026 ---", "11:00 ben: two", "--- now ---", "12:00 ben: three",
+		"--- Saturday, 21 November 2026 ---", "--- said earlier ---", "16:00 ben: one", "--- Sunday, 22 November 2026 ---", "11:00 ben: two", "--- now ---", "12:00 ben: three",
 		"--- said earlier ---", "11:00 ben: two", "--- now ---", "12:00 ben: four",
 	}
 	if strings.Join(out, "|") != strings.Join(want, "|") {

@@ -118,6 +118,8 @@ func receipt(e room.Event) string {
 	switch {
 	case e.Of == 0:
 		return fmt.Sprintf("message %d: stored; nobody else was here to receive it", e.Seq)
+	case e.Of == 1 && e.Count == 1:
+		return fmt.Sprintf("message %d: delivered to the one who was here", e.Seq)
 	case e.Count >= e.Of:
 		return fmt.Sprintf("message %d: delivered to all %d who were here", e.Seq, e.Of)
 	}

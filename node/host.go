@@ -41,16 +41,17 @@ type Hosting struct {
 	runs   sync.WaitGroup // of the rooms
 	taking *receiver      // the room that is, or was, handed over to us; nil: none
 
-	listener transport.Listener
-	ctx      context.Context // ends with Close
-	cancel   context.CancelFunc
-	seats    context.Context // ends when the rooms have said goodbye, or closeLimit later
-	cut      context.CancelFunc
-	work     sync.WaitGroup // connections and guests
-	changed  chan struct{}  // kicked when the number of members may have changed
-	done     chan struct{}  // closed when all has ended
-	once     sync.Once
-	err      error // why it ended by itself
+	listener  transport.Listener
+	datagrams *udp.Endpoint   // of them; nil where that carrier is not served
+	ctx       context.Context // ends with Close
+	cancel    context.CancelFunc
+	seats     context.Context // ends when the rooms have said goodbye, or closeLimit later
+	cut       context.CancelFunc
+	work      sync.WaitGroup // connections and guests
+	changed   chan struct{}  // kicked when the number of members may have changed
+	done      chan struct{}  // closed when all has ended
+	once      sync.Once
+	err       error // why it ended by itself
 
 	mu      sync.Mutex
 	waiting []transport.Conn // that have not said which room, the oldest first
@@ -238,7 +239,8 @@ func (h *Hosting) serve(s *sockets) {
 	var listeners []transport.Listener
 	if s.packets != nil {
 		h.udpPort = s.port
-		listeners = append(listeners, &udp.Endpoint{Socket: n.impaired(s.packets), Identity: n.Identity, Plaintext: n.Plaintext})
+		h.datagrams = &udp.Endpoint{Socket: n.impaired(s.packets), Identity: n.Identity, Plaintext: n.Plaintext}
+		listeners = append(listeners, h.datagrams)
 	}
 	if s.streams != nil {
 		h.tcpPort = s.port

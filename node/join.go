@@ -95,7 +95,7 @@ func (n *Node) join(ctx context.Context, p place, byName bool, g *guard, o room.
 	if o.Logger == nil {
 		o.Logger = n.log
 	}
-	o.Drafts = n.Drafts.of(o.Identity)
+	o.Drafts, o.Copy = n.Drafts.of(o.Identity), n.copies()
 	m, err := room.Join(ctx, o, w)
 	for hops := 0; movedAway(err) && hops < maxHops; hops++ {
 		m, err = room.Join(ctx, o, w)

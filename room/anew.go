@@ -17,7 +17,7 @@ import (
 // is done by the connection's own goroutine, before the core has the join.
 func (h *Host) compare(ctx context.Context, cmd *command) error {
 	cmd.anew = false
-	if cmd.Type != typeJoin || cmd.Log != hexID(h.Log.ID()) {
+	if cmd.Log != hexID(h.Log.ID()) {
 		return nil
 	}
 	gone, end, err := h.Log.Bounds(ctx)

@@ -5,7 +5,6 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -117,6 +116,8 @@ func (c *core) check(now time.Time, it *item, held *holds) bool {
 		c.checkAway(now, it)
 	case typeBans, typeFilters, typeKnocks:
 		c.tellRules(now, it)
+	case typeReceipt:
+		c.tellReceipt(it)
 	case typePassword:
 		if c.readonly() {
 			c.fail(it, codeNotStored, notStoredWords)
@@ -474,6 +475,3 @@ func (c *core) committed(now time.Time, outcomes []outcome) {
 	}
 	c.batch, c.asking = nil, false // but flying stays until the fold has come as far
 }
-
-// everything is a seq after all others, fit for logs that count in 63 bits.
-const everything = math.MaxInt64

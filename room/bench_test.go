@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
+
+	"parley/transport"
 )
 
 // BenchmarkFanOut has one of 16 members say things as fast as the room takes
@@ -65,5 +68,41 @@ func BenchmarkFold(b *testing.B) {
 			l.out.take(0, work{})
 			l.out.behind = false
 		}
+	}
+}
+
+// BenchmarkReceipts measures what it costs to count who has received one
+// message, with as many messages as there may be counted already and all speaking
+// in turn: a step or two for each member.
+func BenchmarkReceipts(b *testing.B) {
+	for _, n := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var c receipts
+			now, seats := time.Unix(1000, 0), map[seatID]*seat{}
+			all := make([]*seat, n)
+			for i := range all {
+				all[i] = &seat{id: seatID{byte(i), byte(i >> 8)}, key: transport.Key{byte(i), byte(i >> 8)}}
+				seats[all[i].id] = all[i]
+			}
+			seq := uint64(0)
+			message := func() {
+				seq++
+				c.track(now, Entry{Seq: seq}, all[int(seq)%n], seats)
+				for _, s := range all {
+					c.report(now, s, seq, nil)
+					c.due(now)
+				}
+				now = now.Add(time.Millisecond)
+			}
+			for range maxReceipts {
+				message()
+			}
+			b.ReportAllocs()
+			b.ResetTimer()
+			for range b.N {
+				message()
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*n), "ns/member")
+		})
 	}
 }

@@ -27,9 +27,10 @@ func bombs() map[string][]byte {
 	nest("nested arrays", `{"type":"message","text":`, `[`, ``, `]`, `}`)
 	nest("nested objects", `{"type":"message","x":`, `{"x":`, `1`, `}`, `}`)
 	nest("nested members", `{"type":"members","members":`, `[`, ``, `]`, `}`)
+	nest("nested events", `{"type":"found","id":"00000000000000000000000000000003","events":`, `[{"seq":1,"events":`, `[]`, `}]`, `}`)
 	nest("nested nowhere", ``, `[`, ``, `]`, ``)
 	bomb("never closed", `{"type":"message","missed":`, `[`, ``)
-	for field, part := range map[string]string{"members": `{}`, "missed": `[]`, "delivered": `[]`, "rooms": `""`} {
+	for field, part := range map[string]string{"members": `{}`, "missed": `[]`, "delivered": `[]`, "rooms": `""`, "events": `{}`} {
 		bomb("empty "+field, `{"type":"x","`+field+`":[`+part, `,`+part, `]}`)
 		bomb("many times "+field, `{"type":"x"`, `,"`+field+`":[`+strings.TrimSuffix(strings.Repeat(part+",", 20), ",")+`]`, `}`)
 		bomb("no "+field, `{"type":"x","`+field+`":[null`, `,null`, `]}`)

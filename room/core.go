@@ -143,8 +143,8 @@ type seat struct {
 	pace     *pace
 	fromPace *pace // of the address of its last connection; nil for our own
 	toldAt   time.Time
-	telling  bool
-	denied   []denial // what was refused lately
+	news     []*receipt // counts of its messages that it was not told yet
+	denied   []denial   // what was refused lately
 }
 
 // link is one connection, seated or not.
@@ -158,10 +158,12 @@ type link struct {
 	held  bool // its join waits for its turn
 	ended bool
 
-	parked  *parking  // its join was put off; nil: it was not
-	proving *proving  // it has been asked for the password
-	proved  *Verifier // what it has proved
-	answer  string    // our own proof, for the welcome
+	grants   *question // what its reader may ask the log next
+	compared int       // joins that its reader compared with the log
+	parked   *parking  // its join was put off; nil: it was not
+	proving  *proving  // it has been asked for the password
+	proved   *Verifier // what it has proved
+	answer   string    // our own proof, for the welcome
 
 	// silent is how long the peer has owed an answer; nil: nobody knows.
 	silent func() time.Duration
@@ -329,7 +331,12 @@ func (c *core) command(now time.Time, l *link, cmd command) {
 	case typeGot:
 		return
 	case string(Message), string(Act), string(Whisper), string(Renamed), string(Topic), typeJoin, typeLeave, typeNames, typeAway,
-		typeBans, typeFilters, typeKnocks, typePassword, typeHandover:
+		typeBans, typeFilters, typeKnocks, typePassword, typeReceipt, typeHandover:
+	case typePage, typeSearch:
+		if l.seat != nil {
+			c.grant(l, cmd)
+			return
+		}
 	default:
 		if Kind(cmd.Type).acts() {
 			break

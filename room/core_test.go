@@ -284,8 +284,32 @@ func TestReceipts(t *testing.T) {
 	if got := strings.Join(all, " "); got != "1map[12:[1 10]] 3map[12:[3 10]] 6map[12:[6 10]] 9map[12:[9 10]] 10map[12:[10 10]]" {
 		t.Error(got)
 	}
-	if len(p.core.receipts.list) != 0 {
-		t.Errorf("%d kept", len(p.core.receipts.list))
+	ask := func(l *link, seq uint64) string {
+		p.ids++
+		types(l)
+		p.core.command(p.now, l, command{Type: typeReceipt, ID: fmt.Sprintf("%032x", p.ids), Seq: seq})
+		p.settle()
+		w := l.out.take(0, work{})
+		r, _ := parseReport(w.letters[0].data)
+		return fmt.Sprint(r.Type, r.Code, r.Delivered, len(w.letters))
+	}
+	if got := ask(ana, 12); got != "delivered[[12 10 10]] 2" {
+		t.Error(got)
+	}
+	for _, seq := range []uint64{0, 1, 11, 13, 1 << 63} {
+		if got := ask(ana, seq); got != "failedforgotten[] 1" {
+			t.Errorf("%d: %s", seq, got)
+		}
+	}
+	if got := ask(others[0], 12); got != "failedforgotten[] 1" {
+		t.Errorf("somebody else is told: %s", got)
+	}
+	again := &link{out: newOutbox(false), peer: ana.peer} // another seat of ana's
+	p.core.attach(p.now, again)
+	p.core.command(p.now, again, command{Type: typeJoin, V: Version, Nick: "ana", Share: true})
+	p.settle()
+	if got := ask(again, 12); got != "delivered[[12 10 10]] 2" {
+		t.Error(got)
 	}
 }
 

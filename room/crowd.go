@@ -10,26 +10,41 @@ import (
 type crowd []occupant
 
 // UnmarshalJSON reads an array of people.
-func (c *crowd) UnmarshalJSON(b []byte) error {
-	*c = (*c)[:0]
+func (c *crowd) UnmarshalJSON(b []byte) (err error) {
+	*c, err = few((*c)[:0], b, maxPeople)
+	return err
+}
+
+// found is the events of one answer about the log, each as it is on the wire.
+// They are read one by one, so that none holds others in turn.
+type found []json.RawMessage
+
+// UnmarshalJSON reads an array of events.
+func (f *found) UnmarshalJSON(b []byte) (err error) {
+	*f, err = few((*f)[:0], b, maxFoundIn)
+	return err
+}
+
+// few reads an array of at most so many.
+func few[T any](all []T, b []byte, most int) ([]T, error) {
 	d := json.NewDecoder(bytes.NewReader(b))
 	switch open, err := d.Token(); {
 	case err != nil:
-		return err
+		return nil, err
 	case open == nil: // null
-		return nil
+		return nil, nil
 	case open != json.Delim('['):
-		return errWire
+		return nil, errWire
 	}
 	for d.More() {
-		if len(*c) == maxPeople {
-			return errWire
+		if len(all) == most {
+			return nil, errWire
 		}
-		var o occupant
-		if err := d.Decode(&o); err != nil {
-			return err
+		var one T
+		if err := d.Decode(&one); err != nil {
+			return nil, err
 		}
-		*c = append(*c, o)
+		all = append(all, one)
 	}
-	return nil
+	return all, nil
 }

@@ -34,7 +34,16 @@
 // The id of a message is the sender's, random, and unique with the sender's
 // key for ever. So whoever does not know what became of a message sends it
 // again. A log that fails without saying what it stored gets the same batch
-// again.
+// again; and when it can store nothing, its disk being full, the room is
+// read-only until it can (readonly.go).
+//
+// What the entries add up to is saved now and then (checkpoint.go). So a room of a
+// million messages opens by its last few thousand, and old ones can be deleted. Of a
+// deleted entry its number is left, which nobody sees: who comes back for it gets a skip.
+//
+// Whoever comes back says which event was his last. A log without it is
+// another one, be it with the same id an older copy that was put back: then a line
+// is drawn, and nothing is put together that was not said together (anew.go).
 //
 // # Seats
 //
@@ -80,7 +89,8 @@
 // an input in, words for outboxes, a batch and the next wake-up out. One
 // goroutine owns it (Host.own). Each connection has a reader, which hands over
 // commands no faster than they are answered, and a writer, which empties the
-// outbox. Append and Tail have one goroutine each. On the other side, the
+// outbox. Append, Tail and the saving of checkpoints have one goroutine each; what
+// a member asks about the log is read by its reader (answer.go). On the other side, the
 // inbox of a Member is a machine: it knows which events are there.
 //
 // # Limits
@@ -96,7 +106,7 @@
 //
 //	defaultBurst, defaultRate    500 messages at once, then 100 a second (Host.Burst, Host.Rate)
 //	textCost, peopleCost         1 KiB of text, 20 people of a list: a message more
-//	changeCost                   of a nick or a topic: 50 messages
+//	changeCost                   of a nick, a topic or a search: 50 messages
 //	addressShare                 an address has the pace of 4 members
 //	joinBurst, joinRate          10 times in at once, then 10 a minute, each with a line for everybody
 //	maxHeld                      6 s until it is a join's turn; when it would be longer, it is refused
@@ -109,6 +119,7 @@
 //	maxQueue, maxQueueBytes      256 events or 256 KiB wait for a member
 //	maxAtOnce, maxBytesAtOnce    64 messages or 64 KiB are given to a Conn at once
 //	stalled                      30 s without taking anything: cut off
+//	probeEvery, struggle         5 s until a full disk is tried again, 3 s until all are told that one does not answer
 //	lingering                    30 s until the leave of a lost seat is said
 //
 // Seats, and those who have none yet. When there are too many of these, the one
@@ -152,7 +163,9 @@
 //	maxBatch                     256 entries are stored at once
 //	recentIDs, maxSenders        the last 512 ids of each of 4,096 senders, and of all who are here
 //	maxDenied                    256 refusals of a seat, told again when its message is sent again
-//	maxReceipts, receiptLife     4,096 messages of the last 10 min whose readers are counted
+//	maxReceipts, receiptLife     4,096 messages of the last hour whose readers are counted
+//	maxPage, maxFound, maxFoundIn   100 events or 64 KiB answer a question about the log, 64 in a message
+//	maxAsking, askTime           4 such questions are read at once in a room, each for 5 s at most
 //	checkpointEvery, checkpointAfter   4,096 entries or 10 min until what the log adds up to is saved
 //	maxCheckpoint                16 MiB of that are read; a room of 5,000 people needs 3
 //
@@ -284,6 +297,9 @@
 //	{"type":"away","id":"…","text":"lunch"}             with an empty text: back
 //	{"type":"names","id":"…"}                           answered by members, with the id
 //	{"type":"got","got":57}                             what has come (below)
+//	{"type":"receipt","id":"…","seq":58}                who has received our 58: answered by delivered, and accepted
+//	{"type":"page","id":"…","seq":58,"n":50}            the last 50 events before 58, or without seq of all; answered by
+//	{"type":"search","id":"…","text":"x","seq":58,"n":50}  found (below); search: of those with all these words
 //	{"type":"leave","text":"bye"}                       answered by bye, code left
 //
 // and as the host or an op
@@ -326,9 +342,16 @@
 //	{…,"type":"notice","code":"writable","text":"…"}   the host can store again
 //	{"type":"skip","from_seq":59,"count":2}      so many events are not for this member
 //
+// The answer to page and search is one or more messages with the events, oldest
+// first, each as it is above; "more" is absent in the last, which has "earlier" where
+// there are more before. Guests are refused.
+//
+//	{"type":"found","id":"…","events":[{"seq":57,"type":"message",…}],"more":true,"earlier":true}
+//
 // Every seq after "after" comes once, as an event or in a skip. Besides:
 //
-//	{"type":"delivered","delivered":[[58,7,9]]}  the event 58, ours, was received by 7 of 9
+//	{"type":"delivered","delivered":[[58,7,9]]}  the event 58, ours, was received by 7 of 9; with code forgotten
+//	                                             a receipt fails where the host does not know, or it is not ours
 //	{"type":"notice","code":"…","text":"…"}      without seq: from the host to us; slow: we are read slowly;
 //	                                             elsewhere: our key is used from another address, too
 //	                                             knock, with nick and key: somebody asks to come in

@@ -68,7 +68,7 @@ type Draft struct {
 // Unsent is something said that is not stored.
 type Unsent struct {
 	Draft
-	Kept   bool   // on disk: it outlives this program
+	Kept   bool   // it is sent later if this program ends
 	Before bool   // another program of ours said it, which is no more
 	Code   string // why it failed; empty: it is on its way
 	Reason string
@@ -83,7 +83,7 @@ func (m *Member) Unsent() []Unsent {
 	all = append(all, m.failures...)
 	for _, s := range m.pending {
 		if s.said() {
-			all = append(all, Unsent{Draft: s.draft(), Kept: s.safe, Before: s.before})
+			all = append(all, Unsent{Draft: s.draft(), Kept: s.stored && !m.disowned(), Before: s.before})
 		}
 	}
 	return all
@@ -374,7 +374,7 @@ func (m *Member) closeDrafts() {
 	}
 	m.mu.Lock()
 	ids := m.withdrawn
-	if r, ok := m.err.(*Refused); ok && (r.Code == codeKicked || r.Code == codeBanned) {
+	if m.disowned() {
 		for _, s := range m.pending {
 			ids = append(ids, s.cmd.ID)
 		}
@@ -387,6 +387,12 @@ func (m *Member) closeDrafts() {
 	if err := m.drafts.Close(); err != nil {
 		m.o.Logger.Warn("the file of drafts cannot be closed", "err", err)
 	}
+}
+
+// disowned tells whether what is pending must not be sent later.
+func (m *Member) disowned() bool {
+	r, ok := m.err.(*Refused)
+	return ok && (r.Code == codeKicked || r.Code == codeBanned)
 }
 
 // Withdraw has the message id not be sent by whoever sits down here next: for who

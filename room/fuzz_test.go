@@ -43,6 +43,10 @@ func FuzzMessages(f *testing.F) {
 		report{Type: "ban", Seq: 7, By: "ana", Nick: "ben", Key: transport.Key{1}, Until: time.Unix(600, 0).UTC(), Reason: "spam"},
 		report{Type: "address", Seq: 8, Code: "ban", Nick: "ben", Key: transport.Key{1}, Addr: "10.0.0.9"}, report{Type: "op", Seq: 9, By: "ana", Nick: "ben", Key: transport.Key{1}},
 		report{Type: "mute", Seq: 9, By: "ana"}, report{Type: "slow", Seq: 9, Seconds: 5}, report{Type: "approve", Seq: 9, State: "on"}, report{Type: "filter", Seq: 9, Text: "/x+/"},
+		command{Type: "page", ID: hexID([16]byte{18}), Seq: 9, N: 50}, command{Type: "search", ID: hexID([16]byte{19}), Text: "light sound", N: 1}, command{Type: "receipt", ID: hexID([16]byte{20}), Seq: 3},
+		command{Type: "join", V: 1, Log: hexID([16]byte{2}), Seq: 4, LastSeq: 3, LastID: hexID([16]byte{3}), Epoch: 2}, report{Type: "welcome", V: 1, Anew: true, Keep: "90d"},
+		report{Type: "found", ID: hexID([16]byte{4}), Events: found{json.RawMessage(`{"seq":4,"type":"message","from":"ben","text":"hi"}`)}, More: true},
+		report{Type: "found", ID: hexID([16]byte{4}), Events: found{json.RawMessage(`{"seq":5}`), json.RawMessage(`{"seq":4}`), json.RawMessage(`7`)}, Earlier: true},
 	} {
 		f.Add(encode(v))
 	}
@@ -78,7 +82,7 @@ func FuzzMessages(f *testing.F) {
 // checkTame checks that nothing in r can be obeyed by a terminal.
 func checkTame(t *testing.T, r *report) {
 	t.Helper()
-	names := []string{r.ID, r.From, r.To, r.Nick, r.By, r.Reason, r.Transport, r.Role, r.Code, r.Suggest, r.Room, r.Topic, r.Why, r.Delivery, r.Lane, r.State, r.Addr}
+	names := []string{r.ID, r.From, r.To, r.Nick, r.By, r.Reason, r.Transport, r.Role, r.Code, r.Suggest, r.Room, r.Topic, r.Why, r.Delivery, r.Lane, r.State, r.Addr, r.Keep}
 	for _, m := range r.Members {
 		names = append(names, m.Nick, m.Transport, m.Role, m.Away)
 	}
@@ -128,7 +132,7 @@ var fuzzed = verifierOf("secret")
 func toMember(r *report, lane transport.Delivery) {
 	m := &Member{changed: make(chan struct{}), people: map[string]Person{}, ignored: new(Ignored)}
 	m.inbox.begin(3, lane, true)
-	m.pending = []*saying{{cmd: command{Type: "message", ID: hexID([16]byte{3})}}}
+	m.pending = []*saying{{cmd: command{Type: "message", ID: hexID([16]byte{3})}}, {cmd: command{Type: "page", ID: hexID([16]byte{4}), N: 2}, lookup: new(lookup)}}
 	now := time.Unix(0, 0)
 	for range 2 {
 		m.take(now, r)

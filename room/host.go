@@ -48,6 +48,7 @@ type Host struct {
 	in      chan func(time.Time, *core) // what the owner of the core is to do
 	commits chan []*item
 	saves   chan *snapshot
+	asking  chan struct{} // holds one for each question being read
 	ended   chan struct{} // Run has returned
 	members atomic.Int64
 	guarded atomic.Bool
@@ -77,6 +78,7 @@ func (h *Host) setup() {
 		}
 		h.in = make(chan func(time.Time, *core), inputs)
 		h.commits = make(chan []*item, 1)
+		h.asking = make(chan struct{}, maxAsking)
 		h.saves = make(chan *snapshot, 1)
 		h.ended = make(chan struct{})
 	})

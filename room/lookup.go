@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"parley/transport"
 )
 
 const (
@@ -32,6 +34,7 @@ type Look struct {
 // lookup is a question to the host that is not answered yet, or not wholly.
 type lookup struct {
 	reports []report
+	earlier bool // there are more before
 	err     *Refused
 	done    bool
 }
@@ -67,7 +70,7 @@ func end(before uint64) uint64 {
 // look asks the host, and where that cannot be the copy, for one more than is
 // wanted, so as to know whether there is more.
 func (m *Member) look(ctx context.Context, cmd command, read func(Copy) ([]Entry, error)) (Look, error) {
-	reports, err := m.ask(ctx, cmd)
+	reports, earlier, err := m.ask(ctx, cmd)
 	var no *Refused
 	switch {
 	case ctx.Err() != nil:
@@ -82,18 +85,21 @@ func (m *Member) look(ctx context.Context, cmd command, read func(Copy) ([]Entry
 		}
 	}
 	l := Look{Copy: fromCopy}
-	if l.More = len(reports) >= cmd.N; l.More {
+	if l.More = earlier; len(reports) >= cmd.N {
+		l.More = true
 		reports = reports[len(reports)-cmd.N+1:]
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range reports {
 		r := &reports[i]
-		if m.hides(r) {
+		if Kind(r.Type).said() && m.hides(r) {
 			continue
 		}
 		e := r.event()
-		e.Replay, e.Own = true, r.From == m.nick
+		if e.Replay, e.Own = true, r.From == m.nick; m.plain {
+			e.Key = transport.Key{} // it proves nothing
+		}
 		l.Events = append(l.Events, e)
 	}
 	return l, nil
@@ -116,33 +122,33 @@ func (m *Member) lookHere(ctx context.Context, read func(Copy) ([]Entry, error))
 }
 
 // ask asks the host, if it is there.
-func (m *Member) ask(ctx context.Context, cmd command) ([]report, error) {
+func (m *Member) ask(ctx context.Context, cmd command) (reports []report, earlier bool, err error) {
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	m.mu.Lock()
 	linked := m.conn != nil && !m.lost
 	m.mu.Unlock()
 	if !linked {
-		return nil, errNoCopy
+		return nil, false, errNoCopy
 	}
 	a := new(lookup)
 	s := &saying{cmd: cmd, lookup: a}
 	if _, err := m.send(ctx, s); err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	err := m.await(ctx, func() bool { return a.done || m.err != nil || m.lost || m.conn == nil })
+	err = m.await(ctx, func() bool { return a.done || m.err != nil || m.lost || m.conn == nil })
 	defer m.mu.Unlock()
 	switch {
 	case a.done && a.err != nil:
-		return nil, a.err
+		return nil, false, a.err
 	case a.done:
-		return a.reports, nil
+		return a.reports, a.earlier, nil
 	}
 	m.answered(s.cmd.ID) // nobody waits for it any more
 	if err == nil {
 		err = errNoCopy
 	}
-	return nil, err
+	return nil, false, err
 }
 
 // found takes in a part of the answer to a question.
@@ -159,7 +165,7 @@ func (m *Member) found(r *report) {
 		}
 	}
 	if !r.More {
-		a.done = true
+		a.done, a.earlier = true, r.Earlier
 		m.answered(r.ID)
 	}
 }
@@ -301,7 +307,7 @@ func (m *Member) Receipt(ctx context.Context, seq uint64) (Receipt, error) {
 	if known {
 		return r, nil
 	}
-	_, err := m.ask(ctx, command{Type: typeReceipt, Seq: seq})
+	_, _, err := m.ask(ctx, command{Type: typeReceipt, Seq: seq})
 	m.mu.Lock()
 	r, known = m.receipts[seq] // told before the answer
 	m.mu.Unlock()

@@ -35,6 +35,7 @@ type offered struct {
 type letter struct {
 	data    []byte
 	charged bool // it answers a command that was counted
+	asked   bool // it ends the answer to a question about the log
 }
 
 // start is how a seat's stream of events begins.
@@ -56,6 +57,7 @@ type outbox struct {
 	lanes   bool          // the connection can do more than Ordered
 	ready   chan struct{} // something was put in
 	credits chan struct{} // holds one for each command not answered
+	asking  chan struct{} // holds one while a question about the log is
 
 	mu      sync.Mutex
 	begin   *start
@@ -72,7 +74,7 @@ type outbox struct {
 }
 
 func newOutbox(lanes bool) *outbox {
-	return &outbox{lanes: lanes, ready: make(chan struct{}, 1), credits: make(chan struct{}, maxCommands)}
+	return &outbox{lanes: lanes, ready: make(chan struct{}, 1), credits: make(chan struct{}, maxCommands), asking: make(chan struct{}, 1)}
 }
 
 func (o *outbox) wake() {
@@ -90,10 +92,20 @@ func (o *outbox) answered() {
 	}
 }
 
+// answeredAsk lets the reader ask the log again.
+func (o *outbox) answeredAsk() {
+	select {
+	case <-o.asking:
+	default:
+	}
+}
+
 // control puts in an answer. charged tells that it answers a command.
-func (o *outbox) control(data []byte, charged bool) {
+func (o *outbox) control(data []byte, charged bool) { o.put(letter{data: data, charged: charged}) }
+
+func (o *outbox) put(l letter) {
 	o.mu.Lock()
-	o.letters = append(o.letters, letter{data, charged})
+	o.letters = append(o.letters, l)
 	o.mu.Unlock()
 	o.wake()
 }

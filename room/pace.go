@@ -28,12 +28,15 @@ const (
 	// filters are slowest for.
 	stepCost = 100_000
 	// changeCost is the price of a change of name or topic, of which somebody
-	// bored could make many, and which nobody can ignore: ten at once and two a
-	// second, as it is by default.
+	// bored could make many, and which nobody can ignore, and of a search in the
+	// log, which takes the host some 50 ms: ten at once and two a second, as it
+	// is by default.
 	changeCost = 50
 	// actCost is the price of what a keeper does to others: fifty at once, for
 	// a class to be put in order.
 	actCost = 10
+	// pageCost is the price of a page of the log: what as many messages are.
+	pageCost = maxPage / 4
 	// addressShare is how many members' pace the people at one address other
 	// than our own have together: one may flood and the others there can talk.
 	addressShare = 4
@@ -153,8 +156,10 @@ func (c *core) cost(cmd *command) float64 {
 	switch cmd.Type {
 	case typeNames, typeJoin:
 		return c.listCost()
-	case string(Renamed), string(Topic):
+	case string(Renamed), string(Topic), typeSearch:
 		return changeCost
+	case typePage:
+		return pageCost
 	}
 	if Kind(cmd.Type).acts() {
 		return actCost

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -11,18 +12,20 @@ const (
 	// receiptEvery is the least time between two words to a sender about the
 	// same message: four a second look live and cost nothing.
 	receiptEvery = 250 * time.Millisecond
-	// receiptLife is how long the host counts who has received a message; who
-	// has not by then has left or reads it from the log much later.
-	receiptLife = 10 * time.Minute
+	// receiptLife is how long the host counts who has received a message, and
+	// can be asked; who has not by then has left or reads it from the log much later.
+	receiptLife = time.Hour
 	// maxReceipts bounds the messages counted at once in a room.
 	maxReceipts = 4096
 )
 
 // receipts counts, for each message, how many of those seated when it was
-// stored have received it.
+// stored have received it. A message costs a step for each of them when it is
+// stored and one when it is reported, whatever else is counted.
 type receipts struct {
 	list  []*receipt // by seq
-	tell  []*seat    // senders with changed receipts, first come first
+	tell  []*seat    // senders with news
+	at    time.Time  // when the first of them may be told, zero if there is none
 	ready []told
 }
 
@@ -30,10 +33,11 @@ type receipt struct {
 	seq      uint64
 	at       time.Time
 	from     *seat
+	key      transport.Key // of the sender, who may come back as another seat
 	audience []transport.Key
 	count    int
 	of       int
-	changed  bool
+	changed  bool // it is in the news of from
 }
 
 // told is what a sender is to be told: triples of seq, count and of.
@@ -41,6 +45,8 @@ type told struct {
 	to      *seat
 	triples [][3]uint64
 }
+
+func (r *receipt) triple() [3]uint64 { return [3]uint64{r.seq, uint64(r.count), uint64(r.of)} }
 
 // counts tells whether s is one of those whom r is counted over.
 func (r *receipt) counts(s *seat) bool {
@@ -50,20 +56,26 @@ func (r *receipt) counts(s *seat) bool {
 
 // track begins to count for a message that has just been folded.
 func (c *receipts) track(now time.Time, e Entry, from *seat, seats map[seatID]*seat) {
-	r := &receipt{seq: e.Seq, at: now, from: from, audience: e.Audience}
+	r := &receipt{seq: e.Seq, at: now, from: from, key: from.key, audience: e.Audience}
 	for _, s := range seats {
 		if r.counts(s) {
 			r.of++
 		}
 	}
 	for len(c.list) > 0 && (len(c.list) >= maxReceipts || now.Sub(c.list[0].at) > receiptLife) {
+		c.list[0] = nil
 		c.list = c.list[1:]
 	}
-	if r.of == 0 { // nobody to wait for
-		c.ready = append(c.ready, told{from, [][3]uint64{{r.seq, 0, 0}}})
-		return
-	}
 	c.list = append(c.list, r)
+	if r.of == 0 { // nobody to wait for
+		c.finish(r)
+	}
+}
+
+// search finds the first receipt from seq on.
+func (c *receipts) search(seq uint64) int {
+	i, _ := slices.BinarySearchFunc(c.list, seq, func(r *receipt, seq uint64) int { return cmp.Compare(r.seq, seq) })
+	return i
 }
 
 // report takes in that s has received everything up to seq, but for missed.
@@ -71,32 +83,38 @@ func (c *receipts) report(now time.Time, s *seat, upto uint64, missed [][2]uint6
 	if upto <= s.got {
 		return
 	}
-	i, _ := slices.BinarySearchFunc(c.list, s.got+1, func(r *receipt, seq uint64) int {
-		if r.seq < seq {
-			return -1
+	for _, r := range c.list[c.search(s.got+1):] {
+		if r.seq > upto {
+			break
 		}
-		return 1
-	})
-	done := false
-	for ; i < len(c.list) && c.list[i].seq <= upto; i++ {
-		r := c.list[i]
 		if !r.counts(s) || inRuns(missed, r.seq) {
 			continue
 		}
-		r.count++
-		if r.count == r.of {
+		if r.count++; r.count == r.of {
 			c.finish(r)
-			done = true
-			continue
-		}
-		if r.changed = true; !r.from.telling {
-			r.from.telling = true
-			c.tell = append(c.tell, r.from)
+		} else {
+			c.note(r)
 		}
 	}
 	s.got = upto
-	if done {
-		c.list = slices.DeleteFunc(c.list, func(r *receipt) bool { return r.count == r.of })
+}
+
+// note has the sender told of r when it is time.
+func (c *receipts) note(r *receipt) {
+	s := r.from
+	if r.changed || s.gone || s.out != nil {
+		return
+	}
+	r.changed = true
+	if s.news = append(s.news, r); len(s.news) == 1 {
+		c.tell = append(c.tell, s)
+		c.sooner(s)
+	}
+}
+
+func (c *receipts) sooner(s *seat) {
+	if t := s.toldAt.Add(receiptEvery); c.at.IsZero() || t.Before(c.at) {
+		c.at = t
 	}
 }
 
@@ -107,55 +125,73 @@ func inRuns(runs [][2]uint64, seq uint64) bool {
 
 // finish says that all have received r.
 func (c *receipts) finish(r *receipt) {
-	triple := [3]uint64{r.seq, uint64(r.count), uint64(r.of)}
-	for i := range c.ready {
-		if t := &c.ready[i]; t.to == r.from {
-			t.triples = append(t.triples, triple)
-			return
-		}
+	if r.changed = false; r.from.gone || r.from.out != nil {
+		return
 	}
-	c.ready = append(c.ready, told{r.from, [][3]uint64{triple}})
+	if n := len(c.ready); n > 0 && c.ready[n-1].to == r.from {
+		c.ready[n-1].triples = append(c.ready[n-1].triples, r.triple())
+		return
+	}
+	c.ready = append(c.ready, told{r.from, [][3]uint64{r.triple()}})
 }
 
 // due returns what senders are to be told now.
 func (c *receipts) due(now time.Time) (all []told) {
 	all, c.ready = c.ready, nil
-	if len(c.tell) == 0 {
+	if c.at.IsZero() || now.Before(c.at) {
 		return all
 	}
+	c.at = time.Time{}
 	c.tell = slices.DeleteFunc(c.tell, func(s *seat) bool {
 		if now.Sub(s.toldAt) < receiptEvery {
+			c.sooner(s)
 			return false
 		}
 		t := told{to: s}
-		for _, r := range c.list {
-			if r.from == s && r.changed {
+		for _, r := range s.news {
+			if r.changed { // else it was finished meanwhile
 				r.changed = false
-				t.triples = append(t.triples, [3]uint64{r.seq, uint64(r.count), uint64(r.of)})
+				t.triples = append(t.triples, r.triple())
 			}
 		}
 		if len(t.triples) > 0 {
 			all = append(all, t)
 		}
-		s.toldAt, s.telling = now, false
+		s.toldAt, s.news = now, nil
 		return true
 	})
 	return all
 }
 
 // wake returns when due has something to say next, if ever.
-func (c *receipts) wake() (at time.Time) {
-	for _, s := range c.tell {
-		if t := s.toldAt.Add(receiptEvery); at.IsZero() || t.Before(at) {
-			at = t
-		}
-	}
-	return at
-}
+func (c *receipts) wake() time.Time { return c.at }
 
 // forget drops what would be told to a seat that is gone.
 func (c *receipts) forget(s *seat) {
-	c.list = slices.DeleteFunc(c.list, func(r *receipt) bool { return r.from == s })
+	s.news = nil
 	c.tell = slices.DeleteFunc(c.tell, func(t *seat) bool { return t == s })
 	c.ready = slices.DeleteFunc(c.ready, func(t told) bool { return t.to == s })
+}
+
+// of returns how many have received a message, to who said it.
+func (c *receipts) of(key transport.Key, seq uint64) (triple [3]uint64, ok bool) {
+	if i := c.search(seq); i < len(c.list) && c.list[i].seq == seq && c.list[i].key == key {
+		return c.list[i].triple(), true
+	}
+	return triple, false
+}
+
+// tellReceipt answers who has received a message.
+func (c *core) tellReceipt(it *item) {
+	if _, ok := parseID(it.cmd.ID); !ok {
+		c.fail(it, codeProtocol, "a question needs an id of 32 hex digits")
+		return
+	}
+	triple, ok := c.receipts.of(it.seat.key, it.cmd.Seq)
+	if !ok { // somebody else's is none of his business
+		c.fail(it, codeForgotten, "the host does not know who received that: it counts for who said it, for an hour")
+		return
+	}
+	it.link.out.control(encode(report{Type: string(Delivered), Delivered: [][3]uint64{triple}}), false)
+	c.accept(it, it.cmd.Seq)
 }

@@ -78,10 +78,7 @@ func (h *Host) read(ctx context.Context, c transport.Conn, l *link, msg []byte) 
 				return ctx.Err()
 			}
 		}
-		if err := h.compare(ctx, &cmd); err != nil {
-			return err
-		}
-		if err := h.do(func(now time.Time, core *core) { core.command(now, l, cmd) }); err != nil {
+		if err := h.hand(ctx, l, cmd); err != nil {
 			return err
 		}
 		if err := sleep(ctx, time.Until(l.out.paused())); err != nil {
@@ -94,6 +91,22 @@ func (h *Host) read(ctx context.Context, c transport.Conn, l *link, msg []byte) 
 			return err
 		}
 	}
+}
+
+// hand hands a command to the core. What needs the log is read here.
+func (h *Host) hand(ctx context.Context, l *link, cmd command) error {
+	switch cmd.Type {
+	case typePage, typeSearch:
+		return h.asks(ctx, l, cmd)
+	case typeJoin:
+		if l.compared++; l.compared > maxTries { // the core takes no more joins either
+			break
+		}
+		if err := h.compare(ctx, &cmd); err != nil {
+			return err
+		}
+	}
+	return h.do(func(now time.Time, core *core) { core.command(now, l, cmd) })
 }
 
 // sleep waits for d, if that is more than nothing.

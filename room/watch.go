@@ -55,7 +55,7 @@ func (w *watch) look(now time.Time, via string, s transport.Stats) (h health, wh
 		return suspect, fmt.Sprintf("%s silent for %s s", via, tenths(silent)), tellAfter / 4
 	case stuck >= stuckFor:
 		return suspect, "nothing can be sent from this computer", tellAfter / 4
-	case silent < lookEvery && s.Stuck == 0:
+	case s.Silent < lookEvery && s.Stuck == 0:
 		return sound, "", again
 	}
 	return unsure, "", again

@@ -99,6 +99,8 @@ const (
 	codeKnock     = "knock"     // a notice: somebody asks to come in
 	codeUnchanged = "unchanged" // it is so already
 	codeTooMany   = "too_many"
+	codeForgotten = "forgotten"
+	codeUnread    = "unread"   // the log could not be read
 	codeMoved     = "moved"    // a bye: the room has another host
 	codeNotHere   = "not_here" // nowhere where we could look
 	codeReadonly  = "readonly" // a notice: nothing can be stored,
@@ -129,7 +131,7 @@ type command struct {
 	Scram    string    `json:"scram,omitempty"`    // of a prove
 	Verifier *Verifier `json:"verifier,omitempty"` // of a password
 
-	// Of a join.
+	// Of a join; of a question the seq, too.
 	V         int    `json:"v,omitempty"`
 	Room      string `json:"room,omitempty"`
 	Session   string `json:"session,omitempty"`
@@ -181,9 +183,10 @@ type report struct {
 	Rooms     []string    `json:"rooms,omitempty"`
 	Members   crowd       `json:"members,omitempty"`
 	More      bool        `json:"more,omitempty"`
+	Events    found       `json:"events,omitempty"` // of a found
+	Earlier   bool        `json:"earlier,omitempty"`
 
-	Events []json.RawMessage `json:"events,omitempty"` // of a found
-	raw    []byte            // the message itself, until the next
+	raw []byte // the message itself, until the next
 
 	// Of a welcome.
 	V        int    `json:"v,omitempty"`

@@ -48,6 +48,7 @@ type writer struct {
 	batch   [][]byte
 	bytes   int
 	charged int
+	asked   bool
 	ending  bool
 }
 
@@ -175,6 +176,7 @@ func (w *writer) welcome(ctx context.Context, s *start) error {
 // letters sends answers, and how many have received what.
 func (w *writer) letters(ctx context.Context, letters []letter, told map[uint64][2]uint64) error {
 	for _, l := range letters {
+		w.asked = w.asked || l.asked
 		if err := w.put(ctx, l.data, l.charged); err != nil {
 			return err
 		}
@@ -246,7 +248,16 @@ func (w *writer) read(ctx context.Context, upto uint64) error {
 		hidden = 0
 		return w.skip(ctx, w.sent-n+1, n)
 	}
-	err := w.log.Tail(ctx, w.sent, func(entries []Entry) error {
+	gone, _, err := w.log.Bounds(ctx)
+	if err != nil {
+		return err
+	}
+	if gone = min(gone, upto); gone > w.sent { // to look at each would be long
+		if err := w.skip(ctx, w.sent+1, gone-w.sent); err != nil || w.sent >= upto {
+			return err
+		}
+	}
+	err = w.log.Tail(ctx, w.sent, func(entries []Entry) error {
 		for _, e := range entries {
 			if e.Seq > upto {
 				break
@@ -324,6 +335,10 @@ func (w *writer) flush(ctx context.Context) error {
 	w.progress()
 	for ; w.charged > 0; w.charged-- {
 		w.out.answered()
+	}
+	if w.asked {
+		w.asked = false
+		w.out.answeredAsk()
 	}
 	clear(w.batch)
 	w.batch, w.bytes = w.batch[:0], 0

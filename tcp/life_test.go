@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -225,6 +226,7 @@ func TestSilent(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
+		time.Sleep(2 * time.Second) // until it has caught up with our last question, too
 		lan.SetAll(transporttest.Link{Cut: true})
 		a.Send(t.Context(), []byte("lost"))
 		time.Sleep(3500 * time.Millisecond)
@@ -307,4 +309,62 @@ func TestTooLong(t *testing.T) {
 			t.Errorf("Receive: %v", err)
 		}
 	})
+}
+
+// TestSilentOneWay: bytes that come from the peer do not tell that it hears us.
+func TestSilentOneWay(t *testing.T) {
+	for _, toPeer := range []bool{true, false} {
+		virtually(t, func(t *testing.T) {
+			lan := transporttest.NewLAN(1, lan1ms)
+			ana, ben := lan.Machine("ana", "10.0.0.1/24"), lan.Machine("ben", "10.0.0.2/24")
+			ln, err := ben.Listen(t.Context(), "tcp4", "10.0.0.2:7667")
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, b := pairOf(t, &Endpoint{DialContext: ana.DialContext}, &Endpoint{Listener: ln})
+			ctx, cancel := context.WithCancel(t.Context())
+			var talking sync.WaitGroup
+			for _, end := range []transport.Conn{a, b} {
+				talking.Go(func() {
+					for ctx.Err() == nil && end.Send(ctx, make([]byte, 100)) == nil {
+						time.Sleep(50 * time.Millisecond)
+					}
+				})
+				talking.Go(func() {
+					for ctx.Err() == nil {
+						end.Receive(ctx)
+					}
+				})
+			}
+			most := time.Duration(0)
+			for end := time.Now().Add(10 * time.Minute); time.Now().Before(end); time.Sleep(50 * time.Millisecond) {
+				most = max(most, stats(a).Silent)
+			}
+			if most > askAfter+100*time.Millisecond {
+				t.Errorf("silent for %v while it answers", most)
+			}
+			dark := transporttest.Link{Cut: true}
+			if toPeer {
+				lan.Set(ana, ben, dark)
+			} else {
+				lan.Set(ben, ana, dark)
+			}
+			began := time.Now()
+			for stats(a).Silent < 2500*time.Millisecond && time.Since(began) < 10*time.Second {
+				time.Sleep(10 * time.Millisecond)
+			}
+			if took := time.Since(began); took > 3600*time.Millisecond {
+				t.Errorf("cut to the peer %v: found out after %v", toPeer, took)
+			}
+			lan.SetAll(lan1ms)
+			lan.Set(ana, ben, lan1ms)
+			lan.Set(ben, ana, lan1ms)
+			cancel()
+			talking.Wait()
+			done := make(chan struct{})
+			go func() { a.Close(); close(done) }()
+			b.Close()
+			<-done
+		})
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/transport"
@@ -60,6 +61,8 @@ type Endpoint struct {
 	queue    chan *Conn
 	stopped  chan struct{}
 	stopOnce sync.Once
+
+	strays atomic.Uint64
 
 	gate      gate // the reader's alone, like strangers
 	strangers strangers
@@ -404,6 +407,11 @@ func (e *Endpoint) read() {
 	}
 }
 
+// Strays counts the packets that came for conversations which are over, or never
+// were: nothing in them reaches anybody. Whoever changes to another path leaves
+// some behind on the old one.
+func (e *Endpoint) Strays() uint64 { return e.strays.Load() }
+
 func (e *Endpoint) isStopped() bool {
 	select {
 	case <-e.stopped:
@@ -436,7 +444,9 @@ func (e *Endpoint) datagram(b []byte, from netip.AddrPort) {
 			return
 		}
 		id := binary.BigEndian.Uint64(b[1:])
-		if c := e.find(id, b[0]&packetFromHost == 0); c != nil && len(b) <= largePacket {
+		if c := e.find(id, b[0]&packetFromHost == 0); c == nil {
+			e.strays.Add(1)
+		} else if len(b) <= largePacket {
 			e.packet(c, b, from)
 		}
 	case b[0] == typeHello:
@@ -457,6 +467,9 @@ func (e *Endpoint) packet(c *Conn, b []byte, from netip.AddrPort) {
 		return
 	}
 	now := e.now()
+	if c.link.stage != open {
+		e.strays.Add(1)
+	}
 	genuine := c.link.handle(b, from, now)
 	kick := false
 	if genuine {
