@@ -376,7 +376,7 @@
 //	{"type":"handover","id":"…","nick":"ben"}            the host, of its room; without a nick: who could? A notice
 //	{"type":"handover","id":"…","state":"off"}           the host, no more
 //	{"type":"handover","state":"offered","nick":"ana","ticket":"…"}   to ben's seat
-//	{"type":"handover","id":"…","state":"declined","text":"why"}      from there
+//	{"type":"handover","id":"…","state":"declined","ticket":"…","text":"why"}   from there
 //	{"type":"handover","state":"…","nick":"ben","text":"…"}  to the host: offered, accepted, copying, done, failed;
 //	                                                     to ben's seat: failed
 //

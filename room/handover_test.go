@@ -222,10 +222,10 @@ func TestHandoverCut(t *testing.T) {
 				s := inherit(t, nil)
 				defer s.close()
 				s.deaf = deaf
-				for i := range 300 {
+				for i := range 60 {
 					say(t, s.ana, fmt.Sprint("before ", i))
 				}
-				heard(t, s.ana, "before 299")
+				heard(t, s.ana, "before 59")
 				s.take = func(ctx context.Context, o Offer) error {
 					return Take(ctx, s.connect(s.benID, &scissors{left: left}), o, there, s, func(string, string) {})
 				}
@@ -390,6 +390,7 @@ func TestHandoverUndone(t *testing.T) {
 		}
 		s.tryErr, s.markErr = nil, errors.New("disk full")
 		<-s.took
+		until(t, s.ben, "its end", handedState("failed"))
 		s.offer()
 		if e := until(t, s.ana, "that it cannot be marked", handedState("failed")); !strings.Contains(e.Text, "disk full") || s.serves {
 			t.Errorf("%+v", e)
