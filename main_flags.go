@@ -84,6 +84,7 @@ type hostCmd struct {
 	Approve    bool   `help:"Newcomers wait until you, or an op, let them in."`
 	Slow       int    `placeholder:"SECONDS" help:"Everybody may say one thing every so many seconds."`
 	FilterFile string `placeholder:"FILE" help:"What may not be said: a word, a /regular expression/, links, whispers or actions, one a line."`
+	Continue   bool   `env:"-" help:"Open a new room, with a new key, that begins with what is kept here of the old one: for when its host is gone for good."`
 	MaxMembers int    `placeholder:"N" help:"How many seats a room has. Default: 1000."`
 
 	filters []string // of FilterFile

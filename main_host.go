@@ -43,6 +43,11 @@ func (h *hostCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer n.Close()
+	if h.Continue {
+		if err := p.continueRooms(ctx, n, h.Rooms); err != nil {
+			return err
+		}
+	}
 	return h.host(ctx, p, n)
 }
 

@@ -63,7 +63,7 @@ func (k Keys) putRoomAside(path, name string) error {
 			return &UnsavedError{Path: path, Err: err}
 		}
 		if k.Warn != nil {
-			k.Warn(fmt.Sprintf("you had a room called %s of your own: its key is kept in %s", name, aside))
+			k.Warn(fmt.Sprintf("the key that %s had here before is kept in %s", name, aside))
 		}
 		return nil
 	}

@@ -387,6 +387,75 @@
 // which it has everything. It is a field of any command, or a message of its
 // own, at most 200 ms after something said has come.
 //
+// # Handing over
+//
+// A host may hand its room over to a member, who hosts on, on another computer:
+// with the room's key, its log, its numbers and ids, and what holds in it. The
+// joins of members whose program could do that say so ("hosts":true). On their
+// connections, to and from the host:
+//
+//	{"type":"handover","id":"…","nick":"ben"}            the host, of its room; without a nick: who could? A notice
+//	{"type":"handover","id":"…","state":"off"}           the host, no more
+//	{"type":"handover","state":"offered","nick":"ana","ticket":"…"}   to ben's seat
+//	{"type":"handover","id":"…","state":"declined","ticket":"…","text":"why"}   from there
+//	{"type":"handover","state":"…","nick":"ben","text":"…"}  to the host: offered, accepted, copying, done, failed;
+//	                                                     to ben's seat: failed
+//
+// Who takes the room opens its sockets and makes a connection of its own to the
+// old host. It must prove the key of the seat to which the ticket was given; in
+// plaintext it must come from that seat's address. The ticket is good once. On it,
+// n being the new host, o the old:
+//
+//	n {"type":"takeover","v":1,"room":"physics","ticket":"…","move":{"at":["10.0.0.3"],"udp":7667,"tcp":7667}}
+//	o {"type":"hand","deed":{"room":"physics","key":K,"host":O,"log":"…","seq":41,"kept":"90d","delivery":0,…}}
+//	o {"type":"checkpoint","seq":20,"data":"…","more":true}      if older entries are not there any more
+//	o {"type":"entries","entries":[{"s":1,"k":K,"i":"…","t":ms,"a":[…],"b":"…","w":"…"}]}
+//	n {"type":"copied","seq":40,"chain":"…"}                     they are on the disk, and come to this
+//	o {"type":"key","seq":58,"chain":"…","seed":"…","verifier":{…}}   these were all
+//	n {"type":"prepared","seq":58,"chain":"…"}                   and the key is on the disk, too
+//	o {"type":"go"}                                              the room is yours
+//	n {"type":"serving"}
+//	  {"type":"off","text":"why"}                                either, instead
+//
+// "entries" goes on while people talk, until nearly all is there. In the meantime
+// the old host has connected to the new one, at the places it named and the one it comes
+// from. Then the room stands still: nothing is stored, what is said waits. The last
+// entries go, and the key, but only to who has shown by the chain that it has them.
+// The chain is, from 32 zero bytes, SHA-256 over the chain before, seq (8 bytes,
+// big-endian like all numbers here), key, id, milliseconds (8), the number of keys
+// in the audience (8; 2^63: everybody) and these, and the lengths (8) of body and words,
+// each before it.
+//
+// Of whispers between others only number, sender, id and time are given, as entries for
+// nobody. Whoever is here has them first: the old host waits for that, 2 s. What
+// hosts alone may see, the new one may.
+//
+// Between prepared and go the old host writes down, durably, that the room is
+// the other's (the mark). That decides. Before it, whatever goes wrong has the room go on where
+// it was; after it, the old host never serves the room again, though it
+// crash, and the new one serves as soon as it hears of the mark. When it does not hear, the
+// old host says so on a connection to it,
+//
+//	o {"type":"go","room":"physics","ticket":"…"}                answered by serving, or off
+//
+// and the new one asks,
+//
+//	n {"type":"takeover","v":1,"room":"physics","ticket":"…","prepared":true}   answered by go, or off
+//
+// each again after a restart; as long as they do not meet, nobody serves. So there
+// are never two. The new host's first entry says whose the room is:
+//
+//	{…,"type":"host","nick":"ben","key":"…","seat":"…","host":"…","by":"ana","secure":true}
+//
+// From it on ben is the host, and who was, an op. The seats are ben's to keep now: members come back
+// to them. They hear where on their connection to the old host,
+//
+//	{"type":"bye","code":"moved","text":"…","move":{"nick":"ben","host":K,"at":["10.0.0.3"],"udp":7667,"tcp":7667}}
+//
+// which for some time answers joins, too. A member goes there with its session and
+// its seq. It believes nothing but the room's key, which vouches for the new host;
+// where nobody at the places can show that, it looks for the room's key on the LAN.
+//
 // # Lanes
 //
 // In an unordered room what is said is shown when it comes, exactly once; a

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type givingAway struct {
 	acks   chan handing // from the new host
 	sent   chan sum     // how far entries were sent; the latest
 	copied uint64
+	sum    []byte    // of what the new host says it has
 	began  time.Time // of standing still
 	work   sync.WaitGroup
 }
@@ -153,14 +155,19 @@ func (w *givingAway) ack(ctx context.Context, limit time.Duration) (x handing, e
 	defer t.Stop()
 	select {
 	case x = <-w.acks:
-		if x.Type == typeCopied {
-			w.copied = max(w.copied, x.Seq)
-		}
+		w.has(x)
 		return x, nil
 	case <-t.C:
 		return x, fmt.Errorf("%s did not answer for %v", w.g.nick, limit)
 	case <-ctx.Done():
 		return x, context.Cause(ctx)
+	}
+}
+
+// has takes in how much the new host says it has.
+func (w *givingAway) has(x handing) {
+	if x.Type == typeCopied && x.Seq > w.copied {
+		w.copied, w.sum = x.Seq, x.Chain
 	}
 }
 
@@ -236,7 +243,7 @@ func (w *givingAway) quieten(ctx context.Context, limit time.Duration) error {
 		for more := true; more; { // acknowledgements go on
 			select {
 			case x := <-w.acks:
-				w.copied = max(w.copied, x.Seq)
+				w.has(x)
 			default:
 				more = false
 			}
@@ -268,7 +275,7 @@ func (w *givingAway) rest(parent context.Context) error {
 		select {
 		case at = <-w.sent:
 		case x := <-w.acks:
-			w.copied = max(w.copied, x.Seq)
+			w.has(x)
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -277,6 +284,9 @@ func (w *givingAway) rest(parent context.Context) error {
 		if _, err := w.ack(ctx, maxPause); err != nil {
 			return err
 		}
+	}
+	if w.copied != end.seq || !bytes.Equal(w.sum, end.chain[:]) { // nobody gets the key who does not have the log
+		return fmt.Errorf("what %s has is not what the room holds", g.nick)
 	}
 	last := handing{Type: typeKey, Seq: end.seq, Chain: end.chain[:]}
 	if err := h.onCore(ctx, func(_ time.Time, c *core) { last.Verifier = c.verifier }); err != nil {
@@ -294,7 +304,7 @@ func (w *givingAway) rest(parent context.Context) error {
 		case err != nil:
 			return err
 		case x.Type == typeCopied:
-		case x.Type != typePrepared || x.Seq != end.seq || string(x.Chain) != string(end.chain[:]):
+		case x.Type != typePrepared || x.Seq != end.seq || !bytes.Equal(x.Chain, end.chain[:]):
 			return fmt.Errorf("what %s has is not what the room holds", g.nick)
 		default:
 			return nil

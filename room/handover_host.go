@@ -94,7 +94,7 @@ func (c *core) checkHandover(now time.Time, it *item) {
 	g := c.handing
 	switch {
 	case it.cmd.State == "declined":
-		if g == nil || g.to != it.seat || g.taken {
+		if g == nil || g.to != it.seat || g.taken || !same(it.cmd.Ticket, g.ticket) {
 			c.fail(it, codeUnchanged, "nothing is offered to you")
 			return
 		}

@@ -31,15 +31,15 @@ func (m *Member) handover(ctx context.Context, c Command, arg string) error {
 		return m.accept()
 	case c.Name == "decline":
 		m.mu.Lock()
-		none := m.offer == nil || m.taking
+		none, ticket := m.offer == nil || m.taking, ""
 		if !none {
-			m.offer = nil
+			ticket, m.offer = m.offer.Ticket, nil
 		}
 		m.mu.Unlock()
 		if none {
 			return &Refused{Code: codeUnchanged, Text: "nothing is offered to you"}
 		}
-		cmd = command{Type: typeHandover, State: "declined", Text: arg}
+		cmd = command{Type: typeHandover, State: "declined", Ticket: ticket, Text: arg}
 	case arg == "-":
 		cmd = command{Type: typeHandover, State: "off"}
 	}
@@ -70,7 +70,9 @@ func (m *Member) accept() error {
 	m.takes.Go(func() {
 		err := m.o.Taker(m.life, o, tell)
 		m.mu.Lock()
-		m.taking, m.offer = false, nil
+		if m.taking = false; m.offer != nil && m.offer.Ticket == o.Ticket { // there may be a new one
+			m.offer = nil
+		}
 		m.mu.Unlock()
 		if err == nil {
 			tell("done", "you host the room now: others find it here")
@@ -78,7 +80,7 @@ func (m *Member) accept() error {
 		}
 		tell("failed", "the room was not taken: "+err.Error())
 		if !errors.Is(err, errOff) {
-			m.send(m.life, &saying{cmd: command{Type: typeHandover, State: "declined", Text: err.Error()}, silent: true})
+			m.send(m.life, &saying{cmd: command{Type: typeHandover, State: "declined", Ticket: o.Ticket, Text: err.Error()}, silent: true})
 		}
 	})
 	return nil

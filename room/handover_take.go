@@ -219,7 +219,7 @@ func (t *taking) store(ctx context.Context, crates []crate) error {
 	if err := t.begin(ctx); err != nil {
 		return err
 	}
-	return t.conn.Send(ctx, encode(handing{Type: typeCopied, Seq: at.seq}))
+	return t.conn.Send(ctx, encode(handing{Type: typeCopied, Seq: at.seq, Chain: at.chain[:]}))
 }
 
 // begin has the Host read the log as soon as it can: the older part is read by the time

@@ -130,6 +130,7 @@ type command struct {
 
 	Scram    string    `json:"scram,omitempty"`    // of a prove
 	Verifier *Verifier `json:"verifier,omitempty"` // of a password
+	Ticket   string    `json:"ticket,omitempty"`   // of an offer that is declined
 
 	// Of a join; of a question the seq, too.
 	V         int    `json:"v,omitempty"`
