@@ -37,7 +37,8 @@
 // checked whenever the record is read; what does not fit is an error, never a
 // text. When a log opens, what was written since its last checkpoint is read, and
 // before that the journal that a crash left, of which SQLite would silently drop
-// everything behind a damaged page (wal.go). Check reads all of a file. Repair
+// everything behind a damaged page (wal.go). Indexes have no checksums: what they
+// lead to has, and that they are whole only Check finds out, which reads all of a file. Repair
 // makes a new log of what is whole in a damaged one, page by page, without SQLite
 // (carve.go).
 //

@@ -2,6 +2,7 @@ package history
 
 import (
 	"context"
+	"database/sql/driver"
 	"fmt"
 	"net"
 	"os"
@@ -290,11 +291,23 @@ func (l *Log) insert(r *Record) (Result, error) {
 	if err != nil || n > 0 {
 		return Result{Seq: r.Seq}, err
 	}
-	seq, found, err := l.w.number("SELECT seq FROM entries WHERE sender = ? AND id = ?", sender, r.ID[:])
-	if err == nil && !found {
+	seq, err := l.stored(r, sender)
+	return Result{Seq: seq, Duplicate: true}, err
+}
+
+// stored finds the record that has the id of r. The index of ids has no checksums, so
+// it is looked at whether that record is the one.
+func (l *Log) stored(r *Record, sender int64) (seq uint64, err error) {
+	err = l.w.query(background, func(v []driver.Value) error {
+		if old, ok := unpack(v, &l.scratch); ok && old.Key == r.Key && old.ID == r.ID {
+			seq = old.Seq
+		}
+		return errEnough
+	}, "SELECT "+recordColumns+" FROM entries e LEFT JOIN senders s ON s.num = e.sender WHERE e.sender = ? AND e.id = ?", sender, r.ID[:])
+	if err == nil && seq == 0 {
 		err = damaged(l.path, l.o.Room, "its ids and its records differ")
 	}
-	return Result{Seq: uint64(seq), Duplicate: true}, err
+	return seq, err
 }
 
 // sender gives the number by which a key is known in the file.

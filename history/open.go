@@ -66,6 +66,7 @@ const settings = `
 PRAGMA busy_timeout = 5000;
 PRAGMA cache_size = -512;
 PRAGMA temp_store = MEMORY;
+PRAGMA journal_size_limit = 8388608;
 PRAGMA secure_delete = ON;
 PRAGMA trusted_schema = OFF;
 PRAGMA cell_size_check = ON;

@@ -68,8 +68,8 @@ func (l *Log) prune(ran time.Duration) error {
 		return err
 	}
 	if doubted > 0 {
-		l.o.Warn(fmt.Sprintf("this computer's clock is %d days ahead of where it was: nothing in the history of %s is deleted for that, unless the clock stays so for a week",
-			int(doubted/day)+1, l.o.Room))
+		l.o.Warn(fmt.Sprintf("by this computer's clock %d days have passed that the history %s saw nothing of. If that is so, what is too old in it goes in a week; if it is not, put the clock right before",
+			int(doubted/day)+1, l.path))
 	}
 	for more := upto > l.Pruned() || gone > l.traceless(); more; {
 		err := l.do(ctx, func() (err error) {
