@@ -45,7 +45,10 @@ func newParty(t testing.TB, planned int, names ...string) *party {
 		wish := cmp.Or(wishes[i+1], "auto")
 		m := p.boxes[i+1].join(name, p.boxes[0].ip, "--transport", wish)
 		if ready := m.sees("ready", kind("ready")); (ready.Transport == "tcp") != (wish == "tcp") {
-			t.Fatalf("%s sits there by %s", name, ready.Transport)
+			if wish != "auto" {
+				t.Fatalf("%s sits there by %s", name, ready.Transport)
+			}
+			m.onto("udp", m.start, patience) // the machine was too busy to answer a datagram within 300 ms
 		}
 		p.people = append(p.people, m)
 	}

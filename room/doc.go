@@ -74,7 +74,7 @@
 //
 // What people are told of it are link events, with the carrier and the cause:
 //
-//	lost      the host is silent or gone, and 0.4 s later there is no other way to it; what is said is kept
+//	lost      the host is silent or gone, and 0.3 s later there is no other way to it; what is said is kept
 //	resumed   the host is there again: after lost, or by another connection of the same carrier
 //	switched  the carrier is another one, and nobody had to wait for it
 //

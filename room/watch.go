@@ -22,7 +22,7 @@ const (
 	asleep    = time.Second
 	// tellAfter is how long the person is not told of a silent connection: if
 	// there is another by then, a line about that will do.
-	tellAfter = 400 * time.Millisecond
+	tellAfter = 300 * time.Millisecond
 )
 
 // health is what a watch thinks of a connection.
