@@ -2,6 +2,7 @@ package line
 
 import (
 	"bufio"
+	"context"
 	"crypto/rand"
 	"encoding/csv"
 	"encoding/hex"
@@ -11,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -277,23 +279,41 @@ const (
 	maxExport  = 100_000
 )
 
-// export writes what was said in the room into a file.
+// export writes what was said in the room into a file. On a terminal that goes on
+// beside what is typed, for a host hands out a large room page by page.
 func (t *typist) export(file string) bool {
-	if t.at == nil {
+	switch {
+	case t.at == nil:
 		return t.tell(answer{do: "refused", err: errNoRoom})
-	}
-	if strings.TrimSpace(file) == "" {
+	case file == "":
 		return t.tell(answer{do: "refused", err: errors.New("into which file? /export FILE.txt, .md, .jsonl or .csv")})
+	case !t.s.o.Terminal:
+		return t.tell(t.s.export(t.at, file))
+	case !t.s.exporting.CompareAndSwap(false, true):
+		return t.tell(answer{do: "refused", err: errors.New("one export after the other")})
 	}
-	var pages [][]room.Event
+	at, s := t.at, t.s
+	s.tasks.Go(func() {
+		defer s.exporting.Store(false)
+		a := s.export(at, file)
+		select {
+		case s.answers <- a:
+		case <-s.ctx.Done():
+		}
+	})
+	return true
+}
+
+// export writes what was said where m sits, and returns what there is to be told.
+func (s *session) export(m seat, file string) answer {
 	here := false
-	n, err := Export(file, t.at.Ready().Room, t.s.o.Zone, func(put func(room.Event) error, divide func(string) error) (err error) {
-		pages, here, err = t.gather()
-		if err != nil {
+	n, err := Export(file, m.Ready().Room, s.o.Zone, func(put func(room.Event) error, _ func(string) error) (err error) {
+		var pages [][]room.Event
+		if pages, here, err = gather(s.ctx, m); err != nil {
 			return err
 		}
-		for i := len(pages) - 1; i >= 0; i-- {
-			for _, e := range pages[i] {
+		for _, page := range slices.Backward(pages) {
+			for _, e := range page {
 				if err := put(e); err != nil {
 					return err
 				}
@@ -301,11 +321,8 @@ func (t *typist) export(file string) bool {
 		}
 		return nil
 	})
-	switch {
-	case t.s.ctx.Err() != nil:
-		return false
-	case err != nil:
-		return t.tell(answer{do: "refused", err: err})
+	if err != nil {
+		return answer{do: "refused", err: err}
 	}
 	said := fmt.Sprintf("%d events are in %s", n, file)
 	if here {
@@ -314,14 +331,14 @@ func (t *typist) export(file string) bool {
 	if n >= maxExport {
 		said += fmt.Sprintf(": the last %d. parley history exports all of your copy", n)
 	}
-	return t.tell(answer{do: "note", arg: said})
+	return answer{do: "note", arg: said}
 }
 
 // gather reads what was said, the last page first; here tells that it is from
 // our own copy.
-func (t *typist) gather() (pages [][]room.Event, here bool, err error) {
+func gather(ctx context.Context, m seat) (pages [][]room.Event, here bool, err error) {
 	for before, n := uint64(0), 0; n < maxExport; {
-		l, err := t.at.Page(t.s.ctx, before, exportPage)
+		l, err := m.Page(ctx, before, exportPage)
 		if err != nil {
 			return nil, false, err
 		}
@@ -330,8 +347,7 @@ func (t *typist) gather() (pages [][]room.Event, here bool, err error) {
 			break
 		}
 		pages = append(pages, l.Events)
-		n, before = n+len(l.Events), l.Events[0].Seq
-		if !l.More {
+		if n, before = n+len(l.Events), l.Events[0].Seq; !l.More {
 			break
 		}
 	}

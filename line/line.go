@@ -97,6 +97,9 @@ const (
 	// maxUndrawn is how many bytes of lines are gathered for one write while
 	// more events wait: with a room that never rests there must be an end to it.
 	maxUndrawn = 64 << 10
+	// maxTypedAhead is how many lines wait for the host to take those before: a
+	// long paste into a terminal that does not say that it is one.
+	maxTypedAhead = 1024
 	// held is the number of events held for a slow terminal or pipe;
 	// when they are full, the Member waits, and then the host.
 	held = 256

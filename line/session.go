@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/room"
@@ -39,7 +40,8 @@ type session struct {
 	late  time.Time     // since when something has been pending
 	tried bool          // it was said that it is
 
-	ended bool // s.lines is closed
+	ended     bool // s.lines is closed
+	exporting atomic.Bool
 }
 
 // typed is a line as it came.
@@ -71,7 +73,7 @@ func newSession(ctx context.Context, o Options, m seat, n room.Network) (*sessio
 	if o.Zone == nil {
 		o.Zone = time.Local
 	}
-	s := &session{o: o, net: n, screen: newScreen(o), reader: make(chan struct{}), lines: make(chan typed, 64),
+	s := &session{o: o, net: n, screen: newScreen(o), reader: make(chan struct{}), lines: make(chan typed, maxTypedAhead),
 		events: make(chan happening, held), answers: make(chan answer)}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	s.view = &view{print: s.screen.print, zone: o.Zone, width: s.screen.width, color: o.Color, stamps: o.Timestamps,

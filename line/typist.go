@@ -320,7 +320,9 @@ func (s *session) keys(b []byte, open bool) (done bool, _ error) {
 		var w wish
 		switch w, b = e.feed(b); w {
 		case send:
-			s.submit()
+			if s.submit(); e.line != "" && len(b) > 0 { // it was not taken, and what follows is a line of its own
+				e.insert("\n")
+			}
 		case stop:
 			return true, s.end("", context.Canceled)
 		case finish:

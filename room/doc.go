@@ -13,6 +13,15 @@
 // Commands flow down to the host, events flow up from it. What you type
 // reaches your own screen the way it reaches everyone's: by the log.
 //
+// What a Member says is a draft on disk until the host has answered it
+// (drafts.go): written at once, made safe and then called pending only when the host
+// takes longer than a moment. Who sits down next in the same room, with the same
+// key, sends what a killed program has left, with the same ids; the log
+// stores each id once, so nobody has to know how far the first try came. What a
+// Member shows is written into its own copy of the log (copy.go), beside and never
+// in the way of the showing. What is looked up is asked of the host, and of the
+// copy where there is no host to ask (lookup.go).
+//
 // # The log
 //
 // The Log numbers every event: its seq, from 1, without gaps, the same for
