@@ -75,10 +75,6 @@ func (p *proc) freeze() {
 
 func (p *proc) thaw() { p.cmd.Process.Signal(syscall.SIGCONT) }
 
-// room is how the box's room is asked for where its name is to be known
-// before the connection.
-func (b *box) room() string { return b.addr() + "/physics" }
-
 // A member that is killed while it says something loses nothing that it was told is
 // pending, and nothing is said twice, in whatever room.
 func TestKilledMemberLosesNothing(t *testing.T) {

@@ -102,7 +102,7 @@ func exchange(what string, count, size int, people ...*proc) (worst time.Duratio
 func events(p *proc, from uint64, since time.Time) (list []string) {
 	for _, l := range p.out.all() {
 		switch l.Type {
-		case "accepted", "delivered", "ready", "members", "stats":
+		case "accepted", "delivered", "pending", "ready", "members", "stats":
 			continue
 		}
 		if l.Seq >= from || l.Seq == 0 && l.at.After(since) {

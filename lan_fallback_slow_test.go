@@ -274,7 +274,7 @@ func TestLANStoppedPrograms(t *testing.T) {
 			for _, q := range p.people {
 				links, changes := q.links(began), 0
 				for _, l := range links {
-					if l.State != "lost" && l.Why != "it speaks again" {
+					if l.State != "lost" && l.Why != "the host answers again" {
 						changes++
 					}
 				}

@@ -200,7 +200,7 @@ func TestREADMEHasEveryField(t *testing.T) {
 	table, _, _ = strings.Cut(table, "\n## ")
 	words := strings.FieldsFunc(table, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r == '_') })
 	for _, kind := range []room.Kind{room.Message, room.Act, room.Whisper, room.Joined, room.Left, room.Renamed, room.Topic, room.Kick, room.Ban,
-		room.Mute, room.Op, room.Unban, room.Unmute, room.Deop, room.Slow, room.Lock, room.Unlock, room.Motd, room.Approve, room.Deny, room.Filter, room.Unfilter, room.Address, room.Notice, room.Ready, room.Accepted, room.Delivered, room.Failed, room.Link, room.Gap, room.Members, room.Failure, room.Stats} {
+		room.Mute, room.Op, room.Unban, room.Unmute, room.Deop, room.Slow, room.Lock, room.Unlock, room.Motd, room.Approve, room.Deny, room.Filter, room.Unfilter, room.Address, room.Notice, room.Ready, room.Pending, room.Accepted, room.Delivered, room.Found, room.Failed, room.Link, room.Gap, room.Members, room.Failure, room.Stats} {
 		if !slices.Contains(words, string(kind)) {
 			t.Errorf("README.md does not have the type %s", kind)
 		}

@@ -414,3 +414,32 @@ func TestQuietPipe(t *testing.T) {
 		b.expect("Err", b.err, "")
 	})
 }
+
+// What was pasted is said in as few messages as hold it, all of it, in order, and as
+// what is said alone.
+func TestPasteInParts(t *testing.T) {
+	var pasted []string
+	for i := range 500 {
+		pasted = append(pasted, fmt.Sprintf("/line %d", i))
+	}
+	whole := "pasted\n" + strings.Join(pasted, "\n") + "\n"
+	parts := inParts(whole)
+	got := ""
+	for i, p := range parts {
+		if len(p) > 4096 || !strings.HasPrefix(p, "//line ") && i > 0 {
+			t.Errorf("part %d is %.20q…", i, p)
+		}
+		if i > 0 {
+			p = p[1:]
+		}
+		got += p + "\n"
+	}
+	if got != whole || len(parts) != 2 {
+		t.Errorf("%d parts", len(parts))
+	}
+	for _, s := range []string{"/msg ben " + whole, "@ben " + whole, strings.Repeat("x", 5000)} {
+		if parts := inParts(s); parts != nil {
+			t.Errorf("%.20q is said in %d parts", s, len(parts))
+		}
+	}
+}

@@ -339,7 +339,15 @@ func (s *session) submit() {
 	case s.ended || e.line == "":
 		return
 	case tooLong(text.Mark(e.line)):
-		s.refuse(answer{err: errTooLong})
+		parts := inParts(text.Mark(e.line))
+		if free := cap(s.lines) - len(s.lines); len(parts) == 0 || len(parts) > free { // nobody else adds to them
+			s.refuse(answer{err: errTooLong})
+			return
+		}
+		for _, part := range parts {
+			s.lines <- typed{text: part}
+		}
+		e.take()
 		return
 	case quits(e.line):
 		s.by = time.Now().Add(2 * lastWord)
@@ -350,6 +358,36 @@ func (s *session) submit() {
 	default:
 		s.tell("", "sending slowly: the host has not yet taken what you said before, press Enter again in a while")
 	}
+}
+
+// inParts makes messages of many lines that were pasted, as few as hold them in
+// order. Nothing: they cannot be held.
+func inParts(line string) (parts []string) {
+	if strings.HasPrefix(line, "/") || strings.HasPrefix(line, "@") {
+		return nil
+	}
+	rest := strings.Split(strings.TrimRight(line, "\n"), "\n")
+	for len(rest) > 0 {
+		n, size := 0, 0
+		for n < len(rest) && size+len(rest[n]) <= text.MaxText {
+			size += len(rest[n]) + 1
+			n++
+		}
+		if n == 0 {
+			return nil
+		}
+		part := strings.Join(rest[:n], "\n")
+		if strings.HasPrefix(part, "/") { // said, as all of it is
+			if part = "/" + part; len(part) > text.MaxText {
+				return nil
+			}
+		}
+		if strings.TrimSpace(part) != "" {
+			parts = append(parts, part)
+		}
+		rest = rest[n:]
+	}
+	return parts
 }
 
 // finish ends the input of a terminal: what was typed before is still sent.

@@ -182,6 +182,10 @@ func (m *Member) takeUp(now time.Time, d Draft) bool {
 			Reason: fmt.Sprintf("whom you knew as %.64q is not here under that name", d.To)})
 		return false
 	}
+	if m.before == nil {
+		m.before = map[string]bool{}
+	}
+	m.before[d.ID] = true
 	m.pending = append(m.pending, &saying{cmd: command{Type: string(d.Type), ID: d.ID, To: d.To, Text: d.Text},
 		at: d.At, since: now, toKey: d.ToKey, stored: true, before: true})
 	return true

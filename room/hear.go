@@ -84,7 +84,8 @@ func (m *Member) event(now time.Time, r *report) error {
 	hidden := m.hides(r)
 	switch kind {
 	case Message, Act, Whisper:
-		e.Own = r.From == m.nick
+		e.Own = r.From == m.nick && !m.before[r.ID] // what another program of ours said was not typed here
+		delete(m.before, r.ID)
 		if m.gotAt.IsZero() {
 			m.gotAt = now.Add(gotEvery)
 			m.fire()

@@ -75,7 +75,7 @@ func (m *Member) look(ctx context.Context, cmd command, read func(Copy) ([]Entry
 	switch {
 	case ctx.Err() != nil:
 		return Look{}, ctx.Err()
-	case errors.As(err, &no) && no.Code != codeProtocol && no.Code != codeNotHere:
+	case errors.As(err, &no) && no.Code != codeProtocol && no.Code != codeUnknown && no.Code != codeNotHere:
 		return Look{}, no
 	}
 	fromCopy := err != nil
@@ -321,7 +321,7 @@ func (m *Member) Receipt(ctx context.Context, seq uint64) (Receipt, error) {
 		}
 	}
 	var no *Refused
-	if errors.As(err, &no) && no.Code != codeProtocol {
+	if errors.As(err, &no) && no.Code != codeProtocol && no.Code != codeUnknown && no.Code != codeNotHere {
 		return r, no
 	}
 	return r, &Refused{Code: codeUnchanged, Text: fmt.Sprintf("nothing is known of who received %d: is it a message of yours?", seq)}

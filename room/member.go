@@ -150,9 +150,10 @@ type Member struct {
 	peopleSeq uint64            // events up to here are in people
 	chunk     []occupant        // of a roster that is arriving
 
-	drafts    Drafts   // nil: there are none
-	draftErr  error    // why not
-	drops     []string // answered, to be dropped
+	before    map[string]bool // ids of what is sent for a program that is no more
+	drafts    Drafts          // nil: there are none
+	draftErr  error           // why not
+	drops     []string        // answered, to be dropped
 	dropAt    time.Time
 	warned    bool     // that drafts are not kept
 	withdrawn []string // not to be left for later
