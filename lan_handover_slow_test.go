@@ -5,12 +5,18 @@ package main_test
 // The room changes hands, and one of the two is killed in the middle.
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"parley/node"
+	"parley/room"
 	"parley/room/roomtest"
+	"parley/transport"
 )
 
 // TestLANHandoverKilled kills the old host, or the new one, at some moment between
@@ -59,6 +65,49 @@ func handoverKilled(t *testing.T, victim string, after time.Duration) {
 	t.Logf("FIGURE %s killed %v after the yes: the room is %s's, everybody there %v after the kill", victim, round(after), where.nick, round(back))
 	s.settle(time.Minute)
 	s.judge()
+}
+
+// A room with 100,000 things said changes hands while people talk: only the last
+// entries have it stand still.
+func TestLANHandoverLarge(t *testing.T) {
+	const entries = 100_000
+	s := newStage(t, "ana", "ben", "cyn")
+	ana, ben, cyn := s.actors[0], s.actors[1], s.actors[2]
+	ana.start()
+	ana.seated()
+	key, err := transport.ParseKey(ana.now().sees("ready", kind("ready")).Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.quits(ana)
+	h := &node.Histories{Dir: filepath.Join(ana.box.home("ana"), "parley", "history")}
+	log, release, err := h.Open(s.room, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := 0; n < entries; n += 1000 {
+		batch := make([]room.Entry, 1000)
+		for i := range batch {
+			text := fmt.Sprintf("old-%d %s", n+i, strings.Repeat("abcdefghi ", 10))
+			batch[i] = room.Entry{Key: key, At: time.Now(), Body: fmt.Appendf(nil, `{"type":"message","from":"old","text":%q}`, text), Words: text}
+			binary.BigEndian.PutUint64(batch[i].ID[:], uint64(n+i+1))
+		}
+		if _, err := log.Append(t.Context(), batch); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := release(); err != nil {
+		t.Fatal(err)
+	}
+	for _, a := range s.actors {
+		a.start()
+		a.seated()
+	}
+	talking := s.talk(300, 200, 10*time.Millisecond, ana, cyn)
+	took, pause := s.handover(ana, ben)
+	t.Logf("FIGURE handover of a room with %d entries while 200 things/s are said: everybody moved %v after the yes, the room stood still for %s", entries, round(took), pause)
+	talking.Wait()
+	s.settle(time.Minute)
 }
 
 // again starts who was killed again, as somebody would who wants the room back,

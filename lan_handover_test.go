@@ -53,6 +53,10 @@ func TestLANHandover(t *testing.T) {
 		name  string
 		flags []string
 	}{{"udp", []string{"--transport", "udp"}}, {"tcp", []string{"--transport", "tcp"}}, {"plaintext", []string{"--plaintext"}}} {
+		if c.name != "udp" && !thorough {
+			t.Logf("over %s with -tags slow", c.name)
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			const each, every = 125, 12 * time.Millisecond

@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,4 +70,58 @@ func TestHandover(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Whose port is taken hosts on the next one, unless it was asked for: then the room
+// stays where it is.
+func TestHandoverPortTaken(t *testing.T) {
+	for _, explicit := range []bool{false, true} {
+		inBubble(t, func(w *world) {
+			_, ana, ben, cyn := w.handing(func(n *Node) { n.Port, n.PortExplicit = Port, explicit })
+			w.open(w.nodes[1], "chess")
+			ana.types("/handover ben")
+			ben.await("an offer", handover("offered"))
+			ben.types("/accept")
+			if explicit {
+				ben.await("that it cannot be", handover("failed"))
+				e := ana.await("that it cannot be", handover("failed"))
+				if !strings.Contains(e.Text, "port 7667") {
+					w.Errorf("%q", e.Text)
+				}
+			} else {
+				ana.await("done", handover("done"))
+			}
+			cyn.says("here we are")
+			ana.hears("here we are")
+			ben.hears("here we are")
+		})
+	}
+}
+
+// Whoever joins late, at the old host, is sent on; and a room that went away is not
+// hosted again.
+func TestHandoverForwards(t *testing.T) {
+	dir := t.TempDir()
+	inBubble(t, func(w *world) {
+		keys := Keys{Dir: dir}
+		h, ana, ben, _ := w.handing(func(n *Node) {
+			if len(w.nodes) == 0 {
+				n.RoomKey, n.AdoptKey, n.Moves = keys.Room, keys.Adopt, &Moves{Dir: dir}
+			}
+		})
+		ana.types("/handover ben")
+		ben.await("an offer", handover("offered"))
+		ben.types("/accept")
+		ana.await("done", handover("done"))
+		dan := w.join(w.node("10.0.0.4"), "10.0.0.1", "dan")
+		dan.says("late")
+		ben.hears("late")
+		if at := dan.Ready().Addr; !strings.HasPrefix(at, "10.0.0.2:") {
+			w.Errorf("dan sits at %s", at)
+		}
+		_, err := h.node.Open(w.Context(), room.HostOptions{Rooms: []string{"physics"}})
+		if e := wantCode(w.T, err, CodeMoved, ""); e != nil && !strings.Contains(e.Text, "ben") {
+			w.Errorf("%q", e.Text)
+		}
+	})
 }
