@@ -40,10 +40,11 @@ func TestStartToReady(t *testing.T) {
 
 func round(d time.Duration) time.Duration { return d.Round(100 * time.Microsecond) }
 
-// The limits of the program as it is handed out.
+// The limits of the program as it is handed out. A third of the binary is the
+// database, whose code alone takes 3 MiB of a host's memory; its data half of one.
 const (
-	maxBinary  = 12 << 20
-	maxIdleRSS = 15 << 20
+	maxBinary  = 17 << 20
+	maxIdleRSS = 20 << 20
 )
 
 func TestSize(t *testing.T) {

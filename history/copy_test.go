@@ -270,7 +270,7 @@ func TestStrangePaths(t *testing.T) {
 
 // TestBegunTogether has two programs begin a copy at once, again and again.
 func TestBegunTogether(t *testing.T) {
-	for range 20 {
+	for range 20 / rounds {
 		path := filepath.Join(t.TempDir(), "room.copy")
 		var work sync.WaitGroup
 		for w := range 3 {

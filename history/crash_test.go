@@ -17,7 +17,7 @@ import (
 )
 
 // crashes is how often a program is killed in the middle of its work.
-const crashes = 8
+const crashes = 8/rounds + 1
 
 // childOf is set in the environment of a program that is there to be killed: it
 // is the path of its log.
@@ -71,7 +71,7 @@ func TestKilled(t *testing.T) {
 	path := file(t)
 	stored := map[uint64]string{}
 	for round := range crashes {
-		run(t, path, 300+100*round, stored)
+		run(t, path, (300+100*round)/rounds, stored)
 		l := open(t, path, options)
 		names := map[string]bool{}
 		for _, r := range all(t, l) {

@@ -93,7 +93,7 @@ func explain(path, room string, err error) error {
 	case c&0xff == codeCorrupt, c == shortRead:
 		return damaged(path, room, err.Error())
 	case c&0xff == codeNotADB:
-		e.Problem, e.WayOut = ErrForeign, "move it away, or choose another directory with --data-dir"
+		return foreign(path, room, err)
 	case c&0xff == codeReadOnly, c&0xff == codePerm, c&0xff == codeCantOpen:
 		e.Problem, e.WayOut = ErrReadOnly, "make it and its directory writable, or choose another directory with --data-dir"
 	case c&0xff == codeFull:
@@ -106,4 +106,10 @@ func explain(path, room string, err error) error {
 func damaged(path, room, detail string) error {
 	return &Error{Path: path, Problem: ErrDamaged, Detail: detail,
 		WayOut: "nothing was changed; save what can be read with: parley history " + room + " --repair"}
+}
+
+// foreign is what a file that is none of ours is told as. It may have been one.
+func foreign(path, room string, err error) error {
+	return &Error{Path: path, Problem: ErrForeign, Err: err,
+		WayOut: "if it was one once, save what can be read with: parley history " + room + " --repair; else move it away, or choose another directory with --data-dir"}
 }

@@ -190,7 +190,7 @@ func (l *Log) recognize() error {
 	if is, _, err := l.w.number("PRAGMA application_id"); err != nil {
 		return err
 	} else if is != application {
-		return &Error{Path: l.path, Problem: ErrForeign, WayOut: "move it away, or choose another directory with --data-dir"}
+		return foreign(l.path, l.o.Room, nil)
 	}
 	if v, _, err := l.w.number("PRAGMA user_version"); err != nil {
 		return err

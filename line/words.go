@@ -135,7 +135,7 @@ func link(e room.Event) string {
 	case "lost":
 		return "connection lost" + because(e.Why) + ": trying again, what you type is kept"
 	case "resumed":
-		return "connected again" + over(e.Transport)
+		return "connected again" + over(e.Transport) + because(e.Why)
 	case "switched":
 		return "connected" + over(e.Transport) + " now" + because(e.Why)
 	}

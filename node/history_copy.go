@@ -63,11 +63,13 @@ func (c *Copy) open() error {
 			c.log = l
 			return nil
 		}
-		if !errors.Is(err, history.ErrDamaged) || c.n >= maxCopies {
+		if !errors.Is(err, history.ErrDamaged) && !errors.Is(err, history.ErrForeign) || c.n >= maxCopies {
 			return historyError(c.name, err)
 		}
 		if c.histories.Warn != nil {
-			c.histories.Warn(err.Error() + "; a new one is begun")
+			var e *history.Error
+			errors.As(err, &e)
+			c.histories.Warn(fmt.Sprintf("your copy of what was said in %s, %s, is %v: a new one is begun", c.name, e.Path, e.Problem))
 		}
 		c.n++
 	}

@@ -19,9 +19,32 @@
 // The first handshake to end with both sides' proof of who they are wins, and
 // the other attempt is given up. A host's IPv4 addresses come before its IPv6
 // ones, and both before streams. After 10 s nobody is there. For 10 minutes the
-// carrier that worked is tried first. A member that loses its connection comes
-// back by the same rules; if it found the room by name and nobody answers any
-// more, it looks for the room's key again, for hosts may move.
+// carrier that worked is tried first.
+//
+// Datagrams may stop passing under a conversation: a firewall learns something, a
+// Wi-Fi changes. A member goes by evidence of now, and of both ways: that the
+// host acknowledges what we send. How long all was well before does not count, nor
+// does it that we hear the host, which may not hear us; nor time in which this
+// program itself stood still.
+//
+//	UDP ── an answer is owed for 2.5 s, or our own system sends nothing for 1 s ──► leaving
+//	leaving: UDP at once, TCP 100 ms later unless the UDP is answered; the old one is used on meanwhile
+//	  ├── the old one answers again ──► UDP, and nothing has happened
+//	  ├── UDP ──► UDP: the host was restarted, or has moved
+//	  └── TCP ──► TCP: try UDP after 10 s, 30 s, 1 min and so on up to 10 min
+//	TCP ── a new UDP connection, three times asked for a full packet 1.2 s apart, answers within 400 ms each ──► UDP
+//
+// The connection that is left ends when the other has the seat, and not before, so
+// that nobody waits; the seat's events and what was said go on where they were
+// (package room). UDP that fails within a minute of having been climbed back to is
+// left alone for a minute, then for two, up to ten. So what comes and goes
+// every 2 s changes nothing. A wish for one carrier is kept whatever becomes of
+// it, and no change of carrier is ever one to plaintext.
+//
+// While it leaves, a member looks for the room's key as well: a host that has got
+// another address is found wherever it is announced, even if the room was joined
+// by an address. A stream to a host that was there before is asked for once a
+// second, so that a host which comes back is noticed at once.
 //
 // # Trust
 //
@@ -182,6 +205,17 @@ func (n *Node) Close() error {
 
 // later runs f to its end, beside whoever called; Close waits for it.
 func (n *Node) later(f func()) { n.work.Go(f) }
+
+// unlessClosed is later, until Close has begun.
+func (n *Node) unlessClosed(f func()) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.closed {
+		return false
+	}
+	n.work.Go(f)
+	return true
+}
 
 // carries tells whether the node uses a carrier.
 func (n *Node) carries(via Transport) bool {

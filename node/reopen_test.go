@@ -225,7 +225,7 @@ func TestOlderFile(t *testing.T) {
 		t.Error(err)
 	}
 	s.close()
-	if err := os.WriteFile(path, older, 0o600); err != nil {
+	if err := errors.Join(os.WriteFile(path, older, 0o600), os.Remove(path+".lock")); err != nil { // as on a new disk
 		t.Fatal(err)
 	}
 	log, release, err := s.at.Open("physics", s.key.Key())

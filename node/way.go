@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"errors"
+	"net"
 	"net/netip"
 	"slices"
 	"sync"
@@ -99,14 +100,16 @@ type arrival struct {
 }
 
 // anywhere connects to the host at p, or, if we had a connection before,
-// wherever else the room is heard meanwhile.
+// wherever else the room is heard meanwhile. Who is not the host that had the room
+// before is taken if that one is found nowhere.
 func (w *way) anywhere(ctx context.Context, p place, host transport.Key, before transport.Conn) (transport.Conn, place, error) {
 	if before == nil {
 		c, err := w.reach(ctx, p.via, host, nil)
 		return c, p, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
-	arrivals, left := make(chan arrival, 2), 2
+	defer context.AfterFunc(w.node.ctx, cancel)()
+	arrivals, left := make(chan arrival, 2), 0
 	defer func() {
 		cancel()
 		w.node.later(func() { // what comes yet comes too late
@@ -117,11 +120,16 @@ func (w *way) anywhere(ctx context.Context, p place, host transport.Key, before 
 			}
 		})
 	}()
-	w.node.later(func() {
+	try := func(f func()) {
+		if w.node.unlessClosed(f) {
+			left++
+		}
+	}
+	try(func() {
 		c, err := w.reach(ctx, p.via, host, before)
 		arrivals <- arrival{c, p, err}
 	})
-	w.node.later(func() {
+	try(func() {
 		moved := w.search(ctx, p)
 		if ctx.Err() != nil || !elsewhere(moved.via, p.via) {
 			arrivals <- arrival{}
@@ -130,16 +138,29 @@ func (w *way) anywhere(ctx context.Context, p place, host transport.Key, before 
 		c, err := w.reach(ctx, moved.via, host, before)
 		arrivals <- arrival{c, moved, err}
 	})
-	var err error
+	var other arrival // somebody else, who may have the room now; or repeats an announcement of it
+	err := error(nil)
+	if left == 0 {
+		err = net.ErrClosed
+	}
 	for left > 0 {
 		a := <-arrivals
 		left--
-		if a.conn != nil {
+		switch {
+		case a.conn == nil && err == nil:
+			err = a.err
+		case a.conn == nil:
+		case host != (transport.Key{}) && a.conn.Peer().Key != host && other.conn == nil:
+			other = a
+		default:
+			if other.conn != nil {
+				w.node.later(func() { other.conn.Close() })
+			}
 			return a.conn, a.place, nil
 		}
-		if err == nil {
-			err = a.err
-		}
+	}
+	if other.conn != nil {
+		return other.conn, other.place, nil
 	}
 	return nil, p, err
 }

@@ -253,7 +253,7 @@ func (m *Member) spoke(c transport.Conn) {
 	if m.lost {
 		m.lost = false
 		m.resumes++
-		m.push(Event{Type: Link, State: "resumed", Transport: cmp.Or(m.o.Via, c.Peer().Via), Why: "it speaks again"})
+		m.push(Event{Type: Link, State: "resumed", Transport: cmp.Or(m.o.Via, c.Peer().Via), Why: "the host answers again"})
 	}
 }
 
@@ -262,11 +262,15 @@ func (m *Member) spoke(c transport.Conn) {
 func (m *Member) changedLink(before transport.Conn, a attempt) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	e := Event{Type: Link, State: "resumed", Transport: cmp.Or(m.o.Via, a.conn.Peer().Via), Why: cmp.Or(a.welcome.Why, a.why)}
-	if m.moving != "" {
+	e := Event{Type: Link, State: "resumed", Transport: cmp.Or(m.o.Via, a.conn.Peer().Via), Why: a.welcome.Why}
+	switch {
+	case m.moving != "":
 		e.State, e.Why, m.moving = "moved", m.moving+" hosts the room now", ""
-	} else if !m.lost && before.Peer().Via != a.conn.Peer().Via {
-		e.State = "switched"
+	case !m.lost: // else the cause was told
+		e.Why = cmp.Or(e.Why, a.why)
+		if before.Peer().Via != a.conn.Peer().Via {
+			e.State = "switched"
+		}
 	}
 	m.lost = false
 	m.resumes++

@@ -58,6 +58,26 @@
 // to one key at a time; two nicks with the same [parley/text.Key] are one.
 // Quiet seats (send, tail) have a nick and no join and leave.
 //
+// # Connections
+//
+// A seat outlives its connections. A Member gets them from a [Way], which knows
+// what carriers there are, and judges the one it has by its counters four times
+// a second (watch.go): a host that has owed an answer for 2.5 s, or a system that
+// has sent nothing for 1 s, makes it suspect. Then another is looked for while this
+// one is used on, and whichever speaks first is kept (course.go). While all is well
+// the Way may find a better one. In either case the seat is asked for on the new
+// connection first, and the old one is let go of when the host has given it: the
+// member says which events it has and sends again what is not answered, with the
+// same ids. So nothing is lost, comes twice or out of order, whatever the old
+// connection still delivers. The epoch of a join keeps one that was long on its way
+// from taking the seat back.
+//
+// What people are told of it are link events, with the carrier and the cause:
+//
+//	lost      the host is silent or gone, and 0.4 s later there is no other way to it; what is said is kept
+//	resumed   the host is there again: after lost, or by another connection of the same carrier
+//	switched  the carrier is another one, and nobody had to wait for it
+//
 // In a plaintext room no key is proved. There the key of a seat, under which
 // its messages are stored and whispers are kept, is SHA-256("parley seat key
 // 1\n" + session).
@@ -148,6 +168,7 @@
 //	maxCrowd                     10,000 people that a member knows
 //	maxEarly                     4 MiB of events before the welcome
 //	answerTime, attemptTime      10 s for an answer to a join, and for coming back
+//	silence, stuckFor            2.5 s that an answer may be owed, 1 s that our system may send nothing
 //
 // Sizes of messages. To read one takes at most 1 MiB of memory, whatever is in it.
 //

@@ -158,31 +158,36 @@ func (m *Memory) from(after uint64) ([]Entry, <-chan struct{}) {
 
 // Page returns the last entries before a seq.
 func (m *Memory) Page(ctx context.Context, viewer transport.Key, before uint64, n int) ([]Entry, error) {
-	return m.last(before, n, func(e Entry) bool { return e.Visible(viewer) }), nil
+	return m.last(ctx, before, n, func(e Entry) bool { return e.Visible(viewer) })
 }
 
 // Search returns the last entries before a seq whose words contain all of
 // words, letter case aside.
 func (m *Memory) Search(ctx context.Context, viewer transport.Key, words string, before uint64, n int) ([]Entry, error) {
 	wanted := strings.Fields(strings.ToLower(words))
-	return m.last(before, n, func(e Entry) bool {
+	return m.last(ctx, before, n, func(e Entry) bool {
 		if !e.Visible(viewer) || e.Words == "" {
 			return false
 		}
 		in := strings.ToLower(e.Words)
 		return !slices.ContainsFunc(wanted, func(w string) bool { return !strings.Contains(in, w) })
-	}), nil
+	})
 }
 
 // last returns the last n entries before a seq that wanted accepts, oldest first.
-func (m *Memory) last(before uint64, n int, wanted func(Entry) bool) (found []Entry) {
+// It holds nobody up: entries do not change.
+func (m *Memory) last(ctx context.Context, before uint64, n int, wanted func(Entry) bool) (found []Entry, err error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	for seq := min(max(before, 1)-1, m.end()); seq > m.base && len(found) < n; seq-- {
-		if e := m.entries[seq-m.base-1]; wanted(e) {
+	base, entries := m.base, m.entries
+	m.mu.Unlock()
+	for seq := min(max(before, 1)-1, base+uint64(len(entries))); seq > base && len(found) < n; seq-- {
+		if seq%1024 == 0 && ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if e := entries[seq-base-1]; wanted(e) {
 			found = append(found, e)
 		}
 	}
 	slices.Reverse(found)
-	return found
+	return found, nil
 }

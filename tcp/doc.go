@@ -61,8 +61,9 @@
 // Frames of unknown kind are ignored, so that later versions can have more. A
 // length above 65536 ends the connection.
 //
-//	PING  asks for a PONG with the same data. It is sent when nothing was
-//	      heard for 15 s, or for 1 s after something was sent.
+//	PING  asks for a PONG with the same data. It is sent 1 s after a message that
+//	      no PONG has proved to have come, and 15 s after the last PONG, or 5 s by
+//	      the side that dialed. One at a time is under way.
 //	PONG  answers a PING; if several have come meanwhile, the last.
 //	BYE   is the last frame of its sender. Who receives it answers with its
 //	      own BYE, sends nothing more and closes; what is under way to the one
@@ -73,7 +74,9 @@
 //
 // The data of BYE and HERE are zero, and not looked at.
 //
-// A peer that has not been heard for 30 s is lost. So is one that has neither
+// Only a PONG tells that the peer hears us: what else comes may come one way.
+// How long it has been owed is told by Stats.Silent; HERE excuses the peer until
+// then. A peer that has not been heard, or has not answered a PING, for 30 s is lost. So is one that has neither
 // been heard nor taken any bytes for 10 s while a write waits for it. (So
 // the kernel, where it can be told, gives up after 30 s and not sooner: Linux
 // counts the time in which a living peer has its window closed.)

@@ -47,7 +47,8 @@
 // an answer comes. A REFUSE holds only if no RETRY follows within 150 ms, since
 // whoever sees the wire can forge both. HELLO and ACCEPT are 1200 bytes long to
 // prove that the path carries that much; whoever sends packets pads those that
-// ask for an acknowledgement to 1200 bytes until the first was acknowledged.
+// ask for an acknowledgement to 1200 bytes until the first was acknowledged. They
+// may do so again later, to prove it anew (Conn.Probe).
 //
 // In secure mode the member then begins a DTLS handshake in SHAKE datagrams.
 // It puts the token into each; the host leaves that field zero. The host opens
@@ -142,7 +143,19 @@
 //
 // # Staying and going
 //
-// After 15 s without a word from the peer, PING. After 30 s without a word, or
+// A PING is sent when nothing of ours has been acknowledged for a while, whatever
+// comes from the peer: 15 s at the host; 2 s at the member, and half a second
+// for 10 s after a message. So a member that only listens learns within seconds
+// that the path is dead, one way or both, or that the host has been restarted and
+// knows nothing of it. There is no packet that ends a conversation from outside, since anybody
+// could forge it. All that costs two silent ends 4,300 bytes a minute,
+// headers included. How long an acknowledgement has been owed is told by
+// Stats.Silent; while that is under 3 s, probes are never more than 300 ms apart, so that a short
+// darkness is over for both when it is over. Time in which the program was
+// stopped does not count: a timer that comes more than 1 s late tells. For how long the system
+// has refused to send anything is told by Stats.Stuck.
+//
+// After 30 s without a word, or
 // without an acknowledgement while something waits for one, the Conn is lost. A
 // datagram is at most 1200 bytes until a padded PING of 1452 has been
 // acknowledged, which is tried when there is much to send; when large ones

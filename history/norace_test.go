@@ -1,0 +1,6 @@
+//go:build !race
+
+package history
+
+// rounds divides how often tests repeat themselves.
+const rounds = 1
