@@ -84,6 +84,7 @@ func partition(t *testing.T, lasts time.Duration) {
 // A program that was stopped for a while does not take everybody else for dead,
 // nor do they throw it out: after 5 s at most the one connection is made anew.
 func TestLANStopped(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		who   string
 		lasts time.Duration

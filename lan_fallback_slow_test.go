@@ -19,6 +19,7 @@ import (
 
 // UDP is blocked from the start, or refused.
 func TestLANStartsByTCP(t *testing.T) {
+	t.Parallel()
 	for _, way := range []struct {
 		name, target string
 		block        func(p *party)
@@ -56,6 +57,7 @@ func TestLANStartsByTCP(t *testing.T) {
 
 // UDP is blocked one way or both, while everybody talks.
 func TestLANFallsBackEachWay(t *testing.T) {
+	t.Parallel()
 	for _, b := range blocks {
 		t.Run(b.name, func(t *testing.T) { burst(t, 500, b.block) })
 	}
@@ -63,6 +65,7 @@ func TestLANFallsBackEachWay(t *testing.T) {
 
 // A member that says nothing and hears nothing notices all the same.
 func TestLANFallsBackIdle(t *testing.T) {
+	t.Parallel()
 	for _, b := range blocks {
 		t.Run(b.name, func(t *testing.T) {
 			t.Parallel()
@@ -138,6 +141,7 @@ func (p *party) chat(every time.Duration) (stop func() int) {
 
 // UDP comes and goes.
 func TestLANFlaps(t *testing.T) {
+	t.Parallel()
 	for period, most := range map[time.Duration]int{2 * time.Second: 2, 5 * time.Second: 3} {
 		t.Run(period.String(), func(t *testing.T) {
 			t.Parallel()
@@ -206,6 +210,7 @@ func fault(what string, count uint64) roomtest.Record {
 
 // blackouts of everything, for members of every wish.
 func TestLANBlackoutsByWish(t *testing.T) {
+	t.Parallel()
 	for _, dark := range []time.Duration{500 * time.Millisecond, 2 * time.Second, 5 * time.Second, 20 * time.Second, 40 * time.Second} {
 		t.Run(dark.String(), func(t *testing.T) {
 			t.Parallel()
@@ -242,6 +247,7 @@ func TestLANBlackoutsByWish(t *testing.T) {
 // A program that was stopped itself does not blame the others, and one whose host was
 // stopped for a moment does not run away.
 func TestLANStoppedPrograms(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct {
 		who  string
 		d    time.Duration
@@ -424,6 +430,7 @@ func TestLANNoDowngrade(t *testing.T) {
 
 // Who is banned while its connection changes stays out.
 func TestLANBannedDuringSwitch(t *testing.T) {
+	t.Parallel()
 	for _, after := range []time.Duration{0, 2400 * time.Millisecond, 2600 * time.Millisecond, 2800 * time.Millisecond} {
 		for _, act := range []string{"kick", "ban"} {
 			t.Run(fmt.Sprintf("%s after %v", act, after), func(t *testing.T) {
@@ -455,6 +462,7 @@ func TestLANBannedDuringSwitch(t *testing.T) {
 
 // What it costs to sit there and be silent.
 func TestLANIdleCosts(t *testing.T) {
+	t.Parallel()
 	for _, transport := range []string{"udp", "tcp"} {
 		t.Run(transport, func(t *testing.T) {
 			t.Parallel()

@@ -24,6 +24,7 @@ import (
 // room is where it was, or where it went, and never in two places; nothing that was
 // accepted is lost.
 func TestLANHandoverKilled(t *testing.T) {
+	t.Parallel()
 	for _, victim := range []string{"ana", "ben"} {
 		for n := range 12 {
 			t.Run(fmt.Sprintf("%s %d", victim, n), func(t *testing.T) {

@@ -56,6 +56,7 @@ type undoing struct {
 // several things at once, while everybody talks. Then all is healed, and nothing
 // is lost, nothing is there twice, and all have seen the same in the same order.
 func TestSoak(t *testing.T) {
+	t.Parallel()
 	lasts, messages, seed := soakTime, soakMessages, uint64(time.Now().UnixNano())
 	if v := os.Getenv("PARLEY_SOAK"); v != "" {
 		var err error
