@@ -84,7 +84,7 @@ func (c *historyCmd) Run(ctx context.Context, p *program) error {
 	if h.name, err = text.RoomName(c.Room); err != nil {
 		return usage{fmt.Sprintf("%q is no room's name: %v", c.Room, err), ""}
 	}
-	if err := h.find(); err != nil {
+	if err := h.find(ctx); err != nil {
 		return err
 	}
 	switch {
@@ -108,7 +108,8 @@ type shelf struct {
 	dir    string
 	name   string
 	viewer transport.Key
-	books  []node.Book // the oldest first
+	files  []node.Book // the oldest first
+	books  []node.Book // without those that are part of others
 }
 
 // list tells of which rooms something is kept.
@@ -135,18 +136,12 @@ func (h *shelf) list() error {
 }
 
 // find looks for what there is of the room.
-func (h *shelf) find() error {
-	books, err := h.Find(h.name)
-	if err != nil {
+func (h *shelf) find(ctx context.Context) (err error) {
+	if h.files, err = h.Find(h.name); err != nil {
 		return err
 	}
-	hosted := map[[16]byte]bool{}
-	for _, b := range books {
-		if !b.Copy && b.Err == nil {
-			hosted[b.Log] = true
-		}
-	}
-	h.books = slices.DeleteFunc(books, func(b node.Book) bool { return b.Copy && b.Err == nil && hosted[b.Log] })
+	h.books = h.Together(ctx, h.files)
+	slices.Reverse(h.files)
 	slices.Reverse(h.books)
 	if len(h.books) > 0 {
 		return nil
@@ -335,7 +330,7 @@ type checked struct {
 // check tells whether anything is wrong with the books.
 func (h *shelf) check(ctx context.Context) error {
 	wrong := 0
-	for _, b := range h.books {
+	for _, b := range h.files {
 		r, err := h.checkOne(ctx, b)
 		if err != nil {
 			return err
@@ -383,7 +378,7 @@ func (h *shelf) checkOne(ctx context.Context, b node.Book) (checked, error) {
 // repair saves what can be read of the logs that are damaged.
 func (h *shelf) repair(ctx context.Context) error {
 	done := false
-	for _, b := range h.books {
+	for _, b := range h.files {
 		c, err := h.checkOne(ctx, b)
 		switch {
 		case err != nil:
