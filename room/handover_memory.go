@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+
+	"parley/transport"
 )
 
 // ImportMemory returns an empty Memory that is to be filled with the entries of
@@ -18,6 +20,11 @@ func ImportMemory(id [16]byte) *Memory {
 // errOrder is that entries to import do not follow those that are there.
 var errOrder = errors.New("the entries do not follow")
 
+// forgotten tells whether an entry is a number alone.
+func (e *Entry) forgotten() bool {
+	return e.ID == [16]byte{} && e.Key == transport.Key{} && len(e.Body) == 0
+}
+
 // Import takes in another log's next entries.
 func (m *Memory) Import(ctx context.Context, entries []Entry) error {
 	m.mu.Lock()
@@ -26,9 +33,13 @@ func (m *Memory) Import(ctx context.Context, entries []Entry) error {
 		if e.Seq != m.end()+1 {
 			return fmt.Errorf("%w: %d after %d", errOrder, e.Seq, m.end())
 		}
+		if len(m.entries) == 0 && e.forgotten() {
+			m.base++
+			continue
+		}
 		e.Body, e.Audience = slices.Clone(e.Body), slices.Clone(e.Audience)
 		m.entries = append(m.entries, e)
-		if e.ID != ([16]byte{}) { // of what was forgotten there is a number alone
+		if !e.forgotten() {
 			m.known[entryID{e.Key, e.ID}] = e.Seq
 		}
 		m.bytes += sizeOf(entries[i])
