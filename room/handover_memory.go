@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"parley/transport"
 )
 
 // ImportMemory returns an empty Memory that is to be filled with the entries of
@@ -20,11 +18,6 @@ func ImportMemory(id [16]byte) *Memory {
 // errOrder is that entries to import do not follow those that are there.
 var errOrder = errors.New("the entries do not follow")
 
-// forgotten tells whether an entry is a number alone.
-func (e *Entry) forgotten() bool {
-	return e.ID == [16]byte{} && e.Key == transport.Key{} && len(e.Body) == 0
-}
-
 // Import takes in another log's next entries.
 func (m *Memory) Import(ctx context.Context, entries []Entry) error {
 	m.mu.Lock()
@@ -33,13 +26,9 @@ func (m *Memory) Import(ctx context.Context, entries []Entry) error {
 		if e.Seq != m.end()+1 {
 			return fmt.Errorf("%w: %d after %d", errOrder, e.Seq, m.end())
 		}
-		if len(m.entries) == 0 && e.forgotten() {
-			m.base++
-			continue
-		}
 		e.Body, e.Audience = slices.Clone(e.Body), slices.Clone(e.Audience)
 		m.entries = append(m.entries, e)
-		if !e.forgotten() {
+		if e.ID != ([16]byte{}) { // of what was forgotten there is a number alone
 			m.known[entryID{e.Key, e.ID}] = e.Seq
 		}
 		m.bytes += sizeOf(entries[i])
@@ -49,6 +38,17 @@ func (m *Memory) Import(ctx context.Context, entries []Entry) error {
 	}
 	close(m.grown)
 	m.grown = make(chan struct{})
+	return nil
+}
+
+// Gone forgets the entries up to one.
+func (m *Memory) Gone(ctx context.Context, upto uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if upto > m.end() {
+		return errOrder
+	}
+	m.drop(int(upto - min(upto, m.base)))
 	return nil
 }
 
