@@ -174,7 +174,11 @@ func (c *historyCmd) show(ctx context.Context, h *shelf) error {
 	}
 	var err error
 	if c.Export != "" {
-		if _, err = line.Export(c.Export, h.name, time.Local, each); errors.Is(err, line.ErrExport) && n == 0 {
+		var unread *node.Error
+		switch _, err = line.Export(c.Export, h.name, time.Local, each); {
+		case errors.As(err, &unread):
+			err = unread
+		case errors.Is(err, line.ErrExport) && n == 0:
 			err = usage{err.Error(), ""}
 		}
 	} else {
