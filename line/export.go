@@ -68,7 +68,7 @@ func Export(file, roomName string, zone *time.Location, each func(put func(room.
 		return to.event(e)
 	}, to.divide)
 	err = errors.Join(err, to.end(), w.Flush(), f.Sync(), f.Close())
-	if err == nil {
+	if err == nil && n > 0 {
 		err = rename(temporary, file)
 	}
 	if err != nil {
