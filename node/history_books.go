@@ -61,7 +61,10 @@ func (h *Histories) Find(name string) ([]Book, error) {
 }
 
 // A Reader reads a book, also while somebody writes it.
-type Reader struct{ log sequel }
+type Reader struct {
+	log  sequel
+	name string
+}
 
 // Read opens a book. The caller closes it.
 func (h *Histories) Read(b Book) (*Reader, error) {
@@ -69,7 +72,7 @@ func (h *Histories) Read(b Book) (*Reader, error) {
 	if err != nil {
 		return nil, historyError(b.Name, err)
 	}
-	r := &Reader{sequel{Log: l}}
+	r := &Reader{sequel{Log: l}, b.Name}
 	if err := r.log.open(b.Before, b.Name); err != nil {
 		l.Close()
 		return nil, err
@@ -82,7 +85,7 @@ func (h *Histories) Read(b Book) (*Reader, error) {
 func (r *Reader) After(ctx context.Context, viewer transport.Key, after uint64, n int) ([]room.Entry, uint64, error) {
 	run, err := r.log.After(ctx, after, n)
 	if err != nil || len(run) == 0 {
-		return nil, after, err
+		return nil, after, historyError(r.name, err)
 	}
 	last := run[len(run)-1].Seq
 	run = slices.DeleteFunc(run, func(e history.Record) bool { return !e.Visible(viewer) })
@@ -91,13 +94,15 @@ func (r *Reader) After(ctx context.Context, viewer transport.Key, after uint64, 
 
 // Page returns the last n entries before a seq that viewer may see, oldest first.
 func (r *Reader) Page(ctx context.Context, viewer transport.Key, before uint64, n int) ([]room.Entry, error) {
-	return r.log.Page(ctx, viewer, before, n)
+	page, err := r.log.Page(ctx, viewer, before, n)
+	return page, historyError(r.name, err)
 }
 
 // Search returns the last n entries before a seq that viewer may see and whose
 // words contain all of words, oldest first.
 func (r *Reader) Search(ctx context.Context, viewer transport.Key, words string, before uint64, n int) ([]room.Entry, error) {
-	return r.log.Search(ctx, viewer, words, before, n)
+	found, err := r.log.Search(ctx, viewer, words, before, n)
+	return found, historyError(r.name, err)
 }
 
 // Receipt returns how many had received a message of our own.

@@ -15,9 +15,9 @@ import (
 // Together leaves out books that are part of others, and has copies that go on
 // where a log of the same id ends read after it ([Book].Before). The order stays.
 func (h *Histories) Together(ctx context.Context, books []Book) []Book {
-	logs := map[[16]byte]Book{} // the longest of each id
+	logs := map[[16]byte]Book{} // the longest of each id; one whose end cannot be read is by itself
 	for _, b := range books {
-		if l, there := logs[b.Log]; b.Err == nil && !b.Copy && (!there || l.Last < b.Last) {
+		if l := logs[b.Log]; b.Err == nil && !b.Copy && l.Last < b.Last {
 			logs[b.Log] = b
 		}
 	}
