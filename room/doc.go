@@ -322,7 +322,7 @@
 //
 //	{"type":"message","id":"…","text":"hi"}             to all
 //	{"type":"action","id":"…","text":"waves"}           to all
-//	{"type":"whisper","id":"…","to":"ben","text":"…"}   to one
+//	{"type":"whisper","id":"…","to":"ben","text":"…"}   to one; with to_key only if that is the key of who is called so
 //	{"type":"nick","id":"…","nick":"anna"}              another name
 //	{"type":"away","id":"…","text":"lunch"}             with an empty text: back
 //	{"type":"names","id":"…"}                           answered by members, with the id

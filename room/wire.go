@@ -113,6 +113,10 @@ type command struct {
 	Type string `json:"type"`
 	ID   string `json:"id,omitempty"`
 	To   string `json:"to,omitempty"`
+
+	// Of a whisper that was written before: whose name To was. By now it may be somebody else's.
+	ToKey transport.Key `json:"to_key,omitzero"`
+
 	Nick string `json:"nick,omitempty"`
 	Text string `json:"text,omitempty"`
 
