@@ -97,7 +97,7 @@ func explain(path, room string, err error) error {
 	case c&0xff == codeReadOnly, c&0xff == codePerm, c&0xff == codeCantOpen:
 		e.Problem, e.WayOut = ErrReadOnly, "make it and its directory writable, or choose another directory with --data-dir"
 	case c&0xff == codeFull:
-		e.Problem, e.WayOut = ErrFull, "free some there"
+		e.Problem, e.WayOut = ErrFull, "free some space there"
 	}
 	return e
 }
