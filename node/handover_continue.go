@@ -39,7 +39,7 @@ func (n *Node) Continue(ctx context.Context, name string, renew func(name string
 	if err != nil {
 		return c, err
 	}
-	for _, b := range books {
+	for _, b := range n.Histories.Together(ctx, books) {
 		if b.Err == nil && b.Last > 0 && (b.Key == transport.Key{}) == n.Plaintext {
 			c.Old = b
 			break
@@ -74,13 +74,17 @@ func (h *Histories) continueAs(ctx context.Context, c Continued) (messages int, 
 	}
 	defer r.Close()
 	place := h.path(c.Old.Name, c.Key) + logSuffix
-	if c.Old.Path == place { // in plaintext: there is no key to tell them apart
+	if c.Old.Path == place || c.Old.Before == place { // in plaintext: there is no key to tell them apart
 		r.Close()
 		aside := place + ".before-" + time.Now().Format("2006-01-02-150405")
 		if err := h.move(place, aside); err != nil {
 			return 0, err
 		}
-		c.Old.Path = aside
+		if c.Old.Before == place {
+			c.Old.Before = aside
+		} else {
+			c.Old.Path = aside
+		}
 		if r, err = h.Read(c.Old); err != nil {
 			return 0, err
 		}

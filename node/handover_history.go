@@ -153,7 +153,7 @@ var logFiles = []string{"-wal", "-shm", ".lock", ""}
 // move gives a log that nobody has open another name.
 func (h *Histories) move(from, to string) error {
 	for _, suffix := range logFiles {
-		if suffix == "-shm" || suffix == ".lock" { // made again at need
+		if suffix == "-shm" { // made again at need
 			os.Remove(from + suffix)
 			continue
 		}

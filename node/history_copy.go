@@ -115,17 +115,46 @@ func (c *Copy) next(n int) error {
 }
 
 // Page is that of a log, with gaps.
-func (c *Copy) Page(ctx context.Context, viewer transport.Key, before uint64, n int) ([]room.Entry, error) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return readLog{c.log}.Page(ctx, viewer, before, n)
+func (c *Copy) Page(ctx context.Context, viewer transport.Key, before uint64, n int) (page []room.Entry, err error) {
+	err = c.read(ctx, func(s sequel) error {
+		page, err = s.Page(ctx, viewer, before, n)
+		return err
+	})
+	return page, err
 }
 
 // Search is that of a log.
-func (c *Copy) Search(ctx context.Context, viewer transport.Key, words string, before uint64, n int) ([]room.Entry, error) {
+func (c *Copy) Search(ctx context.Context, viewer transport.Key, words string, before uint64, n int) (found []room.Entry, err error) {
+	err = c.read(ctx, func(s sequel) error {
+		found, err = s.Search(ctx, viewer, words, before, n)
+		return err
+	})
+	return found, err
+}
+
+// read has the copy read, after the log that it goes on from if there is one.
+func (c *Copy) read(ctx context.Context, look func(sequel) error) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return readLog{c.log}.Search(ctx, viewer, words, before, n)
+	s := sequel{Log: c.log}
+	if exists(c.histories.path(c.name, c.key)+logSuffix) || exists(c.histories.fresh(c.name, c.key)) {
+		books, err := c.histories.Find(c.name)
+		if err != nil {
+			return err
+		}
+		for _, b := range c.histories.Together(ctx, books) {
+			if b.Path != c.path(c.n) {
+				continue
+			}
+			if err := s.open(b.Before, c.name); err != nil {
+				return err
+			}
+		}
+	}
+	if s.before != nil {
+		defer s.before.Close()
+	}
+	return look(s)
 }
 
 // Receipt returns what is known of a message of our own.

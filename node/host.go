@@ -342,8 +342,8 @@ func (h *Hosting) guest(c net.Conn) {
 
 // Sit takes a seat for the host's own user, in o.Room or else the first room.
 func (h *Hosting) Sit(ctx context.Context, o room.JoinOptions) (*room.Member, error) {
-	o.Identity, o.Guarded = h.node.identity(), false // nobody has to prove anything to himself
-	o.Drafts = h.node.Drafts.of(o.Identity)
+	o.Identity, o.Guarded = h.node.identity(), false                 // nobody has to prove anything to himself
+	o.Drafts, o.Copy = h.node.Drafts.of(o.Identity), h.node.copies() // for when the room is handed over
 	return h.sit(ctx, o, transport.Peer{Key: o.Identity.Key()})
 }
 

@@ -65,8 +65,11 @@ type portion struct {
 	receipts []Receipt
 }
 
-// copies tells whether what comes is to be copied. The caller holds mu.
-func (m *Member) copies() bool { return m.o.Copy != nil && m.keep != "" && !m.o.Deaf && !m.o.Guest }
+// copies tells whether what comes is to be copied. The host's is in the log, until
+// somebody else hosts the room. The caller holds mu.
+func (m *Member) copies() bool {
+	return m.o.Copy != nil && m.keep != "" && !m.o.Deaf && !m.o.Guest && m.role != roleHost
+}
 
 // keepCopy has an event written into the copy.
 func (m *Member) keepCopy(r *report) {

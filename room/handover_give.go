@@ -356,7 +356,7 @@ func (w *givingAway) finish(parent, work context.Context) {
 	}
 	pause := time.Since(w.began)
 	h.Logger.Info("the room was handed over", "room", h.Name, "to", g.nick, "pause", pause.Round(time.Millisecond).String(), "err", err)
-	words := fmt.Sprintf("%s hosts the room now; it stood still for %d ms", g.nick, pause.Milliseconds())
+	words := fmt.Sprintf("the room was handed over: it stood still for %d ms", pause.Milliseconds())
 	if err != nil {
 		words = fmt.Sprintf("the room is %s's now, whose computer does not answer at this moment", g.nick)
 	}

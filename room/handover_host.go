@@ -131,6 +131,8 @@ func (c *core) checkHandover(now time.Time, it *item) {
 		c.fail(it, codeNotAllowed, "other hosts serve this room, too: nothing has to be handed over")
 	case g != nil:
 		c.fail(it, codeUnchanged, "the room is offered to "+g.nick+" already: /handover - calls it off")
+	case text.Key(it.cmd.Nick) == text.Key(it.seat.nick):
+		c.fail(it, codeUnchanged, "you host the room already: /handover lists who else could")
 	case i < 0:
 		c.fail(it, codeNoNick, fmt.Sprintf("%.64q cannot take the room: /handover lists who can", text.Clean(it.cmd.Nick)))
 	default:
