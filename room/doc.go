@@ -322,7 +322,7 @@
 //
 //	{"type":"message","id":"…","text":"hi"}             to all
 //	{"type":"action","id":"…","text":"waves"}           to all
-//	{"type":"whisper","id":"…","to":"ben","text":"…"}   to one
+//	{"type":"whisper","id":"…","to":"ben","key":"…","text":"…"}   to one, and with a key to nobody else who has the nick by then
 //	{"type":"nick","id":"…","nick":"anna"}              another name
 //	{"type":"away","id":"…","text":"lunch"}             with an empty text: back
 //	{"type":"names","id":"…"}                           answered by members, with the id
