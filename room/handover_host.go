@@ -299,7 +299,7 @@ func (h *Host) HandOver(ctx context.Context, c transport.Conn, first []byte) err
 	defer c.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	x, err := parseHanding(first)
+	x, err := parseFirst(first)
 	if err != nil {
 		return err
 	}
@@ -358,7 +358,7 @@ func answerTo(x handing, peer transport.Peer, to Move, ticket string) handing {
 // Given is the answer to the first message of a connection that asks for a room
 // which was handed over, by ticket.
 func Given(first []byte, peer transport.Peer, to Move, ticket string) []byte {
-	x, err := parseHanding(first)
+	x, err := parseFirst(first)
 	if err != nil {
 		return encode(handing{Type: typeOff, Text: errWire.Error()})
 	}

@@ -312,7 +312,7 @@ func Tell(ctx context.Context, c transport.Conn, roomName, ticket string) error 
 
 // ToldTicket is the ticket in the first message of a Tell.
 func ToldTicket(first []byte) (ticket string, ok bool) {
-	x, err := parseHanding(first)
+	x, err := parseFirst(first)
 	return x.Ticket, err == nil && x.Type == typeGo
 }
 

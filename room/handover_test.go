@@ -401,6 +401,26 @@ func TestHandoverUndone(t *testing.T) {
 	})
 }
 
+// TestFirstMessageBombs has strangers begin a handover with messages that want to become large.
+func TestFirstMessageBombs(t *testing.T) {
+	for _, size := range []int{maxWire, maxHand} {
+		for _, field := range []string{`"entries":[{}`, `"move":{"at":[""`, `"deed":{"x":[1`, `"data":[0`} {
+			_, part, _ := strings.Cut(field, "[")
+			msg := []byte(`{"type":"takeover","room":"physics",` + field)
+			for len(msg)+len(part) < size-3 {
+				msg = append(append(msg, ','), part...)
+			}
+			if msg = append(msg, ']', '}'); strings.Contains(field, ":{") {
+				msg = append(msg, '}')
+			}
+			cost := allocated(func() { ParseTakeover(msg) })
+			if cost > maxDecode {
+				t.Errorf("%d bytes of %.40s cost %d bytes", len(msg), msg, cost)
+			}
+		}
+	}
+}
+
 func FuzzParseHanding(f *testing.F) {
 	id := [16]byte{1}
 	e := Entry{Seq: 3, ID: id, At: time.UnixMilli(5), Audience: []transport.Key{}, Body: []byte("{}")}
