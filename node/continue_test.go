@@ -67,6 +67,36 @@ func TestContinueHalfway(t *testing.T) {
 	}
 }
 
+// TestUndecidedLogStays ends in doubt whether a room that came whole is ours: its log is there
+// when it turns out to be, and gone when it does not.
+func TestUndecidedLogStays(t *testing.T) {
+	for _, ours := range []bool{true, false} {
+		h, key := histories(t), transport.Key{1}
+		l, err := h.take(room.Deed{Room: "physics", Key: key, Log: [16]byte{9}, Kept: "forever"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := room.Entry{Seq: 1, ID: [16]byte{1}, At: time.UnixMilli(5), Words: "one", Body: []byte("{}")}
+		if err := l.Import(t.Context(), []room.Entry{e}); err != nil {
+			t.Fatal(err)
+		}
+		l.undecided.Store(true)
+		if err := l.close(); err != nil {
+			t.Fatal(err)
+		}
+		if ours {
+			if there, err := h.becomesOurs("physics", key); !there || err != nil {
+				t.Errorf("the log is there: %v, %v", there, err)
+			}
+		}
+		log := openLog(t, h, "physics", key)
+		page, err := log.Page(t.Context(), transport.Key{}, 1<<62, 10)
+		if err != nil || (wordsOf(page) == "one") != ours {
+			t.Errorf("ours %v: the log has %q, %v", ours, wordsOf(page), err)
+		}
+	}
+}
+
 // TestContinueSameIDs continues a copy in which two people used the same id, as somebody may do
 // on purpose: all of it is there.
 func TestContinueSameIDs(t *testing.T) {
