@@ -93,7 +93,7 @@ func (m *Member) Unsent() []Unsent {
 func (s *saying) said() bool { return Kind(s.cmd.Type).said() }
 
 func (s *saying) draft() Draft {
-	return Draft{ID: s.cmd.ID, Type: Kind(s.cmd.Type), To: s.cmd.To, ToKey: s.toKey, Text: s.cmd.Text, At: s.at}
+	return Draft{ID: s.cmd.ID, Type: Kind(s.cmd.Type), To: s.cmd.To, ToKey: s.cmd.Key, Text: s.cmd.Text, At: s.at}
 }
 
 // borrow finds the session of what was left in a plaintext room.
@@ -185,9 +185,23 @@ func (m *Member) takeUp(now time.Time, d Draft) bool {
 		m.before = map[string]bool{}
 	}
 	m.before[d.ID] = true
-	m.pending = append(m.pending, &saying{cmd: command{Type: string(d.Type), ID: d.ID, To: d.To, ToKey: to, Text: d.Text},
-		at: d.At, since: now, toKey: d.ToKey, stored: true, before: true})
+	m.pending = append(m.pending, &saying{cmd: command{Type: string(d.Type), ID: d.ID, To: d.To, Key: to, Text: d.Text},
+		at: d.At, since: now, stored: true, before: true})
 	return true
+}
+
+// whois is the key of who has a nick here; zero where none is proved, or nobody
+// is known to have it. The caller holds mu.
+func (m *Member) whois(nick string) (key transport.Key) {
+	if m.plain {
+		return key
+	}
+	for _, p := range m.people {
+		if text.Key(p.Nick) == text.Key(nick) {
+			return p.Key
+		}
+	}
+	return key
 }
 
 // giveUp tells that something is not sent, and keeps it for /resend.
@@ -230,7 +244,10 @@ func (m *Member) resend(ctx context.Context, which string) error {
 		return &Refused{Code: codeUnchanged, Text: "there is nothing to send again"}
 	}
 	for i, u := range again {
-		s := &saying{cmd: command{Type: string(u.Type), To: u.To, Text: u.Text}}
+		s := &saying{cmd: command{Type: string(u.Type), To: u.To, Key: u.ToKey, Text: u.Text}}
+		if u.ToKey == m.o.Identity.Key() { // nobody was known to have the name then
+			s.cmd.Key = transport.Key{}
+		}
 		if u.Code == codeExpired {
 			s.cmd.ID, s.at = u.ID, time.Time{}
 		}

@@ -113,12 +113,11 @@ type command struct {
 	Type string `json:"type"`
 	ID   string `json:"id,omitempty"`
 	To   string `json:"to,omitempty"`
-
-	// Of a whisper that was written before: whose name To was. By now it may be somebody else's.
-	ToKey transport.Key `json:"to_key,omitzero"`
-
 	Nick string `json:"nick,omitempty"`
 	Text string `json:"text,omitempty"`
+
+	// Of a whisper: who To is. A nick may be another's by the time it is sent.
+	Key transport.Key `json:"key,omitzero"`
 
 	// Of an act: why, how long or how often, whether addresses count, on or off.
 	Reason  string `json:"reason,omitempty"`
