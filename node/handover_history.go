@@ -31,6 +31,9 @@ func (l roomLog) Import(ctx context.Context, list []room.Entry) error {
 	return l.Log.Put(ctx, records)
 }
 
+// Gone notes up to where nothing is left of what was said.
+func (l roomLog) Gone(ctx context.Context, upto uint64) error { return l.Log.SetPruned(ctx, upto) }
+
 // imported is a log that was, or is being, handed over to us.
 type imported struct {
 	room.Importer

@@ -267,9 +267,9 @@ func (c *core) whispering() bool {
 }
 
 // deed tells how the room is.
-func (h *Host) deed(seq uint64) *Deed {
+func (h *Host) deed(seq, gone uint64) *Deed {
 	id := h.Log.ID()
-	d := &Deed{Room: h.Name, Former: h.HostKey, LogID: hexID(id), Log: id, Seq: seq, Delivery: h.Delivery, Guests: h.Guests, Hidden: h.Hidden,
+	d := &Deed{Room: h.Name, Former: h.HostKey, LogID: hexID(id), Log: id, Seq: seq, Gone: gone, Delivery: h.Delivery, Guests: h.Guests, Hidden: h.Hidden,
 		MaxSeats: h.MaxSeats, Burst: h.Burst, Rate: h.Rate, Plaintext: h.Plaintext, Kept: keptBy(h.Log)}
 	if !h.Key.IsZero() {
 		d.Key = h.Key.Key()
