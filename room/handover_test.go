@@ -294,7 +294,7 @@ func (c cutAfter) Send(ctx context.Context, msg []byte) error {
 func TestHandoverAskedWhileMarking(t *testing.T) {
 	for _, fails := range []bool{false, true} {
 		bubble(t, func(t *testing.T) {
-			s := inherit(t, nil)
+			s := inherit(t, nil, nil)
 			defer s.close()
 			s.markSlow, s.deaf = 3*time.Second, true
 			if fails {
