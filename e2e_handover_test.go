@@ -96,9 +96,9 @@ func TestHandoverHistory(t *testing.T) {
 	}
 	handover(ana, ben, "ben")
 	ana.say("two of ana")
+	ben.await("two", said("two of ana"))
 	ben.say("three of ben")
 	ana.await("three", said("three of ben"))
-	ben.await("two", said("two of ana"))
 	shown("ana", "one of ana", "two of ana", "three of ben")
 	shown("ben", "one of ana", "two of ana", "three of ben")
 	handover(ben, ana, "ana")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"parley/history"
@@ -39,6 +40,8 @@ type imported struct {
 	log *history.Log // nil: in memory
 	h   *Histories
 	of  room.Deed
+
+	undecided atomic.Bool // the room may be ours, or is and could not be served: the log stays
 }
 
 // take begins the log of a room that is handed over to us.
@@ -75,6 +78,9 @@ func (i *imported) close() error {
 		return nil
 	}
 	err := i.log.Close()
+	if i.undecided.Load() {
+		return err
+	}
 	_, settled := i.h.settle(i.of.Room, i.of.Key)
 	return errors.Join(err, settled)
 }

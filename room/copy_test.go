@@ -110,6 +110,7 @@ func TestCopyIsWhatWasShown(t *testing.T) {
 		cyn := h.join("cyn", func(o *JoinOptions) { o.Copy = cyns.open })
 		say(t, ana, "hello")
 		typed(t, ana, "/msg ben psst")
+		heard(t, ben, "psst")
 		say(t, ben, "mine")
 		for _, m := range []*Member{ana, ben, cyn} {
 			heard(t, m, "mine")

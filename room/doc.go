@@ -169,7 +169,7 @@
 //	draftSafe, draftDrops        after 50 ms without an answer what was said is made safe on disk; 32 answered are dropped at once
 //	draftLife, maxFailed         a draft of 7 days is not sent by itself; the last 64 failures can be sent again
 //	maxCopying, maxCopyingBytes  2,000 events or 4 MiB wait to be written into its own copy
-//	maxLook, maxReceipted        1,000 events looked up at once; 512 messages of its own of which it knows who has them
+//	maxLook, maxAnswer, maxReceipted   1,000 events looked up at once, 128 KiB in an answer of the host; 512 messages of its own of which it knows who has them
 //	maxEvents, maxUnread         256 events that wait for Next; then the host is read no further, and
 //	                             1,024 with answers to what is typed
 //	maxIgnored                   250 people whom a member ignores
@@ -322,7 +322,7 @@
 //
 //	{"type":"message","id":"…","text":"hi"}             to all
 //	{"type":"action","id":"…","text":"waves"}           to all
-//	{"type":"whisper","id":"…","to":"ben","text":"…"}   to one
+//	{"type":"whisper","id":"…","to":"ben","key":"…","text":"…"}   to one, and with a key to nobody else who has the nick by then
 //	{"type":"nick","id":"…","nick":"anna"}              another name
 //	{"type":"away","id":"…","text":"lunch"}             with an empty text: back
 //	{"type":"names","id":"…"}                           answered by members, with the id

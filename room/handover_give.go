@@ -353,10 +353,12 @@ func (w *givingAway) finish(parent, work context.Context) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(parent), convincing)
 	defer cancel()
 	defer context.AfterFunc(parent, func() { time.AfterFunc(lastWords, cancel) })()
+	told, done := context.WithTimeout(work, convincing) // whatever else it says
+	defer done()
 	err := w.conn.Send(ctx, encode(handing{Type: typeGo}))
 	for err == nil {
 		var x handing
-		if x, err = w.ack(work, convincing); err == nil && x.Type == typeServing {
+		if x, err = w.ack(told, convincing); err == nil && x.Type == typeServing {
 			break
 		}
 	}

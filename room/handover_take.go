@@ -284,7 +284,7 @@ func (t *taking) secrets(ctx context.Context, x handing, d Deed) error {
 		return err
 	}
 	if err := t.conn.Send(ctx, encode(handing{Type: typePrepared, Seq: t.at.seq, Chain: t.at.chain[:]})); err != nil {
-		return err
+		return &Doubt{err} // it may have arrived
 	}
 	if _, err := t.expect(ctx, typeGo); err != nil {
 		if errors.Is(err, errOff) {
@@ -329,7 +329,7 @@ func Tell(ctx context.Context, c transport.Conn, roomName, ticket string) error 
 
 // ToldTicket is the ticket in the first message of a Tell.
 func ToldTicket(first []byte) (ticket string, ok bool) {
-	x, err := parseHanding(first)
+	x, err := parseFirst(first)
 	return x.Ticket, err == nil && x.Type == typeGo
 }
 

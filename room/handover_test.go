@@ -35,11 +35,13 @@ type estate struct {
 	serves   bool
 	secrets  Secrets
 	markErr  error
+	markSlow time.Duration
 }
 
 func (s *estate) Try(ctx context.Context, to Move) (Move, error) { return to, s.tryErr }
 
 func (s *estate) Mark(ctx context.Context, to Move, ticket string) error {
+	time.Sleep(s.markSlow)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.markErr != nil {
@@ -272,6 +274,69 @@ func TestHandoverCut(t *testing.T) {
 	}
 }
 
+// cutAfter is a connection that ends when one of its messages has arrived.
+type cutAfter struct {
+	transport.Conn
+	kind string
+}
+
+func (c cutAfter) Send(ctx context.Context, msg []byte) error {
+	err := c.Conn.Send(ctx, msg)
+	if x, no := parseHanding(msg); no == nil && x.Type == c.kind {
+		time.Sleep(20 * time.Millisecond)
+		c.Conn.Close()
+	}
+	return err
+}
+
+// The connection ends while the old host is writing down that the room is the other's: who
+// asks meanwhile is told nothing, and not that it is not. Else both would let go of it.
+func TestHandoverAskedWhileMarking(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		bubble(t, func(t *testing.T) {
+			s := inherit(t, nil, nil)
+			defer s.close()
+			s.markSlow, s.deaf = 3*time.Second, true
+			if fails {
+				s.markErr = errors.New("no space left")
+			}
+			s.take = func(ctx context.Context, o Offer) error {
+				s.ticket = o.Ticket
+				return Take(ctx, cutAfter{s.connect(s.benID, nil), typePrepared}, o, there, s, func(string, string) {})
+			}
+			s.offer()
+			var doubt *Doubt
+			if err := <-s.took; !errors.As(err, &doubt) {
+				t.Fatalf("taken: %v", err)
+			}
+			var err error
+			for range 10 {
+				s.mu.Lock()
+				ticket, marked := s.ticket, s.marked
+				s.mu.Unlock()
+				err = Ask(t.Context(), s.connect(s.benID, nil), "physics", ticket)
+				if err == nil && !marked || errors.Is(err, ErrNotOurs) && !fails {
+					t.Fatalf("marked %v, and the answer is: %v", marked, err)
+				}
+				if err == nil || errors.Is(err, ErrNotOurs) {
+					break
+				}
+				time.Sleep(time.Second)
+			}
+			if fails != errors.Is(err, ErrNotOurs) || !fails && err != nil {
+				t.Errorf("at last the answer is: %v", err)
+			}
+			if !fails {
+				s.Serve(t.Context())
+				until(t, s.ana, "the end", handedState("done"))
+				return
+			}
+			say(t, s.ana, "it goes on")
+			heard(t, s.ana, "it goes on")
+		})
+	}
+}
+
 // Nobody gets the room but who it was offered to.
 func TestHandoverTickets(t *testing.T) {
 	bubble(t, func(t *testing.T) {
@@ -403,6 +468,26 @@ func TestHandoverUndone(t *testing.T) {
 		heard(t, s.ana, "still here")
 		<-s.took
 	})
+}
+
+// TestFirstMessageBombs has strangers begin a handover with messages that want to become large.
+func TestFirstMessageBombs(t *testing.T) {
+	for _, size := range []int{maxWire, maxHand} {
+		for _, field := range []string{`"entries":[{}`, `"move":{"at":[""`, `"deed":{"x":[1`, `"data":[0`} {
+			_, part, _ := strings.Cut(field, "[")
+			msg := []byte(`{"type":"takeover","room":"physics",` + field)
+			for len(msg)+len(part) < size-3 {
+				msg = append(append(msg, ','), part...)
+			}
+			if msg = append(msg, ']', '}'); strings.Contains(field, ":{") {
+				msg = append(msg, '}')
+			}
+			cost := allocated(func() { ParseTakeover(msg) })
+			if cost > maxDecode {
+				t.Errorf("%d bytes of %.40s cost %d bytes", len(msg), msg, cost)
+			}
+		}
+	}
 }
 
 func FuzzParseHanding(f *testing.F) {
