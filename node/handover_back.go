@@ -81,7 +81,7 @@ func (n *Node) persuade(ctx context.Context, name string, a away) bool {
 	defer cancel()
 	r := &hosted{Host: &room.Host{Name: name}, release: func() {}}
 	r.away.Store(true)
-	r.gone.Store(&gone{a.To, a.Ticket})
+	r.gone.Store(&gone{to: a.To, ticket: a.Ticket})
 	if h, release, err := n.station(ctx, room.HostOptions{Rooms: []string{name}}, nil); err == nil { // else it is told alone
 		h.mu.Lock()
 		h.rooms = append(h.rooms, r)

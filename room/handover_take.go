@@ -284,7 +284,7 @@ func (t *taking) secrets(ctx context.Context, x handing, d Deed) error {
 		return err
 	}
 	if err := t.conn.Send(ctx, encode(handing{Type: typePrepared, Seq: t.at.seq, Chain: t.at.chain[:]})); err != nil {
-		return &Doubt{err} // it may have arrived
+		return &Doubt{Err: err} // it may have arrived
 	}
 	if _, err := t.expect(ctx, typeGo); err != nil {
 		if errors.Is(err, errOff) {
