@@ -193,3 +193,30 @@ func TestContinueFromCopy(t *testing.T) {
 		}
 	}
 }
+
+// A room with guests has them at the new host, too. Those who sat at the old one are
+// told where it is.
+func TestHandoverWithGuests(t *testing.T) {
+	t.Parallel()
+	b := loopback(t)
+	ana := b.host("ana", "physics", "--guests")
+	ben := b.join("ben", b.addr())
+	gil := dialGuest(t, b.addr())
+	gil.types("gil\n")
+	ben.await("gil", comes("gil"))
+	ana.say("/handover ben")
+	ben.await("an offer", func(l line) bool { return l.Type == "handover" && l.State == "offered" })
+	ben.say("/accept")
+	ben.await("the room", func(l line) bool { return l.Type == "handover" && l.State == "done" })
+	gil.gets("ben hosts the room now")
+	cyn := b.join("cyn", b.addr())
+	ready := cyn.sees("ready", kind("ready"))
+	if !strings.Contains(ready.text, `"guests":true`) || ready.Addr == b.addr() {
+		t.Errorf("at the new host: %s", ready.text)
+	}
+	hal := dialGuest(t, ready.Addr)
+	hal.types("hal\nhello from hal\n")
+	cyn.await("hal's words", from("hal", "hello from hal"))
+	ben.say("hello hal")
+	hal.gets("hello hal")
+}
