@@ -76,7 +76,7 @@ func (n *Node) broken(d *dialer) {
 	n.mu.Lock()
 	if n.dialing == d && !n.closed {
 		n.dialing = nil
-		n.later(func() { d.close() })
+		n.work.Go(func() { d.close() }) // not later: mu is held
 	}
 	n.mu.Unlock()
 }

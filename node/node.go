@@ -203,8 +203,13 @@ func (n *Node) Close() error {
 	return errors.Join(errs...)
 }
 
-// later runs f to its end, beside whoever called; Close waits for it.
-func (n *Node) later(f func()) { n.work.Go(f) }
+// later runs f to its end, beside whoever called; Close waits for it. Once Close has
+// begun f runs at once: nobody would wait for it any more.
+func (n *Node) later(f func()) {
+	if !n.unlessClosed(f) {
+		f()
+	}
+}
 
 // unlessClosed is later, until Close has begun.
 func (n *Node) unlessClosed(f func()) bool {

@@ -97,8 +97,11 @@ func TestDiskFull(t *testing.T) {
 			t.Errorf("%+v", r)
 		}
 		quiet := h.join("ear", func(o *JoinOptions) { o.Quiet, o.History = true, 10 })
-		notice(t, quiet, codeReadonly)
-		heard(t, quiet, "before")
+		replayed, told := false, false // in either order
+		until(t, quiet, "what was said before, and that nothing is stored", func(e Event) bool {
+			replayed, told = replayed || e.Type.said() && e.Text == "before", told || e.Type == Notice && e.Code == codeReadonly
+			return replayed && told
+		})
 		h.conns[2].Close() // ben comes back
 		until(t, ben, "resumed", func(e Event) bool { return e.Type == Link && e.State == "resumed" })
 		notice(t, ben, codeReadonly)
