@@ -15,7 +15,7 @@ var (
 	ErrOtherRoom = errors.New("of another room")     // a history, but not of this room
 	ErrInUse     = errors.New("in use")              // another program hosts the room
 	ErrReadOnly  = errors.New("not to be written")   // the file or its directory
-	ErrFull      = errors.New("no space left")       // on the disk
+	ErrFull      = errors.New("on a full disk")      // on the disk
 	ErrFailed    = errors.New("cannot be used")      // for another reason, which Err has
 	ErrNotStored = errors.New("nothing was stored")  // wrapped by errors of Append after which that is sure
 	ErrPruned    = errors.New("deleted as intended") // what was asked for is older than what is kept
