@@ -297,6 +297,8 @@ func cell(s string) string {
 const (
 	exportPage = 500
 	maxExport  = 100_000
+	// maxExported bounds the text of it, which is in memory until it is all there.
+	maxExported = 64 << 20
 )
 
 // export writes what was said in the room into a file. On a terminal that goes on
@@ -326,10 +328,10 @@ func (t *typist) export(file string) bool {
 
 // export writes what was said where m sits, and returns what there is to be told.
 func (s *session) export(m seat, file string) answer {
-	here := false
+	var here, cut bool
 	n, err := Export(file, m.Ready().Room, s.o.Zone, func(put func(room.Event) error, _ func(string) error) (err error) {
 		var pages [][]room.Event
-		if pages, here, err = gather(s.ctx, m); err != nil {
+		if pages, here, cut, err = gather(s.ctx, m); err != nil {
 			return err
 		}
 		for _, page := range slices.Backward(pages) {
@@ -348,28 +350,33 @@ func (s *session) export(m seat, file string) answer {
 	if here {
 		said += ", from your own copy, because the host is not connected"
 	}
-	if n >= maxExport {
+	if cut {
 		said += fmt.Sprintf(": the last %d. parley history exports all of your copy", n)
 	}
 	return answer{do: "exported", arg: said, n: n}
 }
 
 // gather reads what was said, the last page first; here tells that it is from
-// our own copy.
-func gather(ctx context.Context, m seat) (pages [][]room.Event, here bool, err error) {
-	for before, n := uint64(0), 0; n < maxExport; {
+// our own copy, cut that there is more than is exported.
+func gather(ctx context.Context, m seat) (pages [][]room.Event, here, cut bool, err error) {
+	before, n, bytes := uint64(0), 0, 0
+	for {
 		l, err := m.Page(ctx, before, exportPage)
 		if err != nil {
-			return nil, false, err
+			return nil, false, false, err
 		}
 		here = here || l.Copy
-		if len(l.Events) == 0 {
-			break
-		}
 		pages = append(pages, l.Events)
-		if n, before = n+len(l.Events), l.Events[0].Seq; !l.More {
-			break
+		n += len(l.Events)
+		for _, e := range l.Events {
+			bytes += len(e.Text) + len(e.Reason)
+		}
+		before = l.Before // all of this page may be of people whom we ignore
+		if !l.More {
+			return pages, here, false, nil
+		}
+		if n >= maxExport || bytes >= maxExported || len(pages) >= maxExport {
+			return pages, here, true, nil
 		}
 	}
-	return pages, here, nil
 }

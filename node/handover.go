@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/room"
@@ -23,7 +24,8 @@ const (
 	// askLimit how long.
 	askEvery = time.Second
 	askLimit = 10 * time.Minute
-	// forwarding is how long those who come late are told where a room is.
+	// forwarding is how long those who come late are told where a room is; and a new
+	// host that has not said that it serves is told, and may ask, for askLimit more.
 	forwarding = 30 * time.Second
 	// maxHops is how often in a row a newcomer is sent on.
 	maxHops = 3
@@ -47,6 +49,10 @@ func (h *Hosting) run(r *hosted) {
 		}
 		r.free() // it may come back
 		sleep(h.ctx, forwarding)
+		for g, end := r.gone.Load(), time.Now().Add(askLimit); !g.told && h.ctx.Err() == nil && time.Now().Before(end); {
+			g.told = h.node.tellOnce(h.ctx, r.Name, g.to, g.ticket) == nil // nobody else can
+			sleep(h.ctx, forwarding)
+		}
 		if !slices.ContainsFunc(h.list(), func(o *hosted) bool { return !o.away.Load() }) {
 			h.cancel()
 		}
@@ -57,6 +63,7 @@ func (h *Hosting) run(r *hosted) {
 type gone struct {
 	to     room.Move
 	ticket string
+	told   bool // the new host has said that it serves
 }
 
 // mover is the machine's part in handing a room over.
@@ -133,7 +140,7 @@ func (m *mover) Moved(to room.Move, ticket string, told bool) {
 	if told {
 		n.Moves.told(n.Plaintext, m.r.Name)
 	}
-	m.r.gone.Store(&gone{to, ticket})
+	m.r.gone.Store(&gone{to, ticket, told})
 }
 
 // free gives what holds a room back, once: its key's lock, its log.
@@ -257,6 +264,7 @@ type receiver struct {
 	keep  func(transport.Identity) error // the room's key; nil: nowhere
 	free  func()                         // gives the room's name back
 
+	owned  atomic.Bool   // the old host has said that the room is ours
 	told   chan struct{} // gets one when the old host says by itself that the room is ours
 	served chan struct{} // closed when we serve
 	once   sync.Once
@@ -292,7 +300,7 @@ func (t *receiver) Open(ctx context.Context, d room.Deed) (*room.Host, error) {
 	}
 	t.deed = d
 	t.r = &hosted{release: t.release, Host: &room.Host{Name: d.Room, Log: t.log.Importer, HostKey: n.identity().Key(), Delivery: d.Delivery, Plaintext: n.Plaintext,
-		Guests: d.Guests, Hidden: d.Hidden, MaxSeats: d.MaxSeats, Burst: d.Burst, Rate: d.Rate, Own: n.own, Changed: t.h.kick,
+		Guests: d.Guests, Hidden: d.Hidden, MaxSeats: d.MaxSeats, Burst: d.Burst, Rate: d.Rate, Own: n.own, Warn: n.warner(d.Room), Changed: t.h.kick,
 		Logger: n.log.With("room", d.Room), Taking: true}}
 	t.r.Mover = &mover{t.h, t.r}
 	t.r.away.Store(true)
@@ -324,6 +332,7 @@ func (t *receiver) Keep(ctx context.Context, s room.Secrets) error {
 // Serve hosts the room.
 func (t *receiver) Serve(ctx context.Context) error {
 	n, r := t.node, t.r
+	t.owned.Store(true)
 	if t.keep != nil {
 		if err := t.keep(t.keys.Key); err != nil {
 			n.warn(fmt.Sprintf("the key of %s could not be kept: you host it now, and cannot do so again: %v", r.Name, err))
@@ -383,8 +392,11 @@ func (w *way) take(ctx context.Context, o room.Offer, tell func(state, words str
 	release()
 	if err != nil {
 		var doubt *room.Doubt
-		if !errors.As(err, &doubt) {
+		switch {
+		case !errors.As(err, &doubt) && !t.owned.Load():
 			n.Moves.given(n.Plaintext, o.Room)
+		case t.log != nil: // nobody else may have it any more
+			t.log.undecided.Store(true)
 		}
 		h.Close()
 		if t.r == nil {

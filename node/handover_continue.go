@@ -76,10 +76,18 @@ func (h *Histories) continueAs(ctx context.Context, c Continued) (messages int, 
 	place := h.path(c.Old.Name, c.Key) + logSuffix
 	if c.Old.Path == place || c.Old.Before == place { // in plaintext: there is no key to tell them apart
 		r.Close()
+		if err := h.unused(c.Old); err != nil {
+			return 0, err
+		}
 		aside := place + ".before-" + time.Now().Format("2006-01-02-150405")
 		if err := h.move(place, aside); err != nil {
 			return 0, err
 		}
+		defer func() {
+			if err != nil { // the old room is hosted on, as if nothing had been
+				err = errors.Join(err, h.move(aside, place))
+			}
+		}()
 		if c.Old.Before == place {
 			c.Old.Before = aside
 		} else {
@@ -94,11 +102,16 @@ func (h *Histories) continueAs(ctx context.Context, c Continued) (messages int, 
 	if err != nil {
 		return 0, historyError(c.Old.Name, err)
 	}
-	defer func() { err = errors.Join(err, l.Close()) }()
 	if l.Last() > 0 {
-		return 0, &Error{Code: CodeHistory, Text: fmt.Sprintf("%s holds another room", place)}
+		l.Close()
+		return 0, &Error{Code: CodeHistory, Text: fmt.Sprintf("%s holds another room", place), Hint: "move that file away first"}
 	}
-	w := continuing{log: l}
+	defer func() {
+		if err = errors.Join(err, l.Close()); err != nil { // half a room would be taken for a whole one
+			err = errors.Join(err, removeLog(place))
+		}
+	}()
+	w := continuing{log: l, copied: c.Old.Copy}
 	w.notice(fmt.Sprintf("this is a new room, which begins with what %s had of the old %s: what follows was said there", "its host", c.Old.Name))
 	for after := uint64(0); err == nil; {
 		run, next, e := r.After(ctx, transport.Key{}, after, continueRun)
@@ -115,9 +128,22 @@ func (h *Histories) continueAs(ctx context.Context, c Continued) (messages int, 
 	return w.said, errors.Join(err, w.flush(ctx))
 }
 
+// unused refuses a log that a program has open for writing.
+func (h *Histories) unused(b Book) error {
+	l, err := history.Open(b.Path, h.options(b.Name, b.Key))
+	if err == nil {
+		err = l.Close()
+	}
+	if err != nil {
+		return historyError(b.Name, err)
+	}
+	return nil
+}
+
 // continuing writes a log.
 type continuing struct {
 	log     *history.Log
+	copied  bool // it is made of a copy
 	pending []history.Record
 	said    int
 }
@@ -135,7 +161,11 @@ func (w *continuing) take(e room.Entry) {
 	default:
 		return
 	}
-	w.add(record(e))
+	r := record(e)
+	if w.copied { // in which senders have no keys, and ids may be those of others
+		rand.Read(r.ID[:])
+	}
+	w.add(r)
 }
 
 func (w *continuing) notice(words string) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"parley/history"
@@ -30,12 +31,17 @@ func (l roomLog) Import(ctx context.Context, list []room.Entry) error {
 	return l.Log.Put(ctx, records)
 }
 
+// Gone notes up to where nothing is left of what was said.
+func (l roomLog) Gone(ctx context.Context, upto uint64) error { return l.Log.SetPruned(ctx, upto) }
+
 // imported is a log that was, or is being, handed over to us.
 type imported struct {
 	room.Importer
 	log *history.Log // nil: in memory
 	h   *Histories
 	of  room.Deed
+
+	undecided atomic.Bool // the room may be ours, or is and could not be served: the log stays
 }
 
 // take begins the log of a room that is handed over to us.
@@ -72,6 +78,9 @@ func (i *imported) close() error {
 		return nil
 	}
 	err := i.log.Close()
+	if i.undecided.Load() {
+		return err
+	}
 	_, settled := i.h.settle(i.of.Room, i.of.Key)
 	return errors.Join(err, settled)
 }

@@ -95,6 +95,15 @@ func (c *Copy) Put(ctx context.Context, entries []room.Entry, receipts []history
 	return c.log.Put(ctx, records, receipts...)
 }
 
+// Anew goes on in a new copy, or in the one that another program of the same user
+// has begun because the log is another.
+func (c *Copy) Anew() error {
+	c.mu.RLock()
+	n := c.n
+	c.mu.RUnlock()
+	return c.next(n)
+}
+
 // next goes on in a new copy instead of the nth: the log is another than that was of.
 func (c *Copy) next(n int) error {
 	c.mu.Lock()
@@ -106,7 +115,8 @@ func (c *Copy) next(n int) error {
 		return &Error{Code: CodeHistory, Text: fmt.Sprintf("the log of %s has been another so often that no copy of it is kept", c.name)}
 	}
 	old := c.log
-	c.n++
+	for c.n++; c.n < maxCopies && exists(c.path(c.n+1)); c.n++ {
+	}
 	if err := c.open(); err != nil {
 		c.n = n
 		return err

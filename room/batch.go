@@ -194,6 +194,9 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 		case to == "":
 			c.fail(it, codeNoNick, fmt.Sprintf("nobody here is called %.64q", text.Clean(it.cmd.To)))
 			return true
+		case it.cmd.Key != transport.Key{} && it.cmd.Key != key:
+			c.fail(it, codeNoNick, fmt.Sprintf("%s is somebody else than when you wrote that: it was not sent", to))
+			return true
 		case key == s.key && text.Key(to) == text.Key(s.nick):
 			c.fail(it, codeSelf, "that is you")
 			return true

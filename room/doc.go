@@ -169,7 +169,7 @@
 //	draftSafe, draftDrops        after 50 ms without an answer what was said is made safe on disk; 32 answered are dropped at once
 //	draftLife, maxFailed         a draft of 7 days is not sent by itself; the last 64 failures can be sent again
 //	maxCopying, maxCopyingBytes  2,000 events or 4 MiB wait to be written into its own copy
-//	maxLook, maxReceipted        1,000 events looked up at once; 512 messages of its own of which it knows who has them
+//	maxLook, maxAnswer, maxReceipted   1,000 events looked up at once, 128 KiB in an answer of the host; 512 messages of its own of which it knows who has them
 //	maxEvents, maxUnread         256 events that wait for Next; then the host is read no further, and
 //	                             1,024 with answers to what is typed
 //	maxIgnored                   250 people whom a member ignores
@@ -322,7 +322,7 @@
 //
 //	{"type":"message","id":"…","text":"hi"}             to all
 //	{"type":"action","id":"…","text":"waves"}           to all
-//	{"type":"whisper","id":"…","to":"ben","text":"…"}   to one
+//	{"type":"whisper","id":"…","to":"ben","key":"…","text":"…"}   to one, and with a key to nobody else who has the nick by then
 //	{"type":"nick","id":"…","nick":"anna"}              another name
 //	{"type":"away","id":"…","text":"lunch"}             with an empty text: back
 //	{"type":"names","id":"…"}                           answered by members, with the id
@@ -416,7 +416,7 @@
 // n being the new host, o the old:
 //
 //	n {"type":"takeover","v":1,"room":"physics","ticket":"…","move":{"at":["10.0.0.3"],"udp":7667,"tcp":7667}}
-//	o {"type":"hand","deed":{"room":"physics","key":K,"host":O,"log":"…","seq":41,"kept":"90d","delivery":0,…}}
+//	o {"type":"hand","deed":{"room":"physics","key":K,"host":O,"log":"…","seq":41,"gone":0,"kept":"90d","delivery":0,…}}
 //	o {"type":"checkpoint","seq":20,"data":"…","more":true}      if older entries are not there any more
 //	o {"type":"entries","entries":[{"s":1,"k":K,"i":"…","t":ms,"a":[…],"b":"…","w":"…"}]}
 //	n {"type":"copied","seq":40,"chain":"…"}                     they are on the disk, and come to this
@@ -426,7 +426,8 @@
 //	n {"type":"serving"}
 //	  {"type":"off","text":"why"}                                either, instead
 //
-// "entries" goes on while people talk, until nearly all is there. In the meantime
+// "gone" is up to where what was said is deleted; a checkpoint tells what that
+// added up to. "entries" goes on while people talk, until nearly all is there. In the meantime
 // the old host has connected to the new one, at the places it named and the one it comes
 // from. Then the room stands still: nothing is stored, what is said waits. The last
 // entries go, and the key, but only to who has shown by the chain that it has them.

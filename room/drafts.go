@@ -93,7 +93,7 @@ func (m *Member) Unsent() []Unsent {
 func (s *saying) said() bool { return Kind(s.cmd.Type).said() }
 
 func (s *saying) draft() Draft {
-	return Draft{ID: s.cmd.ID, Type: Kind(s.cmd.Type), To: s.cmd.To, ToKey: s.toKey, Text: s.cmd.Text, At: s.at}
+	return Draft{ID: s.cmd.ID, Type: Kind(s.cmd.Type), To: s.cmd.To, ToKey: s.cmd.Key, Text: s.cmd.Text, At: s.at}
 }
 
 // borrow finds the session of what was left in a plaintext room.
@@ -172,37 +172,36 @@ func (m *Member) takeUp(now time.Time, d Draft) bool {
 		m.drops = append(m.drops, d.ID) // none of ours
 		return false
 	}
-	switch {
-	case now.Sub(d.At) > draftLife:
+	if now.Sub(d.At) > draftLife {
 		m.giveUp(Unsent{Draft: d, Before: true, Code: codeExpired,
 			Reason: "it has waited since " + d.At.Local().Format("2 January 2006 15:04") + ", too long to be sent by itself"})
 		return false
-	case d.Type == Whisper && !m.stillCalled(d.To, d.ToKey):
-		m.giveUp(Unsent{Draft: d, Before: true, Code: codeNoNick,
-			Reason: fmt.Sprintf("whom you knew as %.64q is not here under that name", d.To)})
-		return false
+	}
+	to := d.ToKey // by now somebody else may have the name; the host knows, and whether it has the whisper already
+	if d.Type == Whisper && to == (transport.Key{}) && !m.plain {
+		to = m.o.Identity.Key() // nobody we knew had it: it can be found, but not sent
 	}
 	if m.before == nil {
 		m.before = map[string]bool{}
 	}
 	m.before[d.ID] = true
-	m.pending = append(m.pending, &saying{cmd: command{Type: string(d.Type), ID: d.ID, To: d.To, Text: d.Text},
-		at: d.At, since: now, toKey: d.ToKey, stored: true, before: true})
+	m.pending = append(m.pending, &saying{cmd: command{Type: string(d.Type), ID: d.ID, To: d.To, Key: to, Text: d.Text},
+		at: d.At, since: now, stored: true, before: true})
 	return true
 }
 
-// stillCalled tells whether a nick is still that of whom it was when a whisper was
-// written. By then it may be somebody else's.
-func (m *Member) stillCalled(nick string, key transport.Key) bool {
-	if key == (transport.Key{}) {
-		return m.plain // nobody can be told there
+// whois is the key of who has a nick here; zero where none is proved, or nobody
+// is known to have it. The caller holds mu.
+func (m *Member) whois(nick string) (key transport.Key) {
+	if m.plain {
+		return key
 	}
 	for _, p := range m.people {
 		if text.Key(p.Nick) == text.Key(nick) {
-			return p.Key == key
+			return p.Key
 		}
 	}
-	return false
+	return key
 }
 
 // giveUp tells that something is not sent, and keeps it for /resend.
@@ -245,7 +244,10 @@ func (m *Member) resend(ctx context.Context, which string) error {
 		return &Refused{Code: codeUnchanged, Text: "there is nothing to send again"}
 	}
 	for i, u := range again {
-		s := &saying{cmd: command{Type: string(u.Type), To: u.To, Text: u.Text}}
+		s := &saying{cmd: command{Type: string(u.Type), To: u.To, Key: u.ToKey, Text: u.Text}}
+		if u.ToKey == m.o.Identity.Key() { // nobody was known to have the name then
+			s.cmd.Key = transport.Key{}
+		}
 		if u.Code == codeExpired {
 			s.cmd.ID, s.at = u.ID, time.Time{}
 		}

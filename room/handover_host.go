@@ -267,9 +267,9 @@ func (c *core) whispering() bool {
 }
 
 // deed tells how the room is.
-func (h *Host) deed(seq uint64) *Deed {
+func (h *Host) deed(seq, gone uint64) *Deed {
 	id := h.Log.ID()
-	d := &Deed{Room: h.Name, Former: h.HostKey, LogID: hexID(id), Log: id, Seq: seq, Delivery: h.Delivery, Guests: h.Guests, Hidden: h.Hidden,
+	d := &Deed{Room: h.Name, Former: h.HostKey, LogID: hexID(id), Log: id, Seq: seq, Gone: gone, Delivery: h.Delivery, Guests: h.Guests, Hidden: h.Hidden,
 		MaxSeats: h.MaxSeats, Burst: h.Burst, Rate: h.Rate, Plaintext: h.Plaintext, Kept: keptBy(h.Log)}
 	if !h.Key.IsZero() {
 		d.Key = h.Key.Key()
@@ -301,7 +301,7 @@ func (h *Host) HandOver(ctx context.Context, c transport.Conn, first []byte) err
 	defer c.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	x, err := parseHanding(first)
+	x, err := parseFirst(first)
 	if err != nil {
 		return err
 	}
@@ -310,14 +310,19 @@ func (h *Host) HandOver(ctx context.Context, c transport.Conn, first []byte) err
 	if err := h.onCore(ctx, func(now time.Time, core *core) { g, answer = core.ticketed(c.Peer(), x, cancel) }); err != nil {
 		return err
 	}
-	if g == nil {
+	switch {
+	case g == nil && answer.Type == "":
+		return nil // it is not decided yet: whoever asks, asks again
+	case g == nil:
 		return c.Send(ctx, encode(answer))
 	}
 	run := &givingAway{host: h, conn: c, g: g, acks: make(chan handing), sent: make(chan sum, 1)}
 	return run.run(ctx)
 }
 
-// ticketed checks a ticket. Without a handover to go on with, it returns the answer.
+// ticketed checks a ticket. Without a handover to go on with, it returns the answer,
+// which is none for who asks what became of one that has not ended: it may be marked
+// at this moment. "Off" is for ever, and has the other forget all it has got.
 func (c *core) ticketed(peer transport.Peer, x handing, cancel context.CancelFunc) (*handover, handing) {
 	no := handing{Type: typeOff, Text: "nothing is offered to you here"}
 	if c.moved != nil { // it was offered, taken and given: does the other know?
@@ -325,6 +330,8 @@ func (c *core) ticketed(peer transport.Peer, x handing, cancel context.CancelFun
 	}
 	g := c.handing
 	switch {
+	case g != nil && x.Ready && x.Type == typeTakeover && same(x.Ticket, g.ticket):
+		return nil, handing{}
 	case g == nil || x.Type != typeTakeover || x.Ready || x.V != Version || !same(x.Ticket, g.ticket):
 		return nil, no
 	case g.taken:
@@ -360,7 +367,7 @@ func answerTo(x handing, peer transport.Peer, to Move, ticket string) handing {
 // Given is the answer to the first message of a connection that asks for a room
 // which was handed over, by ticket.
 func Given(first []byte, peer transport.Peer, to Move, ticket string) []byte {
-	x, err := parseHanding(first)
+	x, err := parseFirst(first)
 	if err != nil {
 		return encode(handing{Type: typeOff, Text: errWire.Error()})
 	}

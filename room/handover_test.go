@@ -35,11 +35,13 @@ type estate struct {
 	serves   bool
 	secrets  Secrets
 	markErr  error
+	markSlow time.Duration
 }
 
 func (s *estate) Try(ctx context.Context, to Move) (Move, error) { return to, s.tryErr }
 
 func (s *estate) Mark(ctx context.Context, to Move, ticket string) error {
+	time.Sleep(s.markSlow)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.markErr != nil {
@@ -101,8 +103,8 @@ func (s *estate) Serve(ctx context.Context) error {
 	return s.heir.Begin(ctx, s.secrets, Heir{Nick: "ben", Key: s.benID.Key(), From: "ana"})
 }
 
-// inherit opens a room with ana and ben in it.
-func inherit(t *testing.T, change func(*Host)) *estate {
+// inherit opens a room with ana and ben in it, who join with some options.
+func inherit(t *testing.T, change func(*Host), with func(*JoinOptions)) *estate {
 	s := &estate{t: t, benID: identity(t), offers: make(chan Offer, 1), took: make(chan error, 1)}
 	s.hall = open(t, cables(1, func(c *cable) { c.delay = time.Millisecond }), func(h *Host) {
 		h.Mover = s
@@ -110,9 +112,13 @@ func inherit(t *testing.T, change func(*Host)) *estate {
 			change(h)
 		}
 	})
-	s.ana = s.hall.join("ana", s.hall.own)
+	if with == nil {
+		with = func(*JoinOptions) {}
+	}
+	s.ana = s.hall.join("ana", func(o *JoinOptions) { s.hall.own(o); with(o) })
 	s.ben = s.hall.join("ben", func(o *JoinOptions) {
 		o.Identity = s.benID
+		with(o)
 		o.Taker = func(ctx context.Context, offer Offer, _ func(string, string)) error {
 			if s.take == nil {
 				s.offers <- offer
@@ -130,10 +136,10 @@ func (s *estate) close() {
 	for _, m := range []*Member{s.ana, s.ben} { // who may have been told to go elsewhere
 		m.Leave(context.Background(), "")
 	}
-	s.hall.close()
 	for _, end := range s.heirEnds {
 		end()
 	}
+	s.hall.close()
 	s.heirRuns.Wait()
 }
 
@@ -219,7 +225,7 @@ func TestHandoverCut(t *testing.T) {
 	for left := range 16 {
 		for _, deaf := range []bool{false, true} {
 			bubble(t, func(t *testing.T) {
-				s := inherit(t, nil)
+				s := inherit(t, nil, nil)
 				defer s.close()
 				s.deaf = deaf
 				for i := range 60 {
@@ -268,10 +274,73 @@ func TestHandoverCut(t *testing.T) {
 	}
 }
 
+// cutAfter is a connection that ends when one of its messages has arrived.
+type cutAfter struct {
+	transport.Conn
+	kind string
+}
+
+func (c cutAfter) Send(ctx context.Context, msg []byte) error {
+	err := c.Conn.Send(ctx, msg)
+	if x, no := parseHanding(msg); no == nil && x.Type == c.kind {
+		time.Sleep(20 * time.Millisecond)
+		c.Conn.Close()
+	}
+	return err
+}
+
+// The connection ends while the old host is writing down that the room is the other's: who
+// asks meanwhile is told nothing, and not that it is not. Else both would let go of it.
+func TestHandoverAskedWhileMarking(t *testing.T) {
+	for _, fails := range []bool{false, true} {
+		bubble(t, func(t *testing.T) {
+			s := inherit(t, nil, nil)
+			defer s.close()
+			s.markSlow, s.deaf = 3*time.Second, true
+			if fails {
+				s.markErr = errors.New("no space left")
+			}
+			s.take = func(ctx context.Context, o Offer) error {
+				s.ticket = o.Ticket
+				return Take(ctx, cutAfter{s.connect(s.benID, nil), typePrepared}, o, there, s, func(string, string) {})
+			}
+			s.offer()
+			var doubt *Doubt
+			if err := <-s.took; !errors.As(err, &doubt) {
+				t.Fatalf("taken: %v", err)
+			}
+			var err error
+			for range 10 {
+				s.mu.Lock()
+				ticket, marked := s.ticket, s.marked
+				s.mu.Unlock()
+				err = Ask(t.Context(), s.connect(s.benID, nil), "physics", ticket)
+				if err == nil && !marked || errors.Is(err, ErrNotOurs) && !fails {
+					t.Fatalf("marked %v, and the answer is: %v", marked, err)
+				}
+				if err == nil || errors.Is(err, ErrNotOurs) {
+					break
+				}
+				time.Sleep(time.Second)
+			}
+			if fails != errors.Is(err, ErrNotOurs) || !fails && err != nil {
+				t.Errorf("at last the answer is: %v", err)
+			}
+			if !fails {
+				s.Serve(t.Context())
+				until(t, s.ana, "the end", handedState("done"))
+				return
+			}
+			say(t, s.ana, "it goes on")
+			heard(t, s.ana, "it goes on")
+		})
+	}
+}
+
 // Nobody gets the room but who it was offered to.
 func TestHandoverTickets(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := inherit(t, nil)
+		s := inherit(t, nil, nil)
 		defer s.close()
 		s.offer()
 		offer := <-s.offers
@@ -301,7 +370,7 @@ func TestHandoverLies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				s := inherit(t, nil)
+				s := inherit(t, nil, nil)
 				defer s.close()
 				say(t, s.ana, "one")
 				heard(t, s.ana, "one")
@@ -351,7 +420,7 @@ func TestHandoverWhispers(t *testing.T) {
 // A handover that is not answered, declined or called off leaves everything as it was.
 func TestHandoverUndone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := inherit(t, nil)
+		s := inherit(t, nil, nil)
 		defer s.close()
 		typed(t, s.ana, "/handover")
 		if e := until(t, s.ana, "who could", func(e Event) bool { return e.Code == typeHandover }); !strings.Contains(e.Text, "ben") {
@@ -399,6 +468,26 @@ func TestHandoverUndone(t *testing.T) {
 		heard(t, s.ana, "still here")
 		<-s.took
 	})
+}
+
+// TestFirstMessageBombs has strangers begin a handover with messages that want to become large.
+func TestFirstMessageBombs(t *testing.T) {
+	for _, size := range []int{maxWire, maxHand} {
+		for _, field := range []string{`"entries":[{}`, `"move":{"at":[""`, `"deed":{"x":[1`, `"data":[0`} {
+			_, part, _ := strings.Cut(field, "[")
+			msg := []byte(`{"type":"takeover","room":"physics",` + field)
+			for len(msg)+len(part) < size-3 {
+				msg = append(append(msg, ','), part...)
+			}
+			if msg = append(msg, ']', '}'); strings.Contains(field, ":{") {
+				msg = append(msg, '}')
+			}
+			cost := allocated(func() { ParseTakeover(msg) })
+			if cost > maxDecode {
+				t.Errorf("%d bytes of %.40s cost %d bytes", len(msg), msg, cost)
+			}
+		}
+	}
 }
 
 func FuzzParseHanding(f *testing.F) {

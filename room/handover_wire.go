@@ -98,7 +98,8 @@ type Deed struct {
 	Former    transport.Key      `json:"host,omitzero"` // who hosted it
 	Log       [16]byte           `json:"-"`
 	LogID     string             `json:"log"`
-	Seq       uint64             `json:"seq"` // the last entry, when it was written
+	Seq       uint64             `json:"seq"`            // the last entry, when it was written
+	Gone      uint64             `json:"gone,omitempty"` // up to here what was said is deleted
 	Kept      string             `json:"kept,omitempty"`
 	Delivery  transport.Delivery `json:"delivery"`
 	Guests    bool               `json:"guests,omitempty"`
@@ -220,6 +221,23 @@ func parseHanding(msg []byte) (x handing, err error) {
 	return x, nil
 }
 
+// parseFirst reads the first message of a connection. Strangers may send one, so
+// only what that may have is looked for in it, and it may be no longer than a member's.
+func parseFirst(msg []byte) (handing, error) {
+	var x struct {
+		Type   string `json:"type"`
+		V      int    `json:"v"`
+		Room   string `json:"room"`
+		Ticket string `json:"ticket"`
+		Move   *Move  `json:"move"`
+		Ready  bool   `json:"prepared"`
+	}
+	if len(msg) > maxWire || json.Unmarshal(msg, &x) != nil || x.Move != nil && !x.Move.valid() {
+		return handing{}, errWire
+	}
+	return handing{Type: x.Type, V: x.V, Room: x.Room, Ticket: x.Ticket, Move: x.Move, Ready: x.Ready}, nil
+}
+
 // errOff is that the other side gave the handover up.
 var errOff = errors.New("given up")
 
@@ -247,7 +265,7 @@ func expect(ctx context.Context, c transport.Conn, kind string) (x handing, err 
 // ParseTakeover tells which room the first message of a connection wants to
 // take over, or says that it was handed over to us, if it is about that.
 func ParseTakeover(first []byte) (name string, ok bool) {
-	x, err := parseHanding(first)
+	x, err := parseFirst(first)
 	if err != nil || x.Type != typeTakeover && x.Type != typeGo {
 		return "", false
 	}

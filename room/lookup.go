@@ -20,6 +20,8 @@ const (
 	lookShown = 20
 	// maxLook bounds what one question asks for.
 	maxLook = maxReplay
+	// maxAnswer bounds the bytes of an answer: twice what a host of ours gives.
+	maxAnswer = 2 * maxFound
 	// maxReceipted is of how many messages of ours we know how far they came.
 	maxReceipted = 512
 )
@@ -28,12 +30,15 @@ const (
 type Look struct {
 	Events []Event // oldest first
 	More   bool    // there is more before
+	Before uint64  // what is more is before this one; the events of whom we ignore are looked up, and left out
 	Copy   bool    // it is from our own copy, as the host was not to be asked
 }
 
 // lookup is a question to the host that is not answered yet, or not wholly.
 type lookup struct {
+	before  uint64 // the answer is of events before this one,
 	reports []report
+	bytes   int  // of them
 	earlier bool // there are more before
 	err     *Refused
 	done    bool
@@ -89,6 +94,11 @@ func (m *Member) look(ctx context.Context, cmd command, read func(Copy) ([]Entry
 		l.More = true
 		reports = reports[len(reports)-cmd.N+1:]
 	}
+	if len(reports) == 0 {
+		l.More = false // nobody could ask for it
+	} else {
+		l.Before = reports[0].Seq
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range reports {
@@ -131,7 +141,7 @@ func (m *Member) ask(ctx context.Context, cmd command) (reports []report, earlie
 	if !linked {
 		return nil, false, errNoCopy
 	}
-	a := new(lookup)
+	a := &lookup{before: end(cmd.Seq)}
 	s := &saying{cmd: cmd, lookup: a}
 	if _, err := m.send(ctx, s); err != nil {
 		return nil, false, err
@@ -158,11 +168,17 @@ func (m *Member) found(r *report) {
 		return
 	}
 	a := m.pending[i].lookup
+	last := uint64(0)
+	if n := len(a.reports); n > 0 {
+		last = a.reports[n-1].Seq
+	}
 	for _, raw := range r.Events {
-		if e, err := parseReport(raw); err == nil && e.Seq > 0 && len(a.reports) <= maxLook {
-			e.raw = nil
-			a.reports = append(a.reports, e)
+		e, err := parseReport(raw)
+		if err != nil || e.Seq <= last || e.Seq >= a.before || len(a.reports) > maxLook || a.bytes+len(raw) > maxAnswer {
+			continue // not what was asked for
 		}
+		e.raw, last = nil, e.Seq
+		a.reports, a.bytes = append(a.reports, e), a.bytes+len(raw)
 	}
 	if !r.More {
 		a.done, a.earlier = true, r.Earlier
@@ -192,8 +208,8 @@ func (m *Member) search(ctx context.Context, words string) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.sought, m.soughtTo = words, 1
-	if l.More && len(l.Events) > 0 {
-		m.soughtTo = l.Events[0].Seq
+	if l.More {
+		m.soughtTo = l.Before
 	}
 	m.push(foundEvent("search", words, l))
 	return nil
@@ -226,9 +242,7 @@ func (m *Member) Spoken(ctx context.Context, before uint64, n int) (Look, error)
 			return all, err
 		}
 		all.Copy, all.More = l.Copy, l.More
-		if len(l.Events) > 0 {
-			before = l.Events[0].Seq
-		}
+		before = l.Before
 		said := slices.DeleteFunc(l.Events, func(e Event) bool { return !e.Type.said() })
 		all.Events = append(said, all.Events...)
 		if over := len(all.Events) - n; over > 0 {

@@ -186,14 +186,13 @@ type saying struct {
 	whois  string  // of a names command: who was asked about
 	lookup *lookup // of a question: its answer
 
-	silent bool          // nobody asked for it, nor wants to know what became of it
-	at     time.Time     // when it was said
-	since  time.Time     // when this Member took it on
-	toKey  transport.Key // of a whisper: who To was
-	stored bool          // written as a draft
-	safe   bool          // so that it outlives the computer
-	told   bool          // it was told that it is pending, or could not be
-	before bool          // said by a program that is no more
+	silent bool      // nobody asked for it, nor wants to know what became of it
+	at     time.Time // when it was said
+	since  time.Time // when this Member took it on
+	stored bool      // written as a draft
+	safe   bool      // so that it outlives the computer
+	told   bool      // it was told that it is pending, or could not be
+	before bool      // said by a program that is no more
 }
 
 // Join sits down. On return the welcome has been read. It dials once; a
@@ -318,6 +317,9 @@ func (m *Member) send(ctx context.Context, s *saying) (id string, err error) {
 	}
 	err = m.await(ctx, func() bool { return len(m.pending)+m.putting < maxPending || m.err != nil || m.leaving })
 	defer m.mu.Unlock()
+	if s.cmd.Type == string(Whisper) && s.cmd.Key == (transport.Key{}) {
+		s.cmd.Key = m.whois(s.cmd.To) // who it is for now, whoever has the nick when it is sent
+	}
 	if err == nil && m.err == nil && !m.leaving && m.drafts != nil && s.said() {
 		m.putting++
 		m.mu.Unlock()

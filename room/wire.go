@@ -116,6 +116,9 @@ type command struct {
 	Nick string `json:"nick,omitempty"`
 	Text string `json:"text,omitempty"`
 
+	// Of a whisper: who To is. A nick may be another's by the time it is sent.
+	Key transport.Key `json:"key,omitzero"`
+
 	// Of an act: why, how long or how often, whether addresses count, on or off.
 	Reason  string `json:"reason,omitempty"`
 	Seconds int    `json:"seconds,omitempty"`
