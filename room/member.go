@@ -170,10 +170,11 @@ type Member struct {
 
 	prover prover // of attempts alone, of which there is one at a time
 
-	offer  *Offer         // the room was offered to us
-	taking bool           // and we are about to take it
-	moving string         // who hosts the room now, where we are going
-	takes  sync.WaitGroup // the taking
+	offer      *Offer         // the room was offered to us
+	taking     bool           // and we are about to take it
+	moving     string         // who hosts the room now, where we are going
+	followedAt time.Time      // of run alone: when we were last sent on, and went at once
+	takes      sync.WaitGroup // the taking
 
 	ignored *Ignored
 	whisper string // who whispered to us last
