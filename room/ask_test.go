@@ -311,7 +311,7 @@ func TestFoundLies(t *testing.T) {
 	event := json.RawMessage(`{"seq":7,"type":"message","from":"b","text":"\u001b[2J"}`)
 	id := hexID([16]byte{1})
 	m := &Member{changed: make(chan struct{}), people: map[string]Person{}, ignored: new(Ignored)}
-	a := new(lookup)
+	a := &lookup{before: end(0)}
 	m.pending = []*saying{{cmd: command{Type: typePage, ID: id, N: 2}, lookup: a}}
 	for range 100 * maxLook / maxFoundIn {
 		r := report{Type: string(Found), ID: id, Events: found(slices.Repeat([]json.RawMessage{event, json.RawMessage(`[]`), json.RawMessage(`{}`)}, maxFoundIn/3)), More: true}
