@@ -449,6 +449,8 @@ func TestHostileMember(t *testing.T) {
 			ben.say("that is all")
 			host.shows("that is all")
 			host.types("/quit\r")
+			host.shows("again to close it")
+			host.types("/quit\r")
 			host.exits(0)
 			ben.say("/quit")
 			ben.ends()

@@ -263,5 +263,7 @@ func TestTerminalLobbyHosts(t *testing.T) {
 	ben.say("found you")
 	term.shows("ben: found you")
 	term.types("/quit\n")
+	term.shows("or /quit again to close it")
+	term.types("/quit\n")
 	term.exits(0)
 }

@@ -137,8 +137,7 @@ func (s *stage) again(ana, ben, who *actor) *actor {
 	}
 	// The new host: where the room stayed, it joins again; else it hosts.
 	gone := func(l line) bool { return l.Type == "handover" && (l.State == "failed" || l.State == "done") }
-	l := ana.now().sees("what became of it", gone)
-	if l.State == "done" {
+	if l, _, err := ana.now().out.find(0, 15*time.Second, gone); err == nil && l.State == "done" { // else it had not begun
 		s.heir = ben
 	}
 	ben.start()

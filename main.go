@@ -121,7 +121,7 @@ func (p *program) misused(args []string, err error) int {
 			hint = "see parley " + commandName(node) + " --help"
 		}
 	}
-	if word, ok := strings.CutPrefix(text, "unexpected argument "); ok && !strings.Contains(word, " ") {
+	if word, ok := strings.CutPrefix(text, "unexpected argument "); ok && !strings.Contains(word, " ") && hint == "see parley --help" {
 		hint = "to join a room of that name: parley join " + word + "; " + hint
 	}
 	p.report(failure{code: "usage", text: text, hint: hint})

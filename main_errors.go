@@ -118,7 +118,7 @@ func explainRefused(r *room.Refused) failure {
 		}
 	case "password":
 		f.hint = "give it with --password-file FILE or in PARLEY_PASSWORD, or on a terminal when asked"
-	case "closing": // while we waited to be let in
+	case "closing", "not_stored": // while we waited to be let in; the host cannot
 		f.exit = exitUndelivered
 	case "which_room":
 		f.exit, f.hint = exitUsage, "say which one: parley join HOST/ROOM"

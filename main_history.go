@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"time"
 
+	"parley/history"
 	"parley/line"
 	"parley/node"
 	"parley/room"
@@ -84,7 +85,7 @@ func (c *historyCmd) Run(ctx context.Context, p *program) error {
 	if h.name, err = text.RoomName(c.Room); err != nil {
 		return usage{fmt.Sprintf("%q is no room's name: %v", c.Room, err), ""}
 	}
-	if err := h.find(); err != nil {
+	if err := h.find(ctx); err != nil {
 		return err
 	}
 	switch {
@@ -108,7 +109,8 @@ type shelf struct {
 	dir    string
 	name   string
 	viewer transport.Key
-	books  []node.Book // the oldest first
+	files  []node.Book // the oldest first
+	books  []node.Book // without those that are part of others
 }
 
 // list tells of which rooms something is kept.
@@ -135,25 +137,24 @@ func (h *shelf) list() error {
 }
 
 // find looks for what there is of the room.
-func (h *shelf) find() error {
-	books, err := h.Find(h.name)
-	if err != nil {
+func (h *shelf) find(ctx context.Context) (err error) {
+	if h.files, err = h.Find(h.name); err != nil {
 		return err
 	}
-	hosted := map[[16]byte]bool{}
-	for _, b := range books {
-		if !b.Copy && b.Err == nil {
-			hosted[b.Log] = true
-		}
-	}
-	h.books = slices.DeleteFunc(books, func(b node.Book) bool { return b.Copy && b.Err == nil && hosted[b.Log] })
+	h.books = h.Together(ctx, h.files)
+	slices.Reverse(h.files)
 	slices.Reverse(h.books)
 	if len(h.books) > 0 {
 		return nil
 	}
+	all, _ := h.Rooms()
+	if i := slices.IndexFunc(all, func(name string) bool { return name != h.name && text.RoomKey(name) == text.RoomKey(h.name) }); i >= 0 {
+		h.name = all[i] // as it was opened
+		return h.find(ctx)
+	}
 	e := &node.Error{Code: node.CodeNotFound, Text: fmt.Sprintf("nothing that was said in a room %s is kept here", h.name),
 		Hint: "what is said there is kept from when you have joined it: parley join " + node.Quoted(h.name)}
-	if all, err := h.Rooms(); err == nil && len(all) > 0 {
+	if len(all) > 0 {
 		e.More = append([]string{"of these rooms there is something:"}, all...)
 	}
 	return e
@@ -161,6 +162,9 @@ func (h *shelf) find() error {
 
 // divider says which book begins.
 func (h *shelf) divider(b node.Book) string {
+	if b.Before != "" {
+		return fmt.Sprintf("what was said in %s, which you hosted at first, until %s", h.name, b.Changed.Local().Format("2 January 2006 15:04"))
+	}
 	if b.Copy {
 		return fmt.Sprintf("your copy of what was said in %s, until %s", h.name, b.Changed.Local().Format("2 January 2006 15:04"))
 	}
@@ -179,7 +183,11 @@ func (c *historyCmd) show(ctx context.Context, h *shelf) error {
 	}
 	var err error
 	if c.Export != "" {
-		if _, err = line.Export(c.Export, h.name, time.Local, each); errors.Is(err, line.ErrExport) && n == 0 {
+		var unread *node.Error
+		switch _, err = line.Export(c.Export, h.name, time.Local, each); {
+		case errors.As(err, &unread):
+			err = unread
+		case errors.Is(err, line.ErrExport) && n == 0:
 			err = usage{err.Error(), ""}
 		}
 	} else {
@@ -200,15 +208,27 @@ func (c *historyCmd) show(ctx context.Context, h *shelf) error {
 	return nil
 }
 
+// entryMark tells apart what was said.
+type entryMark struct {
+	id string
+	at int64
+}
+
 // read gives what is asked for, the oldest first. A book that cannot be read is
 // told of after the others have been.
 func (c *historyCmd) read(ctx context.Context, h *shelf, put func(room.Event) error, divide func(string) error) error {
 	var failed error
+	seen := map[entryMark]bool{} // in books before: a room that goes on as a new one has them, too
 	for i, b := range h.books {
 		err := b.Err
 		if err == nil {
 			first := len(h.books) > 1
 			err = c.readBook(ctx, h, b, func(e room.Event) error {
+				if mark := (entryMark{e.ID, e.At.UnixMilli()}); i > 0 && seen[mark] {
+					return nil
+				} else if i < len(h.books)-1 {
+					seen[mark] = true
+				}
 				if first {
 					first = false
 					if err := divide(h.divider(b)); err != nil {
@@ -335,18 +355,22 @@ type checked struct {
 // check tells whether anything is wrong with the books.
 func (h *shelf) check(ctx context.Context) error {
 	wrong := 0
-	for _, b := range h.books {
+	var other error // than damage
+	for _, b := range h.files {
 		r, err := h.checkOne(ctx, b)
 		if err != nil {
 			return err
 		}
 		wrong += len(r.Faults)
+		if h.beyondRepair(b) {
+			other = b.Err
+		}
 		if h.p.flags.JSON {
 			h.p.printJSON(r)
 			continue
 		}
 		h.p.printWords(h.p.out, r.Path)
-		h.p.print(h.p.out, fmt.Sprintf("  %s, %d events, the last has number %d; %d deleted, as intended; %.1f MB; chain %.16s…",
+		h.p.print(h.p.out, fmt.Sprintf("  %s, %d events, the last has number %d; %d not kept, as intended; %.1f MB; chain %.16s…",
 			map[bool]string{false: "log", true: "copy"}[b.Copy], r.Records, r.Last, r.Deleted, float64(r.Bytes)/1e6, r.Chain))
 		for _, fault := range r.Faults {
 			h.p.print(h.p.out, "  ! "+fault)
@@ -355,11 +379,19 @@ func (h *shelf) check(ctx context.Context) error {
 			h.p.print(h.p.out, "  nothing is wrong with it")
 		}
 	}
-	if wrong == 0 {
+	switch {
+	case wrong == 0:
 		return nil
+	case wrong == 1 && other != nil:
+		return other
 	}
 	return &node.Error{Code: node.CodeHistory, Text: fmt.Sprintf("the history of %s is damaged", h.name),
 		Hint: "save what can be read of your own log: parley history " + node.Quoted(h.name) + " --repair"}
+}
+
+// beyondRepair tells whether a book is not damaged, but not for this program, or room.
+func (h *shelf) beyondRepair(b node.Book) bool {
+	return errors.Is(b.Err, history.ErrNewer) || errors.Is(b.Err, history.ErrOtherRoom)
 }
 
 func (h *shelf) checkOne(ctx context.Context, b node.Book) (checked, error) {
@@ -383,13 +415,15 @@ func (h *shelf) checkOne(ctx context.Context, b node.Book) (checked, error) {
 // repair saves what can be read of the logs that are damaged.
 func (h *shelf) repair(ctx context.Context) error {
 	done := false
-	for _, b := range h.books {
+	for _, b := range h.files {
 		c, err := h.checkOne(ctx, b)
 		switch {
 		case err != nil:
 			return err
 		case len(c.Faults) == 0:
 			continue
+		case h.beyondRepair(b):
+			return b.Err
 		case b.Copy:
 			h.p.say("%s is a copy, and damaged: join the room, and a new one is begun with what the host still has", b.Path)
 			continue

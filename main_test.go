@@ -58,7 +58,8 @@ func TestFlagsAreExplained(t *testing.T) {
 				continue
 			}
 			names[f.Name] = true
-			if f.Name == "password" { // the name in the environment is that of the password itself
+			switch f.Name {
+			case "password", "continue": // the one's name is that of the password itself, and the other is for once
 				continue
 			}
 			if f.Help == "" || !slices.Equal(f.Envs, []string{"PARLEY_" + strings.ReplaceAll(strings.ToUpper(f.Name), "-", "_")}) {

@@ -186,6 +186,31 @@ func notNil(b []byte) []byte {
 	return b
 }
 
+// SetPruned notes, in a log that was brought in by Put, that what was said in its
+// records up to one was deleted where it comes from.
+func (l *Log) SetPruned(ctx context.Context, upto uint64) error {
+	if upto <= l.Pruned() {
+		return nil
+	}
+	chain, err := l.Chain(ctx, upto)
+	if err != nil {
+		return err
+	}
+	return l.do(ctx, func() error {
+		to := place{upto, chain}
+		if _, err := l.w.transact(func() error { return l.setMeta(metaPruned, to.marshal()) }); err != nil {
+			return err
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.pruned = to
+		if len(l.recent) > 0 && l.recent[0].Seq <= upto {
+			l.recent, l.bytes = nil, 0
+		}
+		return nil
+	})
+}
+
 // Pruned is up to which record retention has deleted what was said.
 func (l *Log) Pruned() uint64 {
 	l.mu.Lock()

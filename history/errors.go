@@ -9,16 +9,16 @@ import (
 
 // What may be wrong with a file. An [Error] wraps one of them.
 var (
-	ErrDamaged   = errors.New("damaged")             // what is in it is not what was written
-	ErrNewer     = errors.New("newer")               // a newer version of the program wrote it
-	ErrForeign   = errors.New("not a history")       // it is something else
-	ErrOtherRoom = errors.New("of another room")     // a history, but not of this room
-	ErrInUse     = errors.New("in use")              // another program hosts the room
-	ErrReadOnly  = errors.New("not to be written")   // the file or its directory
-	ErrFull      = errors.New("no space left")       // on the disk
-	ErrFailed    = errors.New("cannot be used")      // for another reason, which Err has
-	ErrNotStored = errors.New("nothing was stored")  // wrapped by errors of Append after which that is sure
-	ErrPruned    = errors.New("deleted as intended") // what was asked for is older than what is kept
+	ErrDamaged   = errors.New("is damaged")                    // what is in it is not what was written
+	ErrNewer     = errors.New("is of a newer version")         // a newer version of the program wrote it
+	ErrForeign   = errors.New("is no history")                 // it is something else
+	ErrOtherRoom = errors.New("is of another room")            // a history, but not of this room
+	ErrInUse     = errors.New("is in use")                     // another program hosts the room
+	ErrReadOnly  = errors.New("cannot be written")             // the file or its directory
+	ErrFull      = errors.New("has no space left on its disk") // on the disk
+	ErrFailed    = errors.New("cannot be used")                // for another reason, which Err has
+	ErrNotStored = errors.New("nothing was stored")            // wrapped by errors of Append after which that is sure
+	ErrPruned    = errors.New("deleted as intended")           // what was asked for is older than what is kept
 )
 
 // Error says what is wrong with a file and what can be done.
@@ -33,7 +33,7 @@ type Error struct {
 
 // Error names the problem, the file and the way out.
 func (e *Error) Error() string {
-	s := fmt.Sprintf("the history %s is %v", e.Path, e.Problem)
+	s := fmt.Sprintf("the history %s %v", e.Path, e.Problem)
 	if e.Detail != "" {
 		s += " (" + e.Detail + ")"
 	}
@@ -97,7 +97,7 @@ func explain(path, room string, err error) error {
 	case c&0xff == codeReadOnly, c&0xff == codePerm, c&0xff == codeCantOpen:
 		e.Problem, e.WayOut = ErrReadOnly, "make it and its directory writable, or choose another directory with --data-dir"
 	case c&0xff == codeFull:
-		e.Problem, e.WayOut = ErrFull, "free some space on its disk"
+		e.Problem, e.WayOut = ErrFull, "free some space there"
 	}
 	return e
 }

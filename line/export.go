@@ -58,7 +58,7 @@ func Export(file, roomName string, zone *time.Location, each func(put func(room.
 	temporary := file + "." + hex.EncodeToString(random[:])
 	f, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrExport, err)
+		return 0, unwritten(file, err)
 	}
 	defer os.Remove(temporary)
 	w := bufio.NewWriter(f)
@@ -68,13 +68,33 @@ func Export(file, roomName string, zone *time.Location, each func(put func(room.
 		return to.event(e)
 	}, to.divide)
 	err = errors.Join(err, to.end(), w.Flush(), f.Sync(), f.Close())
-	if err == nil {
+	if err == nil && n > 0 {
 		err = rename(temporary, file)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("%w: %w", ErrExport, err)
+		return 0, unwritten(file, err)
 	}
 	return n, nil
+}
+
+// unwritten says why a file was not written. It is called what people call it, not as
+// it is while it is being written.
+func unwritten(file string, err error) error {
+	var path *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		err = path.Err
+	case errors.As(err, &link):
+		err = link.Err
+	default:
+		return fmt.Errorf("%w: %w", ErrExport, err)
+	}
+	why := err.Error()
+	if errors.Is(err, fs.ErrNotExist) {
+		why = "there is no such directory"
+	}
+	return fmt.Errorf("%w: %s: %s", ErrExport, text.Clean(file), why)
 }
 
 // rename gives a file its name, unless that is another's by now. Where there are no

@@ -138,7 +138,7 @@ func TestExportIsAllOrNothing(t *testing.T) {
 			return errors.New("the host is gone")
 		}},
 		{filepath.Join(dir, "late.txt"), func(put func(room.Event) error, _ func(string) error) error {
-			return os.WriteFile(filepath.Join(dir, "late.txt"), []byte("mine"), 0o600)
+			return errors.Join(put(said("ben", "hi")), os.WriteFile(filepath.Join(dir, "late.txt"), []byte("mine"), 0o600))
 		}},
 	} {
 		if n, err := Export(c.file, "physics", time.UTC, c.each); !errors.Is(err, ErrExport) || n != 0 {
@@ -211,4 +211,21 @@ func TestViewOfFound(t *testing.T) {
 	expect()
 	v.show(room.Event{Type: room.Delivered, Seq: 7, Count: 1, Of: 3, State: "asked"}, noon)
 	expect("err 12:00 * message 7: delivered to 1 of 3 so far")
+}
+
+// A file is called what whoever typed it calls it, and is there only if something is
+// in it.
+func TestExportNothing(t *testing.T) {
+	dir := t.TempDir()
+	nothing := func(func(room.Event) error, func(string) error) error { return nil }
+	if n, err := Export(filepath.Join(dir, "x.md"), "physics", time.UTC, nothing); n != 0 || err != nil {
+		t.Error(n, err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+	_, err := Export(filepath.Join(dir, "none", "x.md"), "physics", time.UTC, nothing)
+	if !errors.Is(err, ErrExport) || !strings.HasSuffix(err.Error(), "x.md: there is no such directory") {
+		t.Error(err)
+	}
 }

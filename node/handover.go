@@ -295,7 +295,7 @@ func (t *receiver) Open(ctx context.Context, d room.Deed) (*room.Host, error) {
 	}
 	t.deed = d
 	t.r = &hosted{release: t.release, Host: &room.Host{Name: d.Room, Log: t.log.Importer, HostKey: n.identity().Key(), Delivery: d.Delivery, Plaintext: n.Plaintext,
-		Guests: d.Guests, Hidden: d.Hidden, MaxSeats: d.MaxSeats, Burst: d.Burst, Rate: d.Rate, Own: n.own, Changed: t.h.kick,
+		Guests: d.Guests, Hidden: d.Hidden, MaxSeats: d.MaxSeats, Burst: d.Burst, Rate: d.Rate, Own: n.own, Warn: n.warner(d.Room), Changed: t.h.kick,
 		Logger: n.log.With("room", d.Room), Taking: true}}
 	t.r.Mover = &mover{t.h, t.r}
 	t.r.away.Store(true)
@@ -476,6 +476,7 @@ func (t *receiver) askOnce(ctx context.Context) error {
 // stand opens the sockets on which a room will be hosted. The hosting ends, unless
 // it has a room, when release is called.
 func (n *Node) stand(ctx context.Context, t *receiver) (h *Hosting, release func(), err error) {
+	n.vacate()
 	s, err := n.listen(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -495,6 +496,23 @@ func (n *Node) stand(ctx context.Context, t *receiver) (h *Hosting, release func
 		h.cancel()
 	}
 	return h, h.runs.Done, nil
+}
+
+// vacate ends hostings that only tell late comers where their rooms went: the room
+// that comes back may want the port.
+func (n *Node) vacate() {
+	n.mu.Lock()
+	var idle []*Hosting
+	for h := range n.open {
+		rooms := h.list()
+		if len(rooms) > 0 && !slices.ContainsFunc(rooms, func(r *hosted) bool { return r.gone.Load() == nil }) {
+			idle = append(idle, h)
+		}
+	}
+	n.mu.Unlock()
+	for _, h := range idle {
+		h.Close()
+	}
 }
 
 // mayTake tells what is in the way of hosting a room of a name.

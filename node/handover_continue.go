@@ -39,7 +39,7 @@ func (n *Node) Continue(ctx context.Context, name string, renew func(name string
 	if err != nil {
 		return c, err
 	}
-	for _, b := range books {
+	for _, b := range n.Histories.Together(ctx, books) {
 		if b.Err == nil && b.Last > 0 && (b.Key == transport.Key{}) == n.Plaintext {
 			c.Old = b
 			break
@@ -74,7 +74,7 @@ func (h *Histories) continueAs(ctx context.Context, c Continued) (messages int, 
 	}
 	defer r.Close()
 	place := h.path(c.Old.Name, c.Key) + logSuffix
-	if c.Old.Path == place { // in plaintext: there is no key to tell them apart
+	if c.Old.Path == place || c.Old.Before == place { // in plaintext: there is no key to tell them apart
 		r.Close()
 		if err := h.unused(c.Old); err != nil {
 			return 0, err
@@ -88,7 +88,11 @@ func (h *Histories) continueAs(ctx context.Context, c Continued) (messages int, 
 				err = errors.Join(err, h.move(aside, place))
 			}
 		}()
-		c.Old.Path = aside
+		if c.Old.Before == place {
+			c.Old.Before = aside
+		} else {
+			c.Old.Path = aside
+		}
 		if r, err = h.Read(c.Old); err != nil {
 			return 0, err
 		}

@@ -31,6 +31,9 @@ func (l roomLog) Import(ctx context.Context, list []room.Entry) error {
 	return l.Log.Put(ctx, records)
 }
 
+// Gone notes up to where nothing is left of what was said.
+func (l roomLog) Gone(ctx context.Context, upto uint64) error { return l.Log.SetPruned(ctx, upto) }
+
 // imported is a log that was, or is being, handed over to us.
 type imported struct {
 	room.Importer
@@ -159,7 +162,7 @@ var logFiles = []string{"-wal", "-shm", ".lock", ""}
 // move gives a log that nobody has open another name.
 func (h *Histories) move(from, to string) error {
 	for _, suffix := range logFiles {
-		if suffix == "-shm" || suffix == ".lock" { // made again at need
+		if suffix == "-shm" { // made again at need
 			os.Remove(from + suffix)
 			continue
 		}

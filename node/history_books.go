@@ -21,6 +21,7 @@ type Book struct {
 	Key     transport.Key // of the room; zero: a plaintext room
 	Log     [16]byte      // the log's id
 	Copy    bool          // what a member saw of it
+	Before  string        // a log that a copy goes on from, and is read before it; see [Histories.Together]
 	Last    uint64        // the last entry
 	Changed time.Time
 	Err     error // why nothing else is known of it, or nil
@@ -60,7 +61,10 @@ func (h *Histories) Find(name string) ([]Book, error) {
 }
 
 // A Reader reads a book, also while somebody writes it.
-type Reader struct{ log *history.Log }
+type Reader struct {
+	log  sequel
+	name string
+}
 
 // Read opens a book. The caller closes it.
 func (h *Histories) Read(b Book) (*Reader, error) {
@@ -68,7 +72,12 @@ func (h *Histories) Read(b Book) (*Reader, error) {
 	if err != nil {
 		return nil, historyError(b.Name, err)
 	}
-	return &Reader{l}, nil
+	r := &Reader{sequel{Log: l}, b.Name}
+	if err := r.log.open(b.Before, b.Name); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return r, nil
 }
 
 // After returns the first n entries after a seq that viewer may see, oldest first,
@@ -76,7 +85,7 @@ func (h *Histories) Read(b Book) (*Reader, error) {
 func (r *Reader) After(ctx context.Context, viewer transport.Key, after uint64, n int) ([]room.Entry, uint64, error) {
 	run, err := r.log.After(ctx, after, n)
 	if err != nil || len(run) == 0 {
-		return nil, after, err
+		return nil, after, historyError(r.name, err)
 	}
 	last := run[len(run)-1].Seq
 	run = slices.DeleteFunc(run, func(e history.Record) bool { return !e.Visible(viewer) })
@@ -85,13 +94,15 @@ func (r *Reader) After(ctx context.Context, viewer transport.Key, after uint64, 
 
 // Page returns the last n entries before a seq that viewer may see, oldest first.
 func (r *Reader) Page(ctx context.Context, viewer transport.Key, before uint64, n int) ([]room.Entry, error) {
-	return readLog{r.log}.Page(ctx, viewer, before, n)
+	page, err := r.log.Page(ctx, viewer, before, n)
+	return page, historyError(r.name, err)
 }
 
 // Search returns the last n entries before a seq that viewer may see and whose
 // words contain all of words, oldest first.
 func (r *Reader) Search(ctx context.Context, viewer transport.Key, words string, before uint64, n int) ([]room.Entry, error) {
-	return readLog{r.log}.Search(ctx, viewer, words, before, n)
+	found, err := r.log.Search(ctx, viewer, words, before, n)
+	return found, historyError(r.name, err)
 }
 
 // Receipt returns how many had received a message of our own.
@@ -99,8 +110,8 @@ func (r *Reader) Receipt(ctx context.Context, seq uint64) (receipt history.Recei
 	return r.log.Receipt(ctx, seq)
 }
 
-// Check reads all of the book and tells what is wrong with it.
+// Check reads all of the file and tells what is wrong with it.
 func (r *Reader) Check(ctx context.Context) (history.Report, error) { return r.log.Check(ctx) }
 
 // Close ends the reading.
-func (r *Reader) Close() error { return r.log.Close() }
+func (r *Reader) Close() error { return r.log.close() }

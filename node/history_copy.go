@@ -124,6 +124,15 @@ func (c *Copy) Put(ctx context.Context, entries []room.Entry, receipts []history
 	return c.log.Put(ctx, records, receipts...)
 }
 
+// Anew goes on in a new copy, or in the one that another program of the same user
+// has begun because the log is another.
+func (c *Copy) Anew() error {
+	c.mu.RLock()
+	n := c.n
+	c.mu.RUnlock()
+	return c.next(n)
+}
+
 // next goes on in a new copy instead of the nth: the log is another than that was of.
 func (c *Copy) next(n int) error {
 	c.mu.Lock()
@@ -138,7 +147,8 @@ func (c *Copy) next(n int) error {
 		return &Error{Code: CodeHistory, Text: fmt.Sprintf("the log of %s has been another so often that no copy of it is kept", c.name)}
 	}
 	old := c.log
-	c.n++
+	for c.n++; c.n < maxCopies && exists(c.path(c.n+1)); c.n++ {
+	}
 	if err := c.open(); err != nil {
 		c.n = n
 		return err
@@ -147,17 +157,46 @@ func (c *Copy) next(n int) error {
 }
 
 // Page is that of a log, with gaps.
-func (c *Copy) Page(ctx context.Context, viewer transport.Key, before uint64, n int) ([]room.Entry, error) {
-	c.mu.RLock()
-	defer c.mu.RUnlock()
-	return readLog{c.log}.Page(ctx, viewer, before, n)
+func (c *Copy) Page(ctx context.Context, viewer transport.Key, before uint64, n int) (page []room.Entry, err error) {
+	err = c.read(ctx, func(s sequel) error {
+		page, err = s.Page(ctx, viewer, before, n)
+		return err
+	})
+	return page, err
 }
 
 // Search is that of a log.
-func (c *Copy) Search(ctx context.Context, viewer transport.Key, words string, before uint64, n int) ([]room.Entry, error) {
+func (c *Copy) Search(ctx context.Context, viewer transport.Key, words string, before uint64, n int) (found []room.Entry, err error) {
+	err = c.read(ctx, func(s sequel) error {
+		found, err = s.Search(ctx, viewer, words, before, n)
+		return err
+	})
+	return found, err
+}
+
+// read has the copy read, after the log that it goes on from if there is one.
+func (c *Copy) read(ctx context.Context, look func(sequel) error) error {
 	c.mu.RLock()
 	defer c.mu.RUnlock()
-	return readLog{c.log}.Search(ctx, viewer, words, before, n)
+	s := sequel{Log: c.log}
+	if exists(c.histories.path(c.name, c.key)+logSuffix) || exists(c.histories.fresh(c.name, c.key)) {
+		books, err := c.histories.Find(c.name)
+		if err != nil {
+			return err
+		}
+		for _, b := range c.histories.Together(ctx, books) {
+			if b.Path != c.path(c.n) {
+				continue
+			}
+			if err := s.open(b.Before, c.name); err != nil {
+				return err
+			}
+		}
+	}
+	if s.before != nil {
+		defer s.before.Close()
+	}
+	return look(s)
 }
 
 // Receipt returns what is known of a message of our own.

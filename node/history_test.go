@@ -76,6 +76,44 @@ func TestHistoriesKeepRooms(t *testing.T) {
 	}
 }
 
+// TestCopiesOfOlderLogs has two programs of one user hear that the host's log is
+// another: they go on in the same new copy, and nothing of the former is read with it.
+func TestCopiesOfOlderLogs(t *testing.T) {
+	h, key, id := histories(t), transport.Key{1}, [16]byte{2}
+	var both [2]*Copy
+	for i := range both {
+		c, err := h.Copy("physics", key, id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		both[i] = c
+		defer c.Close()
+	}
+	put := func(c *Copy, seq uint64, words string) {
+		t.Helper()
+		if err := c.Put(t.Context(), []room.Entry{{Seq: seq, ID: [16]byte{byte(seq)}, At: time.UnixMilli(5), Words: words, Body: []byte("{}")}}, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(both[0], 3, "three")
+	put(both[1], 9, "nine")
+	for i, c := range both {
+		if err := c.Anew(); err != nil {
+			t.Fatal(err)
+		}
+		put(c, uint64(20+i), fmt.Sprint("now ", i))
+	}
+	for _, c := range both {
+		page, err := c.Page(t.Context(), key, 1<<62, 10)
+		if words := wordsOf(page); words != "now 0|now 1" || err != nil {
+			t.Error(words, err)
+		}
+	}
+	if books, err := h.Find("physics"); len(books) != 2 || err != nil {
+		t.Error(books, err)
+	}
+}
+
 // TestCopiesBeginAnew puts another log of the same id into a copy.
 func TestCopiesBeginAnew(t *testing.T) {
 	h, key, id := histories(t), transport.Key{1}, [16]byte{2}

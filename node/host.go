@@ -167,6 +167,7 @@ func (h *Hosting) makeRooms() error {
 			Hidden: o.Hidden, Topic: o.Topic, MaxSeats: o.MaxSeats, Burst: o.Burst, Rate: o.Rate,
 			Approve: o.Approve, Slow: o.Slow, Filters: o.Filters, Own: n.own, Password: o.Password, Changed: h.kick, Logger: n.log.With("room", name)}}
 		r.Mover = &mover{h, r}
+		r.Warn = n.warner(name)
 		h.rooms = append(h.rooms, r)
 		if n.Plaintext {
 			_, r.signer, _ = ed25519.GenerateKey(nil) // for this once: a plaintext room is nobody's
@@ -182,6 +183,11 @@ func (h *Hosting) makeRooms() error {
 		}
 	}
 	return nil
+}
+
+// warner tells the person what befalls a room, beside it.
+func (n *Node) warner(name string) func(string) {
+	return func(words string) { n.later(func() { n.warn(name + ": " + words) }) }
 }
 
 // own tells whether an address is one of this machine's.
@@ -336,8 +342,8 @@ func (h *Hosting) guest(c net.Conn) {
 
 // Sit takes a seat for the host's own user, in o.Room or else the first room.
 func (h *Hosting) Sit(ctx context.Context, o room.JoinOptions) (*room.Member, error) {
-	o.Identity, o.Guarded = h.node.identity(), false // nobody has to prove anything to himself
-	o.Drafts = h.node.Drafts.of(o.Identity)
+	o.Identity, o.Guarded = h.node.identity(), false                 // nobody has to prove anything to himself
+	o.Drafts, o.Copy = h.node.Drafts.of(o.Identity), h.node.copies() // for when the room is handed over
 	return h.sit(ctx, o, transport.Peer{Key: o.Identity.Key()})
 }
 

@@ -308,13 +308,19 @@ func TestAnswersAreForTheAsker(t *testing.T) {
 
 // TestFoundLies gives a member answers that no host of ours gives.
 func TestFoundLies(t *testing.T) {
-	event := json.RawMessage(`{"seq":7,"type":"message","from":"b","text":"\u001b[2J"}`)
+	event := func(seq int) json.RawMessage {
+		return fmt.Appendf(nil, `{"seq":%d,"type":"message","from":"b","text":"\u001b[2J"}`, seq)
+	}
 	id := hexID([16]byte{1})
 	m := &Member{changed: make(chan struct{}), people: map[string]Person{}, ignored: new(Ignored)}
-	a := &lookup{before: end(0)}
+	a := &lookup{before: everything}
 	m.pending = []*saying{{cmd: command{Type: typePage, ID: id, N: 2}, lookup: a}}
-	for range 100 * maxLook / maxFoundIn {
-		r := report{Type: string(Found), ID: id, Events: found(slices.Repeat([]json.RawMessage{event, json.RawMessage(`[]`), json.RawMessage(`{}`)}, maxFoundIn/3)), More: true}
+	for i := range 100 * maxLook / maxFoundIn {
+		var lies found
+		for j := range maxFoundIn / 4 {
+			lies = append(lies, event(1+i*maxFoundIn+j), event(1), json.RawMessage(`[]`), json.RawMessage(`{}`))
+		}
+		r := report{Type: string(Found), ID: id, Events: lies, More: true}
 		if err := m.take(time.Now(), &r); err != nil {
 			t.Fatal(err)
 		}

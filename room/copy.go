@@ -30,6 +30,10 @@ type Copy interface {
 	// how far messages of our own have come. What is stored already is passed over.
 	Put(ctx context.Context, entries []Entry, receipts []Receipt) error
 
+	// Anew tells that what is put from now on is of another log, though it has the
+	// same id: none of what is there belongs to it.
+	Anew() error
+
 	// Page and Search are as those of a Log, but with gaps.
 	Page(ctx context.Context, viewer transport.Key, before uint64, n int) ([]Entry, error)
 	Search(ctx context.Context, viewer transport.Key, words string, before uint64, n int) ([]Entry, error)
@@ -61,12 +65,16 @@ type copying struct {
 // portion is some of what is to be written, of one log.
 type portion struct {
 	log      string
+	anew     bool // the log is another than it was, with the same id
 	entries  []Entry
 	receipts []Receipt
 }
 
-// copies tells whether what comes is to be copied. The caller holds mu.
-func (m *Member) copies() bool { return m.o.Copy != nil && m.keep != "" && !m.o.Deaf && !m.o.Guest }
+// copies tells whether what comes is to be copied. The host's is in the log, until
+// somebody else hosts the room. The caller holds mu.
+func (m *Member) copies() bool {
+	return m.o.Copy != nil && m.keep != "" && !m.o.Deaf && !m.o.Guest && m.role != roleHost
+}
 
 // keepCopy has an event written into the copy.
 func (m *Member) keepCopy(r *report) {
@@ -96,6 +104,19 @@ func (c *copying) portion(log string) *portion {
 		c.waiting = append(c.waiting, portion{log: log})
 	}
 	return &c.waiting[len(c.waiting)-1]
+}
+
+// copyAnew has what comes from now on kept apart: the host has another log of the
+// same id. The caller holds mu.
+func (m *Member) copyAnew(log string) {
+	c := &m.copying
+	if !m.copies() {
+		return
+	}
+	c.waiting = append(c.waiting, portion{log: log, anew: true})
+	if c.count++; c.count == 1 {
+		m.fire()
+	}
 }
 
 // keepReceipt has the copy know how far a message of our own has come.
@@ -184,7 +205,10 @@ func (m *Member) writeCopies() {
 // write writes a portion into the copy of its log. Only writeCopies calls it.
 func (m *Member) write(ctx context.Context, p portion) {
 	c, err := m.copyOf(p.log)
-	if err == nil && c != nil {
+	if err == nil && c != nil && p.anew {
+		err = c.Anew()
+	}
+	if err == nil && c != nil && len(p.entries)+len(p.receipts) > 0 {
 		err = c.Put(ctx, p.entries, p.receipts)
 	}
 	if err == nil {

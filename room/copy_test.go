@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"parley/transport"
@@ -21,6 +23,15 @@ type notebook struct {
 	slow     time.Duration
 	fails    error
 	closed   bool
+	before   []map[uint64]Entry // what was there when it was begun anew
+}
+
+func (n *notebook) Anew() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.before = append(n.before, n.entries)
+	n.entries = map[uint64]Entry{}
+	return nil
 }
 
 func (n *notebook) Put(_ context.Context, entries []Entry, receipts []Receipt) error {
@@ -99,6 +110,7 @@ func TestCopyIsWhatWasShown(t *testing.T) {
 		cyn := h.join("cyn", func(o *JoinOptions) { o.Copy = cyns.open })
 		say(t, ana, "hello")
 		typed(t, ana, "/msg ben psst")
+		heard(t, ben, "psst")
 		say(t, ben, "mine")
 		for _, m := range []*Member{ana, ben, cyn} {
 			heard(t, m, "mine")
@@ -179,6 +191,57 @@ func TestCopiesGoWithTheLog(t *testing.T) {
 		ben.Leave(context.Background(), "")
 		if len(s.all) != 2 || s.all[0].of == s.all[1].of || !s.all[0].closed || !s.all[1].closed {
 			t.Errorf("%d copies", len(s.all))
+		}
+	})
+}
+
+// When an older log is put in the place of the host's, which has its id, what is
+// said then is kept apart at once: before a number comes that is taken.
+func TestCopyOfOlderLog(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		log := NewMemory()
+		s := new(shelf)
+		h := open(t, pipes, func(h *Host) { h.Log = keptLog{log} })
+		ben := h.join("ben", func(o *JoinOptions) { o.Copy = s.open })
+		for range 3 {
+			say(t, ben, "both")
+			heard(t, ben, "both")
+		}
+		synctest.Wait()
+		older := copyOf(log)
+		for range 20 {
+			say(t, ben, "lost")
+			heard(t, ben, "lost")
+		}
+		h.close()
+		h.reopen(keptLog{older})
+		notice(t, ben, codeNewLog)
+		for range 2 {
+			say(t, ben, "and now")
+			heard(t, ben, "and now")
+		}
+		time.Sleep(time.Second)
+		leave(t, ben)
+		h.close()
+		if len(s.all) != 1 || len(s.all[0].before) != 1 {
+			t.Fatalf("%d copies, begun anew: %d", len(s.all), len(s.all[0].before))
+		}
+		for seq, e := range s.all[0].entries {
+			if strings.Contains(string(e.Body), "lost") || strings.Contains(string(e.Body), "both") {
+				t.Errorf("%d: %s", seq, e.Body)
+			}
+		}
+		lost := 0
+		for _, e := range s.all[0].before[0] {
+			if e.Words == "lost" {
+				lost++
+			}
+			if e.Words == "and now" {
+				t.Errorf("%s", e.Body)
+			}
+		}
+		if lost != 20 {
+			t.Errorf("%d of 20 are in the former copy", lost)
 		}
 	})
 }

@@ -416,7 +416,7 @@
 // n being the new host, o the old:
 //
 //	n {"type":"takeover","v":1,"room":"physics","ticket":"…","move":{"at":["10.0.0.3"],"udp":7667,"tcp":7667}}
-//	o {"type":"hand","deed":{"room":"physics","key":K,"host":O,"log":"…","seq":41,"kept":"90d","delivery":0,…}}
+//	o {"type":"hand","deed":{"room":"physics","key":K,"host":O,"log":"…","seq":41,"gone":0,"kept":"90d","delivery":0,…}}
 //	o {"type":"checkpoint","seq":20,"data":"…","more":true}      if older entries are not there any more
 //	o {"type":"entries","entries":[{"s":1,"k":K,"i":"…","t":ms,"a":[…],"b":"…","w":"…"}]}
 //	n {"type":"copied","seq":40,"chain":"…"}                     they are on the disk, and come to this
@@ -426,7 +426,8 @@
 //	n {"type":"serving"}
 //	  {"type":"off","text":"why"}                                either, instead
 //
-// "entries" goes on while people talk, until nearly all is there. In the meantime
+// "gone" is up to where what was said is deleted; a checkpoint tells what that
+// added up to. "entries" goes on while people talk, until nearly all is there. In the meantime
 // the old host has connected to the new one, at the places it named and the one it comes
 // from. Then the room stands still: nothing is stored, what is said waits. The last
 // entries go, and the key, but only to who has shown by the chain that it has them.

@@ -181,27 +181,18 @@ func (m *Member) takeUp(now time.Time, d Draft) bool {
 	case m.plain && d.Log != "" && d.Log != m.log: // no key tells them apart
 		m.giveUp(Unsent{Draft: d, Before: true, Code: codeNewLog, Reason: "it was written in another room of this name"})
 		return false
-	case d.Type == Whisper && !m.stillCalled(d.To, d.ToKey):
-		m.giveUp(Unsent{Draft: d, Before: true, Code: codeNoNick,
-			Reason: fmt.Sprintf("whom you knew as %.64q is not here under that name", d.To)})
-		return false
+	}
+	to := d.ToKey // by now somebody else may have the name; the host knows, and whether it has the whisper already
+	if d.Type == Whisper && to == (transport.Key{}) && !m.plain {
+		to = m.o.Identity.Key() // nobody we knew had it: it can be found, but not sent
 	}
 	if m.before == nil {
 		m.before = map[string]bool{}
 	}
 	m.before[d.ID] = true
-	m.pending = append(m.pending, &saying{cmd: command{Type: string(d.Type), ID: d.ID, To: d.To, Key: d.ToKey, Text: d.Text},
+	m.pending = append(m.pending, &saying{cmd: command{Type: string(d.Type), ID: d.ID, To: d.To, Key: to, Text: d.Text},
 		at: d.At, log: d.Log, since: now, stored: true, before: true})
 	return true
-}
-
-// stillCalled tells whether a nick is still that of whom it was when a whisper was
-// written. By then it may be somebody else's.
-func (m *Member) stillCalled(nick string, key transport.Key) bool {
-	if key == (transport.Key{}) {
-		return m.plain // nobody can be told there
-	}
-	return m.whois(nick) == key
 }
 
 // whois is the key of who has a nick here; zero where none is proved, or nobody
@@ -259,6 +250,9 @@ func (m *Member) resend(ctx context.Context, which string) error {
 	}
 	for i, u := range again {
 		s := &saying{cmd: command{Type: string(u.Type), To: u.To, Key: u.ToKey, Text: u.Text}}
+		if u.ToKey == m.o.Identity.Key() { // nobody was known to have the name then
+			s.cmd.Key = transport.Key{}
+		}
 		if u.Code == codeExpired {
 			s.cmd.ID, s.at = u.ID, time.Time{}
 		}

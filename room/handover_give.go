@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"parley/text"
@@ -29,15 +30,16 @@ type sum struct {
 // on it never does: then nobody else but the new host may, and it may as soon as it
 // has heard of the mark.
 type givingAway struct {
-	host   *Host
-	conn   transport.Conn
-	g      *handover
-	acks   chan handing // from the new host
-	sent   chan sum     // how far entries were sent; the latest
-	copied uint64
-	sum    []byte    // of what the new host says it has
-	began  time.Time // of standing still
-	work   sync.WaitGroup
+	host     *Host
+	conn     transport.Conn
+	g        *handover
+	acks     chan handing // from the new host
+	sent     chan sum     // how far entries were sent; the latest
+	copied   uint64
+	sum      []byte        // of what the new host says it has
+	sketched atomic.Uint64 // the seq of the checkpoint that was sent
+	began    time.Time     // of standing still
+	work     sync.WaitGroup
 }
 
 // run hands the room over.
@@ -86,7 +88,11 @@ func (w *givingAway) copy(ctx context.Context) error {
 	if err := h.onCore(ctx, func(_ time.Time, c *core) { head = c.state.seq }); err != nil {
 		return err
 	}
-	if err := w.conn.Send(ctx, encode(handing{Type: typeHand, Deed: h.deed(head)})); err != nil {
+	gone, _, err := h.Log.Bounds(ctx)
+	if err != nil {
+		return err
+	}
+	if err := w.conn.Send(ctx, encode(handing{Type: typeHand, Deed: h.deed(head, gone)})); err != nil {
 		return err
 	}
 	if err := w.sketch(ctx); err != nil {
@@ -139,6 +145,7 @@ func (w *givingAway) sketch(ctx context.Context) error {
 	if err != nil || seq == 0 || len(data) == 0 {
 		return err
 	}
+	w.sketched.Store(seq)
 	for len(data) > 0 {
 		n := min(len(data), maxSketch)
 		if err := w.conn.Send(ctx, encode(handing{Type: typeSketch, Seq: seq, Data: data[:n], More: n < len(data)})); err != nil {
@@ -288,6 +295,9 @@ func (w *givingAway) rest(parent context.Context) error {
 	if w.copied != end.seq || !bytes.Equal(w.sum, end.chain[:]) { // nobody gets the key who does not have the log
 		return fmt.Errorf("what %s has is not what the room holds", g.nick)
 	}
+	if gone, _, err := h.Log.Bounds(ctx); err != nil || gone > w.sketched.Load() { // deleted while it was copied: a ban may have been among it
+		return errors.Join(errors.New("older entries were deleted meanwhile: try again"), err)
+	}
 	last := handing{Type: typeKey, Seq: end.seq, Chain: end.chain[:]}
 	if err := h.onCore(ctx, func(_ time.Time, c *core) { last.Verifier = c.verifier }); err != nil {
 		return err
@@ -358,7 +368,7 @@ func (w *givingAway) finish(parent, work context.Context) {
 	}
 	pause := time.Since(w.began)
 	h.Logger.Info("the room was handed over", "room", h.Name, "to", g.nick, "pause", pause.Round(time.Millisecond).String(), "err", err)
-	words := fmt.Sprintf("%s hosts the room now; it stood still for %d ms", g.nick, pause.Milliseconds())
+	words := fmt.Sprintf("the room was handed over: it stood still for %d ms", pause.Milliseconds())
 	if err != nil {
 		words = fmt.Sprintf("the room is %s's now, whose computer does not answer at this moment", g.nick)
 	}

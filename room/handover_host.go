@@ -131,6 +131,8 @@ func (c *core) checkHandover(now time.Time, it *item) {
 		c.fail(it, codeNotAllowed, "other hosts serve this room, too: nothing has to be handed over")
 	case g != nil:
 		c.fail(it, codeUnchanged, "the room is offered to "+g.nick+" already: /handover - calls it off")
+	case text.Key(it.cmd.Nick) == text.Key(it.seat.nick):
+		c.fail(it, codeUnchanged, "you host the room already: /handover lists who else could")
 	case i < 0:
 		c.fail(it, codeNoNick, fmt.Sprintf("%.64q cannot take the room: /handover lists who can", text.Clean(it.cmd.Nick)))
 	default:
@@ -265,9 +267,9 @@ func (c *core) whispering() bool {
 }
 
 // deed tells how the room is.
-func (h *Host) deed(seq uint64) *Deed {
+func (h *Host) deed(seq, gone uint64) *Deed {
 	id := h.Log.ID()
-	d := &Deed{Room: h.Name, Former: h.HostKey, LogID: hexID(id), Log: id, Seq: seq, Delivery: h.Delivery, Guests: h.Guests, Hidden: h.Hidden,
+	d := &Deed{Room: h.Name, Former: h.HostKey, LogID: hexID(id), Log: id, Seq: seq, Gone: gone, Delivery: h.Delivery, Guests: h.Guests, Hidden: h.Hidden,
 		MaxSeats: h.MaxSeats, Burst: h.Burst, Rate: h.Rate, Plaintext: h.Plaintext, Kept: keptBy(h.Log)}
 	if !h.Key.IsZero() {
 		d.Key = h.Key.Key()

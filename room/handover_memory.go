@@ -41,4 +41,15 @@ func (m *Memory) Import(ctx context.Context, entries []Entry) error {
 	return nil
 }
 
+// Gone forgets the entries up to one.
+func (m *Memory) Gone(ctx context.Context, upto uint64) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if upto > m.end() {
+		return errOrder
+	}
+	m.drop(int(upto - min(upto, m.base)))
+	return nil
+}
+
 var _ Importer = (*Memory)(nil)

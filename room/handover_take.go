@@ -15,6 +15,10 @@ import (
 type Importer interface {
 	Log
 	Import(ctx context.Context, entries []Entry) error
+
+	// Gone notes that of the entries up to one, which were imported, what was said
+	// is deleted.
+	Gone(ctx context.Context, upto uint64) error
 }
 
 // Secrets are what makes its holder a room's host.
@@ -71,6 +75,7 @@ type taking struct {
 	at     sum
 	run    bool
 	need   uint64 // of the log, before Run: the checkpoint's
+	gone   uint64 // up to here entries are empty
 	sketch []byte // and it
 	tell   func(state, words string)
 	head   uint64
@@ -108,7 +113,7 @@ func (t *taking) take(ctx context.Context, o Offer) error {
 	if t.log, ok = t.host.Log.(Importer); !ok {
 		return errors.New("the log cannot take entries")
 	}
-	t.head = d.Seq
+	t.head, t.gone = d.Seq, d.Gone
 	t.tell("copying", fmt.Sprintf("%s is being copied: %d entries so far", d.Room, d.Seq))
 	if x, err = t.entries(ctx); err != nil {
 		return err
@@ -229,6 +234,12 @@ func (t *taking) begin(ctx context.Context) error {
 		return nil
 	}
 	t.run = true
+	if t.gone > t.need {
+		return errors.New("the old host does not tell what older entries add up to")
+	}
+	if err := t.log.Gone(ctx, t.gone); err != nil {
+		return fmt.Errorf("cannot note what is not there any more: %w", err)
+	}
 	if len(t.sketch) > 0 {
 		k, ok := t.log.(Checkpointer)
 		if !ok {

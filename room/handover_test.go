@@ -103,8 +103,8 @@ func (s *estate) Serve(ctx context.Context) error {
 	return s.heir.Begin(ctx, s.secrets, Heir{Nick: "ben", Key: s.benID.Key(), From: "ana"})
 }
 
-// inherit opens a room with ana and ben in it.
-func inherit(t *testing.T, change func(*Host)) *estate {
+// inherit opens a room with ana and ben in it, who join with some options.
+func inherit(t *testing.T, change func(*Host), with func(*JoinOptions)) *estate {
 	s := &estate{t: t, benID: identity(t), offers: make(chan Offer, 1), took: make(chan error, 1)}
 	s.hall = open(t, cables(1, func(c *cable) { c.delay = time.Millisecond }), func(h *Host) {
 		h.Mover = s
@@ -112,9 +112,13 @@ func inherit(t *testing.T, change func(*Host)) *estate {
 			change(h)
 		}
 	})
-	s.ana = s.hall.join("ana", s.hall.own)
+	if with == nil {
+		with = func(*JoinOptions) {}
+	}
+	s.ana = s.hall.join("ana", func(o *JoinOptions) { s.hall.own(o); with(o) })
 	s.ben = s.hall.join("ben", func(o *JoinOptions) {
 		o.Identity = s.benID
+		with(o)
 		o.Taker = func(ctx context.Context, offer Offer, _ func(string, string)) error {
 			if s.take == nil {
 				s.offers <- offer
@@ -132,10 +136,10 @@ func (s *estate) close() {
 	for _, m := range []*Member{s.ana, s.ben} { // who may have been told to go elsewhere
 		m.Leave(context.Background(), "")
 	}
-	s.hall.close()
 	for _, end := range s.heirEnds {
 		end()
 	}
+	s.hall.close()
 	s.heirRuns.Wait()
 }
 
@@ -221,7 +225,7 @@ func TestHandoverCut(t *testing.T) {
 	for left := range 16 {
 		for _, deaf := range []bool{false, true} {
 			bubble(t, func(t *testing.T) {
-				s := inherit(t, nil)
+				s := inherit(t, nil, nil)
 				defer s.close()
 				s.deaf = deaf
 				for i := range 60 {
@@ -290,7 +294,7 @@ func (c cutAfter) Send(ctx context.Context, msg []byte) error {
 func TestHandoverAskedWhileMarking(t *testing.T) {
 	for _, fails := range []bool{false, true} {
 		bubble(t, func(t *testing.T) {
-			s := inherit(t, nil)
+			s := inherit(t, nil, nil)
 			defer s.close()
 			s.markSlow, s.deaf = 3*time.Second, true
 			if fails {
@@ -336,7 +340,7 @@ func TestHandoverAskedWhileMarking(t *testing.T) {
 // Nobody gets the room but who it was offered to.
 func TestHandoverTickets(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := inherit(t, nil)
+		s := inherit(t, nil, nil)
 		defer s.close()
 		s.offer()
 		offer := <-s.offers
@@ -366,7 +370,7 @@ func TestHandoverLies(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
-				s := inherit(t, nil)
+				s := inherit(t, nil, nil)
 				defer s.close()
 				say(t, s.ana, "one")
 				heard(t, s.ana, "one")
@@ -416,7 +420,7 @@ func TestHandoverWhispers(t *testing.T) {
 // A handover that is not answered, declined or called off leaves everything as it was.
 func TestHandoverUndone(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		s := inherit(t, nil)
+		s := inherit(t, nil, nil)
 		defer s.close()
 		typed(t, s.ana, "/handover")
 		if e := until(t, s.ana, "who could", func(e Event) bool { return e.Code == typeHandover }); !strings.Contains(e.Text, "ben") {

@@ -98,7 +98,8 @@ type Deed struct {
 	Former    transport.Key      `json:"host,omitzero"` // who hosted it
 	Log       [16]byte           `json:"-"`
 	LogID     string             `json:"log"`
-	Seq       uint64             `json:"seq"` // the last entry, when it was written
+	Seq       uint64             `json:"seq"`            // the last entry, when it was written
+	Gone      uint64             `json:"gone,omitempty"` // up to here what was said is deleted
 	Kept      string             `json:"kept,omitempty"`
 	Delivery  transport.Delivery `json:"delivery"`
 	Guests    bool               `json:"guests,omitempty"`

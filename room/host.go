@@ -41,6 +41,11 @@ type Host struct {
 	// by it. Nil: only loopback is.
 	Own func(netip.Addr) bool
 
+	// Warn is told, in words for people, that the room cannot store anything, and
+	// that it can again, where the host has no seat to be told at. It must not
+	// wait. Nil: nobody is told.
+	Warn func(text string)
+
 	// Changed is called when Guarded has. It must not wait. Nil: nobody is told.
 	Changed func()
 

@@ -108,9 +108,16 @@ func sizeOf(e Entry) int { return entryCost + len(e.Body) + len(e.Words) }
 // forget drops the oldest entries, an eighth of all, so that it is seldom to be
 // done. What others hold of them stays as it is. The caller holds mu.
 func (m *Memory) forget() {
-	n := 0
-	for ; n < len(m.entries) && m.bytes > m.limit-m.limit/8; n++ {
-		e := m.entries[n]
+	n, bytes := 0, m.bytes
+	for ; n < len(m.entries) && bytes > m.limit-m.limit/8; n++ {
+		bytes -= sizeOf(m.entries[n])
+	}
+	m.drop(n)
+}
+
+// drop drops the first n entries. The caller holds mu.
+func (m *Memory) drop(n int) {
+	for _, e := range m.entries[:n] {
 		m.bytes -= sizeOf(e)
 		delete(m.known, entryID{e.Key, e.ID})
 	}

@@ -65,6 +65,22 @@ func (c *core) troubled(now time.Time, sure bool, err error) {
 			s.link.out.control(encode(report{Type: string(Notice), Text: "the log says: " + text.Clean(err.Error())}), false)
 		}
 	}
+	if words := t.words; err != nil {
+		c.warn(words + ". The log says: " + text.Clean(err.Error()))
+	} else {
+		c.warn(words)
+	}
+}
+
+// warn tells whoever hosts the room without a seat in it.
+func (c *core) warn(words string) {
+	seated := false
+	for _, s := range c.seats {
+		seated = seated || s.role == roleHost && s.link != nil
+	}
+	if !seated && c.host.Warn != nil {
+		c.host.Warn(words)
+	}
 }
 
 // tellTrouble tells one seat, if there is any trouble.
@@ -113,6 +129,7 @@ func (c *core) outcomes(now time.Time, all []outcome) {
 	case c.trouble == nil || !stored:
 	case probed:
 		c.trouble = nil
+		c.warn(writableWords)
 		c.sayLeaves()
 	case !c.trouble.probing: // it went through after all
 		c.trouble.probing = true

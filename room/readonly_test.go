@@ -35,6 +35,29 @@ func notice(t *testing.T, m *Member, code string) Event {
 	return until(t, m, code, func(e Event) bool { return e.Type == Notice && e.Code == code })
 }
 
+// TestDiskFullUnseen has nobody of the host's in the room: whoever runs the program is told.
+func TestDiskFullUnseen(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := &disk{Memory: NewMemory()}
+		warned := make(chan string, 8)
+		h := open(t, pipes, func(h *Host) { h.Log, h.Warn = d, func(words string) { warned <- words } })
+		defer h.close()
+		ana := h.join("ana", nil)
+		d.full.Store(true)
+		say(t, ana, "lost")
+		notice(t, ana, codeReadonly)
+		if words := <-warned; !strings.Contains(words, "can store nothing") || !strings.Contains(words, "physics.db: no space left") {
+			t.Errorf("told: %q", words)
+		}
+		d.full.Store(false)
+		notice(t, ana, codeWritable)
+		if words := <-warned; words != writableWords {
+			t.Errorf("told: %q", words)
+		}
+		leave(t, ana)
+	})
+}
+
 // TestDiskFull fills the disk. Who speaks learns that it was not stored, at once;
 // all are told, and again when it works, in the log; those who are here come
 // back, nobody new comes in; and who left meanwhile has left.

@@ -224,6 +224,7 @@ func (m *Member) adopt(a attempt) error {
 	if m.session != "" && !known {
 		m.push(Event{Type: Notice, Code: codeNewLog, Text: "the room has been opened anew: its host does not have what is above"})
 	}
+	again := m.session != "" && w.Anew && m.log == w.Log
 	if !known {
 		m.replay, m.lastSeq, m.lastID = w.Seq, 0, ""
 	}
@@ -231,6 +232,9 @@ func (m *Member) adopt(a attempt) error {
 	m.conn, m.next, m.left, m.chunk = a.conn, 0, false, nil
 	m.session, m.log, m.room, m.seat, m.nick = w.Session, w.Log, w.Room, w.Seat, w.Nick
 	m.roomKey, m.plain, m.topic, m.motd, m.role, m.keep = a.roomKey, !w.Secure, w.Topic, w.Motd, w.Role, w.Keep
+	if again {
+		m.copyAnew(w.Log)
+	}
 	m.reported, m.gotAt = 0, time.Now().Add(gotEvery)
 	m.seated(a.roster, w.Seq)
 	m.fire()
