@@ -278,6 +278,7 @@ const (
 	metaIndexed = "indexed"
 	metaPruned  = "pruned" // a place
 	metaGone    = "gone"
+	metaSwept   = "swept"
 	metaClock   = "clock"
 )
 

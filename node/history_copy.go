@@ -5,7 +5,10 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
 
 	"parley/history"
@@ -33,10 +36,36 @@ func (h *Histories) Copy(name string, key transport.Key, id [16]byte) (*Copy, er
 	for c.n < maxCopies && exists(c.path(c.n+1)) {
 		c.n++
 	}
+	if err := c.room(); err != nil {
+		return nil, err
+	}
 	if err := c.open(); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// room refuses to begin one copy more of a room that has very many: a host could fill a
+// disk with them, by calling its log another one again and again.
+func (c *Copy) room() error {
+	if exists(c.path(c.n)) {
+		return nil
+	}
+	files, err := os.ReadDir(c.histories.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil // opening it tells
+	}
+	n, begins := 0, filepath.Base(c.histories.path(c.name, c.key))+"-"
+	for _, f := range files {
+		if strings.HasPrefix(f.Name(), begins) && strings.HasSuffix(f.Name(), copySuffix) {
+			n++
+		}
+	}
+	if n < maxCopies {
+		return nil
+	}
+	return &Error{Code: CodeHistory, Text: fmt.Sprintf("there are %d copies of logs of %s already, and no more are begun", n, c.name),
+		Hint: "move those away that you do not need: " + filepath.Join(c.histories.Dir, begins+"*"+copySuffix)}
 }
 
 func exists(path string) bool {
@@ -110,6 +139,9 @@ func (c *Copy) next(n int) error {
 	defer c.mu.Unlock()
 	if c.n != n {
 		return nil // somebody else did
+	}
+	if err := (&Copy{histories: c.histories, name: c.name, key: c.key, id: c.id, n: n + 1}).room(); err != nil {
+		return err
 	}
 	if n >= maxCopies {
 		return &Error{Code: CodeHistory, Text: fmt.Sprintf("the log of %s has been another so often that no copy of it is kept", c.name)}
