@@ -117,3 +117,106 @@ func TestHandoverHistory(t *testing.T) {
 		}
 	}
 }
+
+// A member goes on with a room whose host was killed: with what its copy has, which
+// whispers of others are not in, and its own stay between the two.
+func TestContinueFromCopy(t *testing.T) {
+	t.Parallel()
+	b := loopback(t)
+	ana := b.host("ana", "physics")
+	old := ana.sees("ready", kind("ready"))
+	ben, cyn := b.join("ben", b.room()), b.join("cyn", b.room())
+	ana.say("hello everybody")
+	for _, p := range []*proc{ben, cyn} {
+		p.await("the message", said("hello everybody"))
+	}
+	whisper := func(text string) func(line) bool {
+		return func(l line) bool { return l.Type == "whisper" && l.Text == text }
+	}
+	ana.say("/msg ben for ben alone")
+	ben.await("the whisper", whisper("for ben alone"))
+	ana.say("/msg cyn for cyn alone")
+	cyn.await("the whisper", whisper("for cyn alone"))
+	ben.say("hello Ana")
+	for _, p := range []*proc{ben, cyn} {
+		p.await("the message", said("hello Ana"))
+	}
+	ana.kill()
+	for _, p := range []*proc{ben, cyn} {
+		p.await("the loss", kind("link"))
+		p.say("/quit")
+		p.exits(0)
+	}
+
+	ben = b.host("ben", "physics", "--continue")
+	ready := ben.sees("ready", kind("ready"))
+	if ready.Key == old.Key || ready.Key == "" {
+		t.Errorf("it has the old room's key: %s", ready.text)
+	}
+	ben.hears("goes on as a new room, with what you saw of it (messages: 2)")
+	if p := b.joining("cyn", b.room()); p.sees("a refusal", kind("error")).Code != "key_mismatch" {
+		t.Error("cyn, who knew the old room, is not warned")
+	} else {
+		p.exits(4)
+	}
+	b.once("cyn", "", "pins", "accept", "physics", ready.Key)
+	cyn = b.join("cyn", b.room(), "--history", "100")
+	for _, is := range []func(line) bool{
+		func(l line) bool {
+			return l.Type == "notice" && strings.Contains(l.Text, "this is a new room, which begins with what its host had of the old physics")
+		},
+		said("hello everybody"), said("hello Ana"),
+		func(l line) bool {
+			return l.Type == "notice" && strings.Contains(l.Text, "here the new room begins (messages from the old one: 2)")
+		},
+	} {
+		cyn.await("the old room's story", is)
+	}
+	cyn.say("and on")
+	ben.await("it", said("and on"))
+	for _, p := range []*proc{ben, cyn} {
+		for _, l := range p.out.all() {
+			if l.Type == "whisper" {
+				t.Errorf("%s: %s", p.name, l.text)
+			}
+		}
+		if f := p.finds(t, "/search alone"); f.Count != 0 {
+			t.Errorf("%s finds in the new room %+v", p.name, f)
+		}
+		p.say("/quit")
+		p.exits(0)
+	}
+	for name, theirs := range map[string]string{"ben": "for ben alone", "cyn": "for cyn alone"} {
+		out, _, code := b.once(name, "", "history", "physics", "--json")
+		if code != 0 || strings.Count(out, "alone") != 1 || strings.Count(out, theirs) != 1 || !strings.Contains(out, "and on") {
+			t.Errorf("%s: %d\n%s", name, code, out)
+		}
+	}
+}
+
+// A room with guests has them at the new host, too. Those who sat at the old one are
+// told where it is.
+func TestHandoverWithGuests(t *testing.T) {
+	t.Parallel()
+	b := loopback(t)
+	ana := b.host("ana", "physics", "--guests")
+	ben := b.join("ben", b.addr())
+	gil := dialGuest(t, b.addr())
+	gil.types("gil\n")
+	ben.await("gil", comes("gil"))
+	ana.say("/handover ben")
+	ben.await("an offer", func(l line) bool { return l.Type == "handover" && l.State == "offered" })
+	ben.say("/accept")
+	ben.await("the room", func(l line) bool { return l.Type == "handover" && l.State == "done" })
+	gil.gets("ben hosts the room now")
+	cyn := b.join("cyn", b.addr())
+	ready := cyn.sees("ready", kind("ready"))
+	if !strings.Contains(ready.text, `"guests":true`) || ready.Addr == b.addr() {
+		t.Errorf("at the new host: %s", ready.text)
+	}
+	hal := dialGuest(t, ready.Addr)
+	hal.types("hal\nhello from hal\n")
+	cyn.await("hal's words", from("hal", "hello from hal"))
+	ben.say("hello hal")
+	hal.gets("hello hal")
+}

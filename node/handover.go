@@ -27,6 +27,9 @@ const (
 	// forwarding is how long those who come late are told where a room is; and a new
 	// host that has not said that it serves is told, and may ask, for askLimit more.
 	forwarding = 30 * time.Second
+	// persuading is how long who wants to host a room again that went away waits
+	// for a new host that has not said that it serves: somebody has to start it.
+	persuading = 2 * time.Minute
 	// maxHops is how often in a row a newcomer is sent on.
 	maxHops = 3
 )
@@ -234,7 +237,7 @@ func (h *Hosting) handover(c transport.Conn, name string, first []byte) {
 	h.mu.Lock()
 	t := h.taking
 	h.mu.Unlock()
-	yes := false
+	yes := slices.ContainsFunc(h.list(), func(r *hosted) bool { return r.Name == name && !r.away.Load() }) // since we came back
 	if t != nil && t.offer.Ticket == ticket && t.from == c.Peer().Key {
 		yes = t.hear(h.ctx)
 	}
@@ -433,7 +436,9 @@ func (t *receiver) work(ctx context.Context, c transport.Conn, tell func(state, 
 	if !errors.As(err, &doubt) {
 		return err
 	}
-	tell("copying", "all is here, but the old host fell silent: asking it whether the room is ours")
+	from := t.offer.Heir.From
+	tell("copying", fmt.Sprintf("all is here, but %s's computer fell silent before it said that the room is yours: asking it for %d minutes. If it was shut down, have it started again there: parley host %s. If it is gone for good, leave with /quit and open a new room with what is here: parley host %s --continue",
+		from, askLimit/time.Minute, Quoted(t.offer.Room), Quoted(t.offer.Room)))
 	return t.ask(ctx)
 }
 
@@ -459,7 +464,7 @@ func (t *receiver) ask(ctx context.Context) error {
 			return t.Serve(ctx)
 		case <-time.After(askEvery):
 		case <-ctx.Done():
-			return &room.Doubt{Err: ctx.Err()}
+			return &room.Doubt{Err: ctx.Err(), Words: t.node.unresolved(t.offer.Room, t.offer.Heir.From).whole()}
 		}
 	}
 }
@@ -482,13 +487,19 @@ func (t *receiver) askOnce(ctx context.Context) error {
 // it has a room, when release is called.
 func (n *Node) stand(ctx context.Context, t *receiver) (h *Hosting, release func(), err error) {
 	n.vacate()
+	if h, release, err = n.station(ctx, room.HostOptions{Rooms: []string{t.offer.Room}, Guests: true}, t); err == nil {
+		t.h = h
+	}
+	return h, release, err
+}
+
+// station is stand for a room with options; taking is what is taken over, if anything is.
+func (n *Node) station(ctx context.Context, o room.HostOptions, taking *receiver) (h *Hosting, release func(), err error) {
 	s, err := n.listen(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	h = &Hosting{node: n, options: room.HostOptions{Rooms: []string{t.offer.Room}, Guests: true}, taking: t,
-		changed: make(chan struct{}, 1), done: make(chan struct{})}
-	t.h = h
+	h = &Hosting{node: n, options: o, taking: taking, changed: make(chan struct{}, 1), done: make(chan struct{})}
 	h.ctx, h.cancel = context.WithCancel(n.ctx)
 	h.seats, h.cut = context.WithCancel(context.Background())
 	h.runs.Add(1)

@@ -52,13 +52,48 @@ func (n *Node) resolve(ctx context.Context, name string) (*pending, error) {
 		_, err := n.Histories.settle(name, p.Key)
 		return nil, err
 	case err != nil:
-		return nil, &Error{Code: CodeMoved, Text: fmt.Sprintf("%s was being handed over to you by %s when this computer stopped, and whether it is yours only %s's computer knows, which does not answer",
-			name, p.Heir.From, p.Heir.From), Hint: "start parley there, with parley host " + name + ", and try again; or open a new room with what you have: parley host " + name + " --continue", Err: err}
+		e := n.unresolved(name, p.Heir.From)
+		e.Err = err
+		return nil, e
 	}
 	if _, err := n.Histories.becomesOurs(name, p.Key); err != nil {
 		return nil, err
 	}
 	return p, n.adopt(p)
+}
+
+// unresolved is the error of a room of which nobody here knows whether it is ours.
+func (n *Node) unresolved(name, from string) *Error {
+	return &Error{Code: CodeMoved, Text: fmt.Sprintf("%s was being handed over to you by %s, and whether it is yours only %s's computer knows, which does not answer", name, from, from),
+		Hint: fmt.Sprintf("start parley there, with parley host %s, and while that waits do the same here; if that computer is gone for good, open a new room with what you have: parley host %s --continue", Quoted(name), Quoted(name))}
+}
+
+// whole is the error with what is to be done.
+func (e *Error) whole() string { return e.Text + ": " + e.Hint }
+
+// persuade waits, as one that handed a room over and ended before the new host
+// said that it serves, until it says so. It listens meanwhile, for the new host
+// may ask.
+func (n *Node) persuade(ctx context.Context, name string, a away) bool {
+	n.warn(fmt.Sprintf("%s was handed over to %s, whose computer has not said yet that it hosts the room, and does not answer: waiting for it. Have this typed there: parley host %s",
+		name, a.To.Nick, Quoted(name)))
+	ctx, cancel := context.WithTimeout(ctx, persuading)
+	defer cancel()
+	r := &hosted{Host: &room.Host{Name: name}, release: func() {}}
+	r.away.Store(true)
+	r.gone.Store(&gone{to: a.To, ticket: a.Ticket})
+	if h, release, err := n.station(ctx, room.HostOptions{Rooms: []string{name}}, nil); err == nil { // else it is told alone
+		h.mu.Lock()
+		h.rooms = append(h.rooms, r)
+		h.mu.Unlock()
+		defer context.AfterFunc(h.ctx, cancel)()
+		defer func() {
+			h.cancel()
+			release()
+			h.Close()
+		}()
+	}
+	return n.tell(ctx, name, a.To, a.Ticket) == nil
 }
 
 // adopt keeps the key of a room that is ours.

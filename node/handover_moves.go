@@ -188,9 +188,9 @@ func (m *Moves) here(ctx context.Context, n *Node, name string) error {
 		return err
 	}
 	if !a.Told { // we ended before the new host had heard
-		ctx, cancel := context.WithTimeout(ctx, tryLimit)
+		once, cancel := context.WithTimeout(ctx, tryLimit)
 		defer cancel()
-		if n.tellOnce(ctx, name, a.To, a.Ticket) == nil {
+		if n.tellOnce(once, name, a.To, a.Ticket) == nil || n.persuade(ctx, name, a) {
 			m.told(n.Plaintext, name)
 		}
 	}

@@ -222,6 +222,20 @@ func TestHandoverByDelivery(t *testing.T) {
 	}
 }
 
+// Of a room of which nobody knows whose it is nobody is told that it was not taken.
+func TestHandoverDoubtIsTold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		s := inherit(t, nil, nil)
+		defer s.close()
+		s.take = func(context.Context, Offer) error { return &Doubt{Err: errCut, Words: "type this there"} }
+		s.offer()
+		<-s.took
+		if e := until(t, s.ben, "the end", handedState("failed")); e.Text != "type this there" {
+			t.Errorf("%q", e.Text)
+		}
+	})
+}
+
 // A room whose older entries are not there any more is handed over with what they
 // add up to: a ban that nobody can read holds, and newcomers are passed over them.
 func TestHandoverOfPrunedLog(t *testing.T) {

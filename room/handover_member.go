@@ -78,7 +78,11 @@ func (m *Member) accept() error {
 			tell("done", "you host the room now: others find it here")
 			return
 		}
-		tell("failed", "the room was not taken: "+err.Error())
+		why := "the room was not taken: " + err.Error()
+		if doubt := (*Doubt)(nil); errors.As(err, &doubt) { // nobody knows that
+			why = err.Error()
+		}
+		tell("failed", why)
 		if !errors.Is(err, errOff) {
 			m.send(m.life, &saying{cmd: command{Type: typeHandover, State: "declined", Ticket: o.Ticket, Text: err.Error()}, silent: true})
 		}

@@ -56,10 +56,16 @@ type Offer struct {
 // Doubt is the error of a Take that does not know whether the room is ours: all
 // is there, and the old host could not be heard any more. Ask it, or wait until
 // it tells.
-type Doubt struct{ Err error }
+type Doubt struct {
+	Err   error
+	Words string // for people, with what can be done; may be empty
+}
 
 // Error tells why.
 func (d *Doubt) Error() string {
+	if d.Words != "" {
+		return d.Words
+	}
 	return "the old host fell silent before it said that the room is ours: " + d.Err.Error()
 }
 
@@ -278,13 +284,13 @@ func (t *taking) secrets(ctx context.Context, x handing, d Deed) error {
 		return err
 	}
 	if err := t.conn.Send(ctx, encode(handing{Type: typePrepared, Seq: t.at.seq, Chain: t.at.chain[:]})); err != nil {
-		return &Doubt{err} // it may have arrived
+		return &Doubt{Err: err} // it may have arrived
 	}
 	if _, err := t.expect(ctx, typeGo); err != nil {
 		if errors.Is(err, errOff) {
 			return err
 		}
-		return &Doubt{err}
+		return &Doubt{Err: err}
 	}
 	t.host.end = t.at.seq
 	if err := t.from.Serve(ctx); err != nil {
