@@ -177,3 +177,32 @@ func TestContinueSameIDs(t *testing.T) {
 		t.Errorf("the new room has %q, %v", words, err)
 	}
 }
+
+// TestCopyIsBounded goes on for as long as there is room in a copy, and no longer.
+func TestCopyIsBounded(t *testing.T) {
+	c, err := histories(t).Copy("physics", transport.Key{1}, [16]byte{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	put := func(seq uint64) error {
+		return c.Put(t.Context(), []room.Entry{{Seq: seq, ID: [16]byte{byte(seq)}, At: time.UnixMilli(5), Body: []byte("{}")}}, nil)
+	}
+	if err := put(1); err != nil {
+		t.Fatal(err)
+	}
+	was, err := os.Stat(c.path(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, size := range []int64{maxCopyBytes, was.Size()} { // holes take no space
+		if err := os.Truncate(c.path(1), size); err != nil {
+			t.Fatal(err)
+		}
+		c.unmeasured.Store(measureEvery)
+		var e *Error
+		if err := put(uint64(2 + i)); errors.As(err, &e) != (i == 0) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
+	}
+}

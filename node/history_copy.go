@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"parley/history"
 	"parley/room"
@@ -27,7 +28,17 @@ type Copy struct {
 	mu  sync.RWMutex // held for reading by those who use log
 	log *history.Log
 	n   int // which of the copies of this id it is
+
+	unmeasured atomic.Int64 // entries put since the file was looked at
 }
+
+const (
+	// maxCopyBytes bounds a copy: some 5 million messages. A host could fill a
+	// disk with more.
+	maxCopyBytes = 1 << 30
+	// measureEvery is after how many entries its size is looked at: 64 MiB at most.
+	measureEvery = 4096
+)
 
 // Copy opens the copy of a log, or begins it; key is zero for a plaintext room. The
 // caller closes it.
@@ -98,7 +109,7 @@ func (c *Copy) open() error {
 		if c.histories.Warn != nil {
 			var e *history.Error
 			errors.As(err, &e)
-			c.histories.Warn(fmt.Sprintf("your copy of what was said in %s, %s, is %v: a new one is begun", c.name, e.Path, e.Problem))
+			c.histories.Warn(fmt.Sprintf("your copy of what was said in %s, %s, %v: a new one is begun", c.name, e.Path, e.Problem))
 		}
 		c.n++
 	}
@@ -106,6 +117,9 @@ func (c *Copy) open() error {
 
 // Put stores entries, as they are numbered, and what is known of messages of our own.
 func (c *Copy) Put(ctx context.Context, entries []room.Entry, receipts []history.Receipt) error {
+	if err := c.measure(len(entries)); err != nil {
+		return err
+	}
 	records := make([]history.Record, len(entries))
 	for i, e := range entries {
 		records[i] = record(e)
@@ -122,6 +136,22 @@ func (c *Copy) Put(ctx context.Context, entries []room.Entry, receipts []history
 	c.mu.RLock()
 	defer c.mu.RUnlock()
 	return c.log.Put(ctx, records, receipts...)
+}
+
+// measure refuses to put more into a copy that is very large.
+func (c *Copy) measure(more int) error {
+	if c.unmeasured.Add(int64(more)) < measureEvery {
+		return nil
+	}
+	c.mu.RLock()
+	path := c.path(c.n)
+	c.mu.RUnlock()
+	if info, err := os.Stat(path); err == nil && info.Size() >= maxCopyBytes {
+		return &Error{Code: CodeHistory, Text: fmt.Sprintf("the copy of what was said in %s has %d MiB, and nothing is added to it", c.name, info.Size()>>20),
+			Hint: "move it away to begin another: " + path}
+	}
+	c.unmeasured.Store(0)
+	return nil
 }
 
 // Anew goes on in a new copy, or in the one that another program of the same user
