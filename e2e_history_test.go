@@ -82,7 +82,9 @@ func TestHistoryIsWhatOneSaw(t *testing.T) {
 		}
 		file := filepath.Join(b.dir, p.name+".csv")
 		p.say("/export " + file)
-		p.await("the export", func(l line) bool { return l.Type == "notice" && strings.Contains(l.text, "your own copy") })
+		p.await("the export", func(l line) bool {
+			return l.Type == "notice" && l.Code == "exported" && strings.Contains(l.text, "your own copy")
+		})
 		content, _ := os.ReadFile(file)
 		if rows, err := csv.NewReader(strings.NewReader(string(content))).ReadAll(); err != nil || strings.Contains(string(content), "secret") != (want == 2) || len(rows) < 5 {
 			t.Errorf("%s exports %v\n%s", p.name, err, content)

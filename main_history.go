@@ -282,7 +282,10 @@ func (c *historyCmd) readBook(ctx context.Context, h *shelf, b node.Book, put fu
 		if err != nil {
 			return err
 		}
-		return each(found)
+		if err := each(found); err != nil {
+			return err
+		}
+		return r.Whole()
 	}
 	for after := uint64(0); ; {
 		list, last, err := r.After(ctx, viewer, after, historyPage)
@@ -293,7 +296,7 @@ func (c *historyCmd) readBook(ctx context.Context, h *shelf, b node.Book, put fu
 			return err
 		}
 		if last == after {
-			return nil
+			return r.Whole()
 		}
 		after = last
 	}

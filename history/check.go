@@ -42,6 +42,9 @@ func (l *Log) Check(ctx context.Context) (r Report, err error) {
 		fault("%v", err)
 		err = nil
 	}
+	if l.o.Reading && err == nil && l.Whole() != nil {
+		fault("%s", l.reached.short(r.Last))
+	}
 	return r, err
 }
 

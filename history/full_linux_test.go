@@ -67,8 +67,11 @@ func TestFullDisk(t *testing.T) {
 	if page, err := l.Page(t.Context(), ana, everything, 100); err != nil || len(page) != 100 {
 		t.Errorf("a page of %d, %v", len(page), err)
 	}
-	if _, err := l.Search(t.Context(), ana, "common", everything, 10); err != nil && !errors.Is(err, ErrFull) {
-		t.Error(err)
+	if found, err := l.Search(t.Context(), ana, "common", everything, 10_000); err != nil || len(found) != 500 || found[0].Seq > found[499].Seq {
+		t.Errorf("%d are found, %v", len(found), err)
+	}
+	if found, err := l.Search(t.Context(), ana, strings.Repeat("x", 2000), everything, 10_000); err != nil || len(found) != next-500 {
+		t.Errorf("of the last %d %d are found, %v", next-500, len(found), err)
 	}
 	if err := os.Remove(ballast); err != nil {
 		t.Fatal(err)

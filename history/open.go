@@ -55,8 +55,11 @@ CREATE TABLE checkpoints (seq INTEGER PRIMARY KEY, sum INTEGER NOT NULL, chain B
 CREATE TABLE marks (kind INTEGER NOT NULL, seq INTEGER NOT NULL, age INTEGER NOT NULL, PRIMARY KEY (kind, seq)) WITHOUT ROWID;
 CREATE TABLE receipts (seq INTEGER PRIMARY KEY, count INTEGER NOT NULL, of INTEGER NOT NULL);
 CREATE VIRTUAL TABLE found USING fts5(words, content='', contentless_delete=1,
-	tokenize="unicode61 remove_diacritics 2 categories 'L* M* N* Co'");
+	` + tokenize + `);
 `
+
+// tokenize is what a word is.
+const tokenize = `tokenize="unicode61 remove_diacritics 2 categories 'L* M* N* Co'"`
 
 // uniqueIDs is what a log has beside it. The ids in a copy are its host's business.
 const uniqueIDs = `CREATE UNIQUE INDEX ids ON entries (sender, id);`
@@ -275,6 +278,7 @@ const (
 	metaIndexed = "indexed"
 	metaPruned  = "pruned" // a place
 	metaGone    = "gone"
+	metaSwept   = "swept"
 	metaClock   = "clock"
 )
 

@@ -57,8 +57,13 @@ func (l *Log) note(last uint64) {
 // checkReach compares the log, as it has been opened, with what was noted.
 func (l *Log) checkReach() error {
 	if l.reached.id == l.id && l.reached.last > l.last {
-		return damaged(l.path, l.o.Room, fmt.Sprintf("it ends at record %d, and had %d", l.last, l.reached.last))
+		return damaged(l.path, l.o.Room, l.reached.short(l.last))
 	}
 	l.note(l.last)
 	return nil
+}
+
+// short says that a log ends early.
+func (m reach) short(last uint64) string {
+	return fmt.Sprintf("it ends at record %d, and had %d", last, m.last)
 }

@@ -55,6 +55,19 @@ func TestEndMissing(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
+			if read := options; name != "file emptied" { // which is read as no history at all
+				read.Reading = true
+				l, err := Open(at, read)
+				if err == nil {
+					report, e := l.Check(t.Context())
+					if err = l.Whole(); e != nil || (err == nil) != (c.want == "") || (len(report.Faults) > 0) != (err != nil) {
+						t.Errorf("read: %+v %v %v", report, e, err)
+					}
+					l.Close()
+				} else if c.want == "" || !errors.Is(err, ErrDamaged) && !errors.Is(err, ErrForeign) {
+					t.Errorf("read: %v", err)
+				}
+			}
 			l, err := Open(at, options)
 			if err == nil {
 				l.Close()

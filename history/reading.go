@@ -14,6 +14,10 @@ func (l *Log) openReading() (err error) {
 		}
 		return unusable(l.path, err)
 	}
+	if f, err := os.Open(l.path + ".lock"); err == nil { // before the log, which is never behind it
+		l.reached = readReach(f)
+		f.Close()
+	}
 	if err := l.checkLeftJournal(); err != nil {
 		return err
 	}
@@ -59,6 +63,17 @@ func (l *Log) checkLeftJournal() error {
 		return nil
 	}
 	return l.checkJournal()
+}
+
+// Whole tells whether a log that was opened to be read ends before where it had come to:
+// then the records from there on are lost.
+func (l *Log) Whole() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.o.copies() || l.reached.id != l.id || l.reached.last <= l.last {
+		return nil
+	}
+	return damaged(l.path, l.o.Room, l.reached.short(l.last))
 }
 
 // A Summary says what a file is.

@@ -17,7 +17,7 @@ import (
 type Repaired struct {
 	Old   string // where the damaged file is now
 	Saved uint64 // how many records were read whole
-	Lost  uint64 // how many were not, as far as gaps between them tell
+	Lost  uint64 // how many were not, as far as gaps between them, and the note of how far it had come, tell
 }
 
 // Repair reads what can be read of a damaged log, and makes a new one of it: with
@@ -61,6 +61,9 @@ func Repair(ctx context.Context, path string, o Options) (r Repaired, err error)
 		return r, err
 	}
 	err = found.into(ctx, to, &r)
+	if reached := readReach(held); found.meta[metaID] == string(reached.id[:]) && reached.last > to.Last() {
+		r.Lost += reached.last - to.Last()
+	}
 	if err = errors.Join(err, to.Close()); err != nil {
 		return Repaired{}, err
 	}

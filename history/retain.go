@@ -22,6 +22,9 @@ const (
 	// for which those who append may have to wait; prunePause is between two.
 	pruneStep  = 256
 	prunePause = 20 * time.Millisecond
+	// sweepPages is how many pages of the index one transaction writes anew, of
+	// about 4 KB: some milliseconds.
+	sweepPages = 128
 )
 
 // Kinds of marks: when records up to one were stored, and when they were deleted.
@@ -71,12 +74,27 @@ func (l *Log) prune(ran time.Duration) error {
 		l.o.Warn(fmt.Sprintf("by this computer's clock %d days have passed that the history %s saw nothing of. If that is so, what is too old in it goes in a week; if it is not, put the clock right before",
 			int(doubted/day)+1, l.path))
 	}
-	for more := upto > l.Pruned() || gone > l.traceless(); more; {
+	if upto > l.Pruned() || gone > l.traceless() {
+		if err := l.pace(ctx, func() (bool, error) { return l.step(upto, gone) }); err != nil {
+			return err
+		}
+	}
+	first := true
+	return l.pace(ctx, func() (more bool, err error) {
+		more, err = l.sweep(first)
+		first = false
+		return more, err
+	})
+}
+
+// pace has the writer do step after step, and others in between.
+func (l *Log) pace(ctx context.Context, step func() (more bool, err error)) error {
+	for more := true; more; {
 		err := l.do(ctx, func() (err error) {
-			more, err = l.step(upto, gone)
+			more, err = step()
 			return err
 		})
-		if err != nil {
+		if err != nil || !more {
 			return err
 		}
 		select {
@@ -184,6 +202,40 @@ func (l *Log) step(upto, gone uint64) (more bool, err error) {
 	}
 	l.mu.Unlock()
 	return to.seq < upto || end < gone, nil
+}
+
+// sweep has the index forget the words of what was deleted. To delete something
+// from it marks that alone as deleted, and the words go when the parts they are in are
+// put together with others, which may be never: so all are put together, step by step.
+func (l *Log) sweep(first bool) (more bool, err error) {
+	swept, err := l.w.numberMeta(metaSwept)
+	pruned := l.Pruned()
+	if err != nil || swept >= pruned {
+		return false, err
+	}
+	if err := l.synchronous(false); err != nil {
+		return false, err
+	}
+	defer l.synchronous(true)
+	pages := int64(sweepPages)
+	if first {
+		pages = -pages // begin anew
+	}
+	_, err = l.w.transact(func() error {
+		before, _, err := l.w.number("SELECT total_changes()")
+		if err != nil {
+			return err
+		}
+		if _, err = l.w.exec("INSERT INTO found (found, rank) VALUES ('merge', ?)", pages); err != nil {
+			return err
+		}
+		after, _, err := l.w.number("SELECT total_changes()")
+		if more = after-before >= 2; err != nil || more { // as SQLite says it is to be found out
+			return err
+		}
+		return l.setNumber(metaSwept, pruned)
+	})
+	return more, err
 }
 
 // empty takes what was said out of some records after from, and returns the last

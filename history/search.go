@@ -69,13 +69,17 @@ func (l *Log) Search(ctx context.Context, viewer [32]byte, words string, before 
 			}
 			return l.index()
 		})
-		if l.o.Reading && (errors.Is(err, ErrReadOnly) || errors.Is(err, ErrFull)) {
-			break // then without what is not in the index
+		if errors.Is(err, ErrReadOnly) || errors.Is(err, ErrFull) { // nothing can be written: the rest gets an index in memory
+			if found, err = l.searchTail(ctx, viewer, query, before, n); err != nil || len(found) == n {
+				return found, err
+			}
+			break
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
+	slices.Reverse(found)
 	var scratch []byte
 	err = l.read(ctx, func(c *conn) error {
 		return c.query(ctx, func(v []driver.Value) error {
@@ -97,6 +101,55 @@ func (l *Log) Search(ctx context.Context, viewer [32]byte, words string, before 
 		return nil, err
 	}
 	slices.Reverse(found)
+	return found, nil
+}
+
+// searchTail is Search for what is not in the index of the file.
+func (l *Log) searchTail(ctx context.Context, viewer [32]byte, query string, before uint64, n int) (found []Record, err error) {
+	err = l.do(ctx, func() error {
+		after, err := l.w.numberMeta(metaIndexed)
+		if err != nil {
+			return err
+		}
+		defer l.w.script("DROP TABLE IF EXISTS temp.tail")
+		if err := l.w.script("CREATE VIRTUAL TABLE temp.tail USING fts5(words, content='', " + tokenize + ")"); err != nil {
+			return err
+		}
+		for last := l.Last(); after < last; after = min(after+indexBatch, last) {
+			run, err := l.scan(ctx, l.w, after, min(after+indexBatch, last), indexBatch)
+			if err != nil {
+				return err
+			}
+			for _, r := range run {
+				if r.Words == "" || r.Seq >= before || !r.Visible(viewer) {
+					continue
+				}
+				if _, err := l.w.exec("INSERT INTO temp.tail (rowid, words) VALUES (?, ?)", int64(r.Seq), spread(r.Words)); err != nil {
+					return err
+				}
+			}
+		}
+		var seqs []uint64
+		err = l.w.query(ctx, func(v []driver.Value) error {
+			seq, _ := v[0].(int64)
+			seqs = append(seqs, uint64(seq))
+			return nil
+		}, "SELECT rowid FROM temp.tail WHERE words MATCH ? ORDER BY rowid DESC LIMIT ?", query, int64(n))
+		if err != nil {
+			return err
+		}
+		for _, seq := range slices.Backward(seqs) {
+			run, err := l.scan(ctx, l.w, seq-1, seq, 1)
+			if err != nil {
+				return err
+			}
+			found = append(found, run...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
 	return found, nil
 }
 

@@ -353,7 +353,7 @@ func (s *session) export(m seat, file string) answer {
 	if cut {
 		said += fmt.Sprintf(": the last %d. parley history exports all of your copy", n)
 	}
-	return answer{do: "note", arg: said}
+	return answer{do: "exported", arg: said, n: n}
 }
 
 // gather reads what was said, the last page first; here tells that it is from

@@ -59,9 +59,9 @@ type happening struct {
 
 // answer is what the loop is to do for the typist.
 type answer struct {
-	do, arg string // a front end's Action, or show, moved, refused, note, over
+	do, arg string // a front end's Action, or show, moved, refused, note, exported, over
 	err     error
-	n       int          // of refused: the line's number
+	n       int          // of refused: the line's number; of exported: how many events
 	seat    seat         // of moved
 	room    room.Listing // of show
 }

@@ -244,6 +244,12 @@ func (s *session) answer(a answer) (done bool, _ error) {
 		s.tell("", a.arg)
 	case "note":
 		s.tell("", a.arg)
+	case "exported":
+		if s.o.JSON {
+			s.object(room.Event{Type: room.Notice, Code: "exported", Count: a.n, Text: a.arg})
+		} else {
+			s.tell("", a.arg)
+		}
 	case "link":
 		s.link()
 	default:

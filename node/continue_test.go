@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -64,6 +65,50 @@ func TestContinueHalfway(t *testing.T) {
 	again := openLog(t, h, "physics", transport.Key{})
 	if page, err := again.Page(t.Context(), transport.Key{}, 1<<62, 1000); err != nil || len(page) != 600 || again.ID() != id {
 		t.Errorf("%d entries are left, %v", len(page), err)
+	}
+}
+
+// TestCopiesAreCounted has a host call its log another one again and again, and tell other
+// things of the same log.
+func TestCopiesAreCounted(t *testing.T) {
+	h, key := histories(t), transport.Key{1}
+	begin := func(id [16]byte, words string) error {
+		c, err := h.Copy("physics", key, id)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return c.Put(t.Context(), []room.Entry{{Seq: 1, ID: [16]byte{1}, At: time.UnixMilli(5), Words: words, Body: []byte("{}")}}, nil)
+	}
+	if err := begin([16]byte{1}, "x"); err != nil {
+		t.Fatal(err)
+	}
+	for i := range maxCopies - 2 { // as if they had been begun
+		if err := os.WriteFile(h.path("physics", key)+fmt.Sprintf("-%032x", i+1000)+copySuffix, nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var e *Error
+	for i, err := range []error{begin([16]byte{1}, "another"), begin([16]byte{1}, "yet another"), begin([16]byte{2}, "x")} {
+		if i == 0 && err != nil || i > 0 && !errors.As(err, &e) {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	files, err := os.ReadDir(h.Dir)
+	n := 0
+	for _, f := range files {
+		if strings.HasSuffix(f.Name(), copySuffix) {
+			n++
+		}
+	}
+	if err != nil || n > maxCopies {
+		t.Errorf("%d copies, %v", n, err)
+	}
+	if err := begin([16]byte{1}, "another"); err != nil {
+		t.Errorf("one that is there: %v", err)
+	}
+	if _, err := h.Copy("maths", key, [16]byte{1}); err != nil {
+		t.Errorf("another room's: %v", err)
 	}
 }
 
@@ -130,5 +175,34 @@ func TestContinueSameIDs(t *testing.T) {
 	page, err := l.Page(t.Context(), transport.Key{}, 1<<62, 10)
 	if words := strings.Trim(wordsOf(page), "|"); err != nil || words != "ana|mal|ben" {
 		t.Errorf("the new room has %q, %v", words, err)
+	}
+}
+
+// TestCopyIsBounded goes on for as long as there is room in a copy, and no longer.
+func TestCopyIsBounded(t *testing.T) {
+	c, err := histories(t).Copy("physics", transport.Key{1}, [16]byte{1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	put := func(seq uint64) error {
+		return c.Put(t.Context(), []room.Entry{{Seq: seq, ID: [16]byte{byte(seq)}, At: time.UnixMilli(5), Body: []byte("{}")}}, nil)
+	}
+	if err := put(1); err != nil {
+		t.Fatal(err)
+	}
+	was, err := os.Stat(c.path(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, size := range []int64{maxCopyBytes, was.Size()} { // holes take no space
+		if err := os.Truncate(c.path(1), size); err != nil {
+			t.Fatal(err)
+		}
+		c.unmeasured.Store(measureEvery)
+		var e *Error
+		if err := put(uint64(2 + i)); errors.As(err, &e) != (i == 0) {
+			t.Errorf("%d bytes: %v", size, err)
+		}
 	}
 }

@@ -135,6 +135,11 @@ func (m *mover) Tell(ctx context.Context, to room.Move, ticket string) error {
 // Moved notes what those who come late are told.
 func (m *mover) Moved(to room.Move, ticket string, told bool) {
 	n := m.h.node
+	if n.Pins != nil && !n.Plaintext { // who comes back to it, as a member, knows it
+		n.unlessClosed(func() {
+			n.remember(m.r.Name, m.r.Host.Key.Key(), netip.AddrPortFrom(to.At[0], max(to.UDP, to.TCP)))
+		})
+	}
 	if told {
 		n.Moves.told(n.Plaintext, m.r.Name)
 	}

@@ -33,8 +33,9 @@ type Histories struct {
 const (
 	logSuffix  = ".log"
 	copySuffix = ".copy"
-	// maxCopies is how many copies of one log id are begun: a log comes back with its
-	// id and other records only where files are moved about by hand.
+	// maxCopies is how many copies of one room are begun: a log gets another id when it
+	// is repaired or lost, and comes back with its id and other records only where files
+	// are moved about by hand.
 	maxCopies = 100
 )
 

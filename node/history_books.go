@@ -110,6 +110,19 @@ func (r *Reader) Receipt(ctx context.Context, seq uint64) (receipt history.Recei
 	return r.log.Receipt(ctx, seq)
 }
 
+// Whole tells whether the book ends before where it had come to.
+func (r *Reader) Whole() error {
+	for _, l := range []*history.Log{r.log.before, r.log.Log} {
+		if l == nil {
+			continue
+		}
+		if err := l.Whole(); err != nil {
+			return historyError(r.name, err)
+		}
+	}
+	return nil
+}
+
 // Check reads all of the file and tells what is wrong with it.
 func (r *Reader) Check(ctx context.Context) (history.Report, error) { return r.log.Check(ctx) }
 

@@ -5,8 +5,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strings"
 	"sync"
+	"sync/atomic"
 
 	"parley/history"
 	"parley/room"
@@ -24,7 +28,17 @@ type Copy struct {
 	mu  sync.RWMutex // held for reading by those who use log
 	log *history.Log
 	n   int // which of the copies of this id it is
+
+	unmeasured atomic.Int64 // entries put since the file was looked at
 }
+
+const (
+	// maxCopyBytes bounds a copy: some 5 million messages. A host could fill a
+	// disk with more.
+	maxCopyBytes = 1 << 30
+	// measureEvery is after how many entries its size is looked at: 64 MiB at most.
+	measureEvery = 4096
+)
 
 // Copy opens the copy of a log, or begins it; key is zero for a plaintext room. The
 // caller closes it.
@@ -33,10 +47,36 @@ func (h *Histories) Copy(name string, key transport.Key, id [16]byte) (*Copy, er
 	for c.n < maxCopies && exists(c.path(c.n+1)) {
 		c.n++
 	}
+	if err := c.room(); err != nil {
+		return nil, err
+	}
 	if err := c.open(); err != nil {
 		return nil, err
 	}
 	return c, nil
+}
+
+// room refuses to begin one copy more of a room that has very many: a host could fill a
+// disk with them, by calling its log another one again and again.
+func (c *Copy) room() error {
+	if exists(c.path(c.n)) {
+		return nil
+	}
+	files, err := os.ReadDir(c.histories.Dir)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil // opening it tells
+	}
+	n, begins := 0, filepath.Base(c.histories.path(c.name, c.key))+"-"
+	for _, f := range files {
+		if strings.HasPrefix(f.Name(), begins) && strings.HasSuffix(f.Name(), copySuffix) {
+			n++
+		}
+	}
+	if n < maxCopies {
+		return nil
+	}
+	return &Error{Code: CodeHistory, Text: fmt.Sprintf("there are %d copies of logs of %s already, and no more are begun", n, c.name),
+		Hint: "move those away that you do not need: " + filepath.Join(c.histories.Dir, begins+"*"+copySuffix)}
 }
 
 func exists(path string) bool {
@@ -69,7 +109,7 @@ func (c *Copy) open() error {
 		if c.histories.Warn != nil {
 			var e *history.Error
 			errors.As(err, &e)
-			c.histories.Warn(fmt.Sprintf("your copy of what was said in %s, %s, is %v: a new one is begun", c.name, e.Path, e.Problem))
+			c.histories.Warn(fmt.Sprintf("your copy of what was said in %s, %s, %v: a new one is begun", c.name, e.Path, e.Problem))
 		}
 		c.n++
 	}
@@ -77,6 +117,9 @@ func (c *Copy) open() error {
 
 // Put stores entries, as they are numbered, and what is known of messages of our own.
 func (c *Copy) Put(ctx context.Context, entries []room.Entry, receipts []history.Receipt) error {
+	if err := c.measure(len(entries)); err != nil {
+		return err
+	}
 	records := make([]history.Record, len(entries))
 	for i, e := range entries {
 		records[i] = record(e)
@@ -95,6 +138,22 @@ func (c *Copy) Put(ctx context.Context, entries []room.Entry, receipts []history
 	return c.log.Put(ctx, records, receipts...)
 }
 
+// measure refuses to put more into a copy that is very large.
+func (c *Copy) measure(more int) error {
+	if c.unmeasured.Add(int64(more)) < measureEvery {
+		return nil
+	}
+	c.mu.RLock()
+	path := c.path(c.n)
+	c.mu.RUnlock()
+	if info, err := os.Stat(path); err == nil && info.Size() >= maxCopyBytes {
+		return &Error{Code: CodeHistory, Text: fmt.Sprintf("the copy of what was said in %s has %d MiB, and nothing is added to it", c.name, info.Size()>>20),
+			Hint: "move it away to begin another: " + path}
+	}
+	c.unmeasured.Store(0)
+	return nil
+}
+
 // Anew goes on in a new copy, or in the one that another program of the same user
 // has begun because the log is another.
 func (c *Copy) Anew() error {
@@ -110,6 +169,9 @@ func (c *Copy) next(n int) error {
 	defer c.mu.Unlock()
 	if c.n != n {
 		return nil // somebody else did
+	}
+	if err := (&Copy{histories: c.histories, name: c.name, key: c.key, id: c.id, n: n + 1}).room(); err != nil {
+		return err
 	}
 	if n >= maxCopies {
 		return &Error{Code: CodeHistory, Text: fmt.Sprintf("the log of %s has been another so often that no copy of it is kept", c.name)}

@@ -39,7 +39,12 @@ func (l roomLog) Append(ctx context.Context, batch []room.Entry) ([]room.Result,
 	stored, err := l.Log.Append(ctx, records)
 	if err != nil {
 		if errors.Is(err, history.ErrNotStored) {
-			err = fmt.Errorf("%w: %w", room.ErrNotStored, err)
+			cause := err
+			var e *history.Error
+			if errors.As(err, &e) {
+				cause = e
+			}
+			err = fmt.Errorf("%w: %w", room.ErrNotStored, cause)
 		}
 		return nil, err
 	}

@@ -159,7 +159,9 @@ func (k *course) failed(ctx context.Context, err error) {
 	wait := firstBackoff
 	switch {
 	case k.m.followed(err):
-		wait = 0
+		if now := time.Now(); now.Sub(k.m.followedAt) >= lastBackoff { // hosts may send us to and fro
+			wait, k.m.followedAt = 0, now
+		}
 	case !moved:
 		k.m.lostLink(k.conn, err.Error())
 	}

@@ -63,6 +63,7 @@ type Draft struct {
 	ToKey transport.Key `json:"to_key,omitzero"` // who To was then
 	Text  string        `json:"text"`
 	At    time.Time     `json:"at"`
+	Log   string        `json:"log,omitempty"` // in which room: in plaintext many may have the same name
 }
 
 // Unsent is something said that is not stored.
@@ -93,7 +94,7 @@ func (m *Member) Unsent() []Unsent {
 func (s *saying) said() bool { return Kind(s.cmd.Type).said() }
 
 func (s *saying) draft() Draft {
-	return Draft{ID: s.cmd.ID, Type: Kind(s.cmd.Type), To: s.cmd.To, ToKey: s.cmd.Key, Text: s.cmd.Text, At: s.at}
+	return Draft{ID: s.cmd.ID, Type: Kind(s.cmd.Type), To: s.cmd.To, ToKey: s.cmd.Key, Text: s.cmd.Text, At: s.at, Log: s.log}
 }
 
 // borrow finds the session of what was left in a plaintext room.
@@ -172,9 +173,13 @@ func (m *Member) takeUp(now time.Time, d Draft) bool {
 		m.drops = append(m.drops, d.ID) // none of ours
 		return false
 	}
-	if now.Sub(d.At) > draftLife {
+	switch {
+	case now.Sub(d.At) > draftLife:
 		m.giveUp(Unsent{Draft: d, Before: true, Code: codeExpired,
 			Reason: "it has waited since " + d.At.Local().Format("2 January 2006 15:04") + ", too long to be sent by itself"})
+		return false
+	case m.plain && d.Log != "" && d.Log != m.log: // no key tells them apart
+		m.giveUp(Unsent{Draft: d, Before: true, Code: codeNewLog, Reason: "it was written in another room of this name"})
 		return false
 	}
 	to := d.ToKey // by now somebody else may have the name; the host knows, and whether it has the whisper already
@@ -186,7 +191,7 @@ func (m *Member) takeUp(now time.Time, d Draft) bool {
 	}
 	m.before[d.ID] = true
 	m.pending = append(m.pending, &saying{cmd: command{Type: string(d.Type), ID: d.ID, To: d.To, Key: to, Text: d.Text},
-		at: d.At, since: now, stored: true, before: true})
+		at: d.At, log: d.Log, since: now, stored: true, before: true})
 	return true
 }
 

@@ -395,5 +395,5 @@ func (w *givingAway) fail(ctx context.Context, err error) {
 	})
 	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
 	defer cancel()
-	w.conn.Send(last, encode(handing{Type: typeOff, Text: why}))
+	w.conn.Send(last, encode(handing{Type: typeOff, Text: outward(errors.New(why))}))
 }

@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
+
+	"parley/text"
 )
 
 // offered takes in what the host says about a handover: to us, or, if we are the
@@ -84,10 +87,19 @@ func (m *Member) accept() error {
 		}
 		tell("failed", why)
 		if !errors.Is(err, errOff) {
-			m.send(m.life, &saying{cmd: command{Type: typeHandover, State: "declined", Ticket: o.Ticket, Text: err.Error()}, silent: true})
+			m.send(m.life, &saying{cmd: command{Type: typeHandover, State: "declined", Ticket: o.Ticket, Text: outward(err)}, silent: true})
 		}
 	})
 	return nil
+}
+
+// outward is an error as another computer is told it. What names a file of ours
+// stays here.
+func outward(err error) string {
+	if s := err.Error(); !strings.ContainsAny(s, `/\`) {
+		return text.Truncate(text.Clean(s), maxLine)
+	}
+	return "something is wrong with the files on that computer, which tells its owner what"
 }
 
 // followed takes in that the room has another host, if that is why a connection ended.

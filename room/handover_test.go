@@ -526,3 +526,16 @@ func FuzzParseHanding(f *testing.F) {
 		Given(msg, transport.Peer{}, there, hexID(id))
 	})
 }
+
+// TestOutward keeps the names of files at home.
+func TestOutward(t *testing.T) {
+	for said, want := range map[string]string{
+		"ben did not answer for 10s":                                "ben did not answer for 10s",
+		"cannot write: open /home/ana/.local/x.moved: read-only":    "something is wrong with the files on that computer, which tells its owner what",
+		`cannot write: open C:\Users\ana\x.moved: access is denied`: "something is wrong with the files on that computer, which tells its owner what",
+	} {
+		if got := outward(errors.New(said)); got != want {
+			t.Errorf("%q is told as %q", said, got)
+		}
+	}
+}

@@ -170,10 +170,11 @@ type Member struct {
 
 	prover prover // of attempts alone, of which there is one at a time
 
-	offer  *Offer         // the room was offered to us
-	taking bool           // and we are about to take it
-	moving string         // who hosts the room now, where we are going
-	takes  sync.WaitGroup // the taking
+	offer      *Offer         // the room was offered to us
+	taking     bool           // and we are about to take it
+	moving     string         // who hosts the room now, where we are going
+	followedAt time.Time      // of run alone: when we were last sent on, and went at once
+	takes      sync.WaitGroup // the taking
 
 	ignored *Ignored
 	whisper string // who whispered to us last
@@ -189,6 +190,7 @@ type saying struct {
 	silent bool      // nobody asked for it, nor wants to know what became of it
 	at     time.Time // when it was said
 	since  time.Time // when this Member took it on
+	log    string    // of the room that it was said in
 	stored bool      // written as a draft
 	safe   bool      // so that it outlives the computer
 	told   bool      // it was told that it is pending, or could not be
@@ -317,6 +319,7 @@ func (m *Member) send(ctx context.Context, s *saying) (id string, err error) {
 	}
 	err = m.await(ctx, func() bool { return len(m.pending)+m.putting < maxPending || m.err != nil || m.leaving })
 	defer m.mu.Unlock()
+	s.log = cmp.Or(s.log, m.log)
 	if s.cmd.Type == string(Whisper) && s.cmd.Key == (transport.Key{}) {
 		s.cmd.Key = m.whois(s.cmd.To) // who it is for now, whoever has the nick when it is sent
 	}

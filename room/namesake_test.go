@@ -11,6 +11,38 @@ import (
 	"parley/transport"
 )
 
+// TestDraftForANamesake sits down, after a crash, in another plaintext room of the name: what
+// was said in the first one is not said there.
+func TestDraftForANamesake(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		d := new(desk)
+		as := func(o *JoinOptions) { o.Identity, o.Drafts, o.Room = transport.Identity{}, d, "physics" }
+		first := open(t, pipes, func(h *Host) { h.Plaintext = true })
+		ben := first.join("ben", as)
+		first.close()
+		say(t, ben, "between us")
+		kind(t, ben, Pending)
+		ben.Leave(t.Context(), "")
+		second := open(t, pipes, func(h *Host) { h.Plaintext = true })
+		defer second.close()
+		ana := second.join("ana", func(o *JoinOptions) { o.Identity = transport.Identity{} })
+		ben = second.join("ben", as)
+		if e := kind(t, ben, Failed); e.Code != codeNewLog || e.Text != "between us" {
+			t.Errorf("%+v", e)
+		}
+		say(t, ben, "hello")
+		until(t, ana, "hello", func(e Event) bool {
+			if e.Text == "between us" {
+				t.Error("it is said to strangers")
+			}
+			return e.Text == "hello"
+		})
+		typed(t, ben, "/resend") // who means it says it
+		heard(t, ana, "between us")
+		leave(t, ana, ben)
+	})
+}
+
 // TestWhisperToANamesake whispers to somebody who leaves before the whisper is sent;
 // by then the nick is another's. Nobody but the one it was typed for reads it, neither in the
 // life of the program that it was typed in, nor in the next one.

@@ -265,6 +265,9 @@ func (m *Member) finished(err error) (final error, stop bool) {
 		return nil, true
 	case errors.As(err, &e) && e.code == codeMoved && m.o.Moved != nil && !m.o.Guest:
 	case errors.As(err, &e) && e.code != codeClosing && e.code != codeReplaced && e.code != codeTooSlow && e.code != codeLeft:
+		if e.code == codeMoved && e.move.valid() && e.move.TCP != 0 { // to a guest, who cannot be sent there
+			return &Refused{Code: e.code, Text: fmt.Sprintf("%s, on another computer: connect to %s, port %d", e.text, e.move.At[0], e.move.TCP)}, true
+		}
 		return &Refused{Code: e.code, Text: e.text}, true
 	}
 	return nil, false
