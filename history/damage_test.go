@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -418,5 +419,17 @@ func TestReadOnlyDirectory(t *testing.T) {
 	l := open(t, path, Options{Room: "physics", Reading: true})
 	if page, err := l.Page(context.Background(), ana, everything, 20); err != nil || len(page) != 10 {
 		t.Error(len(page), err)
+	}
+}
+
+// TestBeingMade reads a file that another program has made, and written nothing into
+// yet: there is no history there, and nothing is wrong with it.
+func TestBeingMade(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "room.copy")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Open(path, Options{Room: "physics", Reading: true}); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%v", err)
 	}
 }

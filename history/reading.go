@@ -21,12 +21,13 @@ func (l *Log) openReading() (err error) {
 	if err := l.checkLeftJournal(); err != nil {
 		return err
 	}
+	tables := int64(0)
 	for _, l.mode = range []string{"mode=rw", "mode=ro", "mode=ro&immutable=1"} { // for lists, and journals, on what cannot be written
 		if l.w, err = connect(l.path, l.mode); err != nil {
 			continue
 		}
 		if err = l.w.script(settings); err == nil {
-			_, _, err = l.w.number("SELECT count(*) FROM sqlite_schema")
+			tables, _, err = l.w.number("SELECT count(*) FROM sqlite_schema")
 		}
 		if err == nil {
 			break
@@ -39,6 +40,9 @@ func (l *Log) openReading() (err error) {
 	}
 	if err != nil {
 		return err
+	}
+	if id, _, err := l.w.number("PRAGMA application_id"); err == nil && id == 0 && tables == 0 && l.reached.last == 0 {
+		return fs.ErrNotExist // another program is making it just now
 	}
 	if err := l.recognize(); err != nil {
 		return err

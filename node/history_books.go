@@ -2,6 +2,8 @@ package node
 
 import (
 	"context"
+	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -47,7 +49,9 @@ func (h *Histories) Find(name string) ([]Book, error) {
 				b.Changed = info.ModTime()
 			}
 		}
-		if l, err := history.Open(b.Path, history.Options{Room: name, Reading: true}); err != nil {
+		if l, err := history.Open(b.Path, history.Options{Room: name, Reading: true}); errors.Is(err, fs.ErrNotExist) {
+			continue // it is being made just now, or has been moved
+		} else if err != nil {
 			b.Err = historyError(name, err)
 		} else {
 			s := l.Summary()
