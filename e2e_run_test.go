@@ -114,10 +114,15 @@ func newOutput() *output { return &output{more: make(chan struct{})} }
 func (o *output) read(from io.Reader, each func([]byte)) {
 	lines := bufio.NewScanner(from)
 	lines.Buffer(make([]byte, 0, 4096), maxLine)
+	whole := true
+	lines.Split(func(data []byte, atEOF bool) (int, []byte, error) {
+		whole = bytes.IndexByte(data, '\n') >= 0
+		return bufio.ScanLines(data, atEOF)
+	})
 	for lines.Scan() {
 		l := line{text: lines.Text(), at: time.Now()}
 		json.Unmarshal(lines.Bytes(), &l.event) // what is no object has no type
-		if each != nil {
+		if each != nil && whole {               // a program may be killed while it writes
 			each(lines.Bytes())
 		}
 		o.add(l)

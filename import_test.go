@@ -168,6 +168,8 @@ func packages(t *testing.T) (dirs []string) {
 		switch {
 		case err != nil:
 			return err
+		case path == "bench": // a module of its own
+			return filepath.SkipDir
 		case d.IsDir() && path != "." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata"):
 			return filepath.SkipDir
 		case !d.IsDir() && strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go"):
