@@ -213,9 +213,9 @@ func (o *outbox) takeLetters(reuse []letter) (letters []letter, ended bool) {
 	return letters, o.ended
 }
 
-// emptied returns a list to be filled again, if it is no longer than most are.
+// emptied returns a list to be filled again, unless it was a rare, long one.
 func emptied[T any](list []T) []T {
-	if cap(list) > 8 {
+	if cap(list) > maxAtOnce {
 		return nil
 	}
 	clear(list)
