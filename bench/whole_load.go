@@ -45,11 +45,11 @@ func newLoad(n int) *load {
 
 // hear takes in that a member has got a text.
 func (l *load) hear(text string) {
-	number, _, ok := strings.Cut(text, " ")
+	decimal, _, ok := strings.Cut(text, " ")
 	if !ok {
 		return
 	}
-	i, err := strconv.Atoi(number)
+	i, err := strconv.Atoi(decimal)
 	if err != nil || i < 0 || i >= len(l.said) {
 		return
 	}
@@ -203,7 +203,7 @@ func (l *load) leave() {
 }
 
 // children is the CPU seconds of members that are processes.
-func (l *load) children(usage) (sum float64) {
+func (l *load) children(consumed) (sum float64) {
 	for _, m := range l.members {
 		if m != nil && m.pid() != 0 {
 			sum += look(m.pid()).cpu
