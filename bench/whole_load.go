@@ -45,11 +45,11 @@ func newLoad(n int) *load {
 
 // hear takes in that a member has got a text.
 func (l *load) hear(text string) {
-	decimal, _, ok := strings.Cut(text, " ")
+	number, _, ok := strings.Cut(text, " ")
 	if !ok {
 		return
 	}
-	i, err := strconv.Atoi(decimal)
+	i, err := strconv.Atoi(number)
 	if err != nil || i < 0 || i >= len(l.said) {
 		return
 	}
