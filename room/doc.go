@@ -33,7 +33,7 @@
 //	member ── command ─▶ waiting ─▶ checked ─▶ batch ─▶ Log.Append ─▶ accepted
 //	                        ▲                               │
 //	                        └── what comes meanwhile        ▼
-//	members ◀── events ── queues ◀────── fold ◀───────── Log.Tail
+//	members ◀── events ─── feed ◀─────── fold ◀───────── Log.Tail
 //
 // Commands that arrive while a batch is stored wait, and are checked against
 // the state that was committed, as the next batch. So nothing that was checked
@@ -147,6 +147,7 @@
 // cut off, and may come back and go on where it was.
 //
 //	maxFeed, maxFeedBytes        4,096 events or 1 MiB are kept for those who are not quite up to date
+//	gather, many                 where 50 sit, lines of who comes and goes wait up to 100 ms for each other
 //	maxQueue                     256 events behind, a member gets them in order, whatever the lane of the room
 //	maxAtOnce, maxBytesAtOnce    64 messages or 64 KiB are given to a Conn at once
 //	stalled                      30 s without taking anything: cut off
