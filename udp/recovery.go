@@ -5,7 +5,9 @@ package udp
 // with figures for a LAN.
 const (
 	firstRTT      = 10 * millisecond  // until measured
-	leastProbe    = 3 * millisecond   // shortest wait before asking what became of a packet
+	leastProbe    = 2 * millisecond   // shortest wait before asking what became of a packet
+	wary          = 1 * second        // after a loss, how long each packet is to be acknowledged at once
+	spacingMost   = 2 * ackDelay      // a longer pause between packets says no more than this
 	mostProbe     = 1 * second        // longest
 	soonProbe     = 300 * millisecond // longest while the peer has not been silent for hopeful
 	hopeful       = 3 * second
@@ -43,18 +45,22 @@ type sentPacket struct {
 	credit bool // it carried CREDIT
 	bye    bool // it carried CLOSE
 	large  bool // it tries whether the path carries large packets
+	urgent bool // what is in it is to be acknowledged at once
 }
 
 type rttEstimate struct{ smoothed, variance, least, latest instant }
 
+// sample takes a round trip of which the peer says that he waited for delay
+// before he answered. The shortest ever is never lowered by what he says.
 func (r *rttEstimate) sample(latest, delay instant) {
-	latest = max(latest-min(delay, ackDelay), microsecond)
-	r.latest = latest
+	latest = max(latest, microsecond)
 	if r.least == 0 {
 		*r = rttEstimate{latest, latest / 2, latest, latest}
 		return
 	}
 	r.least = min(r.least, latest)
+	latest = max(latest-delay, r.least)
+	r.latest = latest
 	r.variance += (abs(r.smoothed-latest) - r.variance) / 4
 	r.smoothed += (latest - r.smoothed) / 8
 }
@@ -74,6 +80,9 @@ type recovery struct {
 	acked       uint64  // one more than the largest packet acknowledged
 	proof       uint64  // packets are padded until this one, or a later one, is acknowledged
 	asked       instant // when the last packet that wants an acknowledgement left
+	delay       instant // what the peer may wait before it acknowledges that one
+	spacing     instant // of such packets, about
+	lostAt      instant // when one was last declared lost
 	probed      int     // probes since one was
 	probes      int     // that are to be sent now, whatever the window
 	lossAt      instant
@@ -96,6 +105,7 @@ func (r *recovery) init(rtt instant) {
 	r.rtt.smoothed, r.rtt.variance = rtt, rtt/2
 	r.reorder, r.threshold = leastReorder, timeThreshold
 	r.packet, r.lossAt = basePacket, never
+	r.spacing, r.lostAt = spacingMost, -wary
 	r.cc = newCongestion()
 }
 
@@ -104,7 +114,7 @@ func (r *recovery) probeAt() instant {
 	if r.flying == 0 {
 		return never
 	}
-	wait := r.patience()
+	wait := r.patience() + r.delay
 	if back := r.probed - patience + 1; back > 0 {
 		most := mostProbe
 		if r.asked < max(r.answered, r.flyingSince)+hopeful {
@@ -115,9 +125,17 @@ func (r *recovery) probeAt() instant {
 	return r.asked + wait
 }
 
-// patience is how long an answer may take before it is worth asking.
+// patience is how long an answer given at once may take before it is worth asking.
 func (r *recovery) patience() instant {
-	return max(2*r.rtt.smoothed, r.rtt.smoothed+max(4*r.rtt.variance, granularity)+ackDelay, leastProbe)
+	return max(2*r.rtt.smoothed, r.rtt.smoothed+max(4*r.rtt.variance, granularity), leastProbe)
+}
+
+// wantsSoon tells whether a packet that leaves now is to be acknowledged at once.
+// It is if packets are lost here, so that the next loss is found within a
+// round trip. And if the next packet is likely to come too late to be
+// acknowledged together with this one: then it costs nothing.
+func (r *recovery) wantsSoon(now instant) bool {
+	return r.spacing > ackDelay || now < r.lostAt+wary
 }
 
 // record notes a packet that leaves; its refs were put at the end of r.refs.
@@ -127,6 +145,7 @@ func (r *recovery) record(p sentPacket) {
 			r.flyingSince = p.at
 		}
 		r.flying += int(p.size)
+		r.spacing += (min(p.at-r.asked, spacingMost) - r.spacing) / 4
 		r.asked = p.at
 	}
 	p.from = r.refsGone + uint64(r.refs.len()) - uint64(p.refs)
@@ -267,6 +286,7 @@ func (l *link) lose(n uint64, now instant) {
 	p.state = lost
 	l.flying -= int(p.size)
 	l.stats.Lost++
+	l.lostAt = now
 	if p.large {
 		l.largeOut = false
 	} else {
