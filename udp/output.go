@@ -29,6 +29,9 @@ func (l *link) poll(b []byte, now instant) (pkt []byte, to netip.AddrPort) {
 	}
 	resent := false
 	if eager {
+		if l.probed > 0 && l.flying < rideUnder && l.probes == 0 {
+			l.repeat() // it rides along with what is new
+		}
 		b, resent = l.fill(b, limit, &p)
 	}
 	if len(b) == packetHeader {
@@ -178,6 +181,7 @@ func (l *link) fillFresh(b []byte, limit, lane int, p *sentPacket) []byte {
 			}
 			left = room - 8 // the header of a part is longer than that of a whole
 		}
+		p.fresh = true
 		if o.begun == 0 {
 			l.started += int64(cost(m.size))
 		}

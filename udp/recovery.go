@@ -8,6 +8,8 @@ const (
 	leastProbe    = 2 * millisecond   // shortest wait before asking what became of a packet
 	wary          = 1 * second        // after a loss, how long each packet is to be acknowledged at once
 	spacingMost   = 2 * ackDelay      // a longer pause between packets says no more than this
+	rideAfter     = 12 * millisecond  // what was probed for twice waits as long for a packet to ride on
+	rideUnder     = 4 * basePacket    // bytes under way, beyond which nothing rides
 	mostProbe     = 1 * second        // longest
 	soonProbe     = 300 * millisecond // longest while the peer has not been silent for hopeful
 	hopeful       = 3 * second
@@ -46,6 +48,7 @@ type sentPacket struct {
 	bye    bool // it carried CLOSE
 	large  bool // it tries whether the path carries large packets
 	urgent bool // what is in it is to be acknowledged at once
+	fresh  bool // it carried bytes never sent before
 }
 
 type rttEstimate struct{ smoothed, variance, least, latest instant }
@@ -81,7 +84,8 @@ type recovery struct {
 	proof       uint64  // packets are padded until this one, or a later one, is acknowledged
 	asked       instant // when the last packet that wants an acknowledgement left
 	delay       instant // what the peer may wait before it acknowledges that one
-	spacing     instant // of such packets, about
+	freshAt     instant // when the last one left that carried something new
+	spacing     instant // of those, about
 	lostAt      instant // when one was last declared lost
 	probed      int     // probes since one was
 	probes      int     // that are to be sent now, whatever the window
@@ -121,6 +125,9 @@ func (r *recovery) probeAt() instant {
 			most = soonProbe
 		}
 		wait = min(wait<<min(back, 10), max(wait, most))
+		if rides := r.freshAt + r.spacing*5/4; rides < r.asked+rideAfter {
+			return max(r.asked+wait, rides)
+		}
 	}
 	return r.asked + wait
 }
@@ -145,8 +152,11 @@ func (r *recovery) record(p sentPacket) {
 			r.flyingSince = p.at
 		}
 		r.flying += int(p.size)
-		r.spacing += (min(p.at-r.asked, spacingMost) - r.spacing) / 4
 		r.asked = p.at
+		if p.fresh {
+			r.spacing += (min(p.at-r.freshAt, spacingMost) - r.spacing) / 4
+			r.freshAt = p.at
+		}
 	}
 	p.from = r.refsGone + uint64(r.refs.len()) - uint64(p.refs)
 	r.sent.push(p)
@@ -328,13 +338,7 @@ func (l *link) probe() {
 		l.packet = basePacket // the path may no longer carry large packets
 	}
 	l.probes = copies
-	end := l.sent.len()
-	for size, i := 0, int(max(l.settled, l.first)-l.first); i < end && size < basePacket/2; i++ {
-		if p := l.sent.at(i); p.state == flying && !p.copied {
-			p.copied = true
-			size += l.requeue(i)
-		}
-	}
+	l.repeat()
 	// The same again, in a datagram of its own. Where more is waiting, the
 	// second datagram carries other bytes: copies of copies have no bound.
 	if n := l.resend.len(); copies == 2 && n > 0 && n <= mostCopied {
@@ -345,5 +349,16 @@ func (l *link) probe() {
 	}
 	if !l.resending() {
 		l.ping, l.probes = true, 1
+	}
+}
+
+// repeat has what has waited longest sent again.
+func (l *link) repeat() {
+	end := l.sent.len()
+	for size, i := 0, int(max(l.settled, l.first)-l.first); i < end && size < basePacket/2; i++ {
+		if p := l.sent.at(i); p.state == flying && !p.copied {
+			p.copied = true
+			size += l.requeue(i)
+		}
 	}
 }
