@@ -37,13 +37,14 @@ func (l *link) handle(pkt []byte, from netip.AddrPort, now instant) bool {
 	if number >= l.highest && from != l.peer {
 		l.suspectMove(from, now)
 	}
-	l.note(number, payload, now)
+	l.note(number, payload, pkt[0]&packetAtOnce != 0, now)
 	l.tracePacket(func(t *Trace) func(Packet) { return t.Received }, number, size, payload, now)
 	return true
 }
 
-// note remembers the number and decides when to acknowledge it.
-func (l *link) note(number uint64, payload []byte, now instant) {
+// note remembers the number and decides when to acknowledge it: at once where
+// the sender wants that. He gets no more than a packet for each of his.
+func (l *link) note(number uint64, payload []byte, atOnce bool, now instant) {
 	inOrder := number == l.highest
 	if number >= l.highest {
 		l.highest, l.gotAt = number+1, now
@@ -57,7 +58,7 @@ func (l *link) note(number uint64, payload []byte, now instant) {
 		return
 	}
 	l.pending++
-	if l.pending >= ackEvery || !inOrder {
+	if atOnce || l.pending >= ackEvery || !inOrder {
 		l.ackBy = now
 	} else {
 		l.ackBy = min(l.ackBy, now+ackDelay)

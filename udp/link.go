@@ -24,12 +24,12 @@ const (
 // What both ends agree on.
 const (
 	maxMessage  = transport.MaxMessage
-	basePacket  = 1200            // bytes of a datagram every path must carry; the HELLO proves it
-	largePacket = 1452            // tried when there is much to send: Ethernet's 1500 less IPv6 and UDP
-	window      = 256 << 10       // cost of messages a peer may send ahead of what was received
-	maxAckSpans = 32              // in one ACK
-	ackDelay    = 2 * millisecond // longest wait before a packet is acknowledged
-	ackEvery    = 2               // packets that are acknowledged at once
+	basePacket  = 1200             // bytes of a datagram every path must carry; the HELLO proves it
+	largePacket = 1452             // tried when there is much to send: Ethernet's 1500 less IPv6 and UDP
+	window      = 256 << 10        // cost of messages a peer may send ahead of what was received
+	maxAckSpans = 32               // in one ACK
+	ackDelay    = 25 * millisecond // longest wait before a packet is acknowledged
+	ackEvery    = 2                // packets that are acknowledged at once
 )
 
 // How long nothing of ours may have been acknowledged before we ask for it. A
@@ -178,7 +178,8 @@ func newLink(id uint64, host bool, peer netip.AddrPort, guard protector, rtt, no
 func (l *link) close(now instant) {
 	if l.stage == open {
 		l.stage, l.ends = closing, now+closeLimit
-		l.taken += unread // nobody will; the peer must not wait for it
+		l.taken += unread                              // nobody will; the peer must not wait for it
+		l.ping = l.ping || l.flying > 0 && l.delay > 0 // not that Close waits for a late acknowledgement
 		l.settle(now)
 	}
 }

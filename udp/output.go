@@ -29,6 +29,9 @@ func (l *link) poll(b []byte, now instant) (pkt []byte, to netip.AddrPort) {
 	}
 	resent := false
 	if eager {
+		if l.probed > 0 && l.flying < rideUnder && l.probes == 0 {
+			l.repeat() // it rides along with what is new
+		}
 		b, resent = l.fill(b, limit, &p)
 	}
 	if len(b) == packetHeader {
@@ -94,13 +97,13 @@ func (l *link) fill(b []byte, limit int, p *sentPacket) (_ []byte, resent bool) 
 	start := len(b)
 	if l.bye.due {
 		b = append(b, frameClose, l.bye.code)
-		l.bye.due, p.bye = false, true
+		l.bye.due, p.bye, p.urgent = false, true, true
 		l.bye.sent++
 	}
 	if l.creditDue() && l.stage <= closing {
 		l.granted = l.taken + window
 		b = appendVarint(append(b, frameCredit), uint64(l.granted))
-		l.creditLost, p.credit = false, true
+		l.creditLost, p.credit, p.urgent = false, true, true
 	}
 	b, resent = l.fillResend(b, limit, p)
 	for l.bare.len() > 0 {
@@ -117,7 +120,7 @@ func (l *link) fill(b []byte, limit int, p *sentPacket) (_ []byte, resent bool) 
 		b = l.fillFresh(b, limit, lane, p)
 	}
 	if len(b) == start && l.ping {
-		b = append(b, framePing)
+		b, p.urgent = append(b, framePing), true
 	}
 	if len(b) > start {
 		l.ping = false
@@ -178,6 +181,7 @@ func (l *link) fillFresh(b []byte, limit, lane int, p *sentPacket) []byte {
 			}
 			left = room - 8 // the header of a part is longer than that of a whole
 		}
+		p.fresh = true
 		if o.begun == 0 {
 			l.started += int64(cost(m.size))
 		}
@@ -211,6 +215,11 @@ func (l *link) leave(b []byte, p sentPacket, resent bool) []byte {
 		l.tracePacket(func(t *Trace) func(Packet) { return t.Resent }, number, size, b[packetHeader:], p.at)
 	}
 	if p.state == flying {
+		l.delay = ackDelay
+		if resent || p.urgent || l.probes > 0 || l.acked <= l.proof || l.stage != open || l.wantsSoon(p.at) {
+			b[0] |= packetAtOnce
+			l.delay = 0
+		}
 		l.pace.tokens -= float64(size)
 		l.probes = max(0, l.probes-1)
 	}
@@ -261,7 +270,7 @@ func (l *link) largeProbe(b []byte, now instant) []byte {
 	l.largeTries++
 	l.largeOut = true
 	b = padTo(append(b, framePing), largePacket-l.guard.overhead())
-	return l.leave(b, sentPacket{at: now, state: flying, large: true}, false)
+	return l.leave(b, sentPacket{at: now, state: flying, large: true, urgent: true}, false)
 }
 
 func (l *link) tracePacket(which func(*Trace) func(Packet), number uint64, size int, frames []byte, now instant) {

@@ -8,7 +8,8 @@ import (
 // The header of a packet, in clear and authenticated:
 //
 //	offset size
-//	     0    1  0x40 sealed or 0x50 plaintext; 0x02 more from the host; 0x01 more in odd key phases
+//	     0    1  0x40 sealed or 0x50 plaintext; 0x04 more to be acknowledged at once;
+//	             0x02 more from the host; 0x01 more in odd key phases
 //	     1    8  connection id, as in the HELLO
 //	     9    4  the low 32 bits of the packet number
 //
@@ -17,9 +18,10 @@ import (
 const (
 	packetSealed   = 0x40
 	packetPlain    = 0x50
+	packetAtOnce   = 0x04
 	packetFromHost = 0x02
 	packetPhase    = 0x01
-	packetFlags    = packetFromHost | packetPhase
+	packetFlags    = packetAtOnce | packetFromHost | packetPhase
 	packetHeader   = 1 + 8 + 4
 )
 

@@ -63,6 +63,7 @@ func TestQuiet(t *testing.T) {
 		s.mustSend(k%2, transport.Ordered, simMessage(k, 100))
 		s.run(s.now+3*millisecond, nil)
 	}
+	s.run(s.now+ackDelay, nil)
 	for i := range 2 {
 		st := s.links[i].snapshot(s.now)
 		if st.Lost > 0 || st.Resent > 0 || st.Repeated > 0 || st.InFlight > 0 || st.Queued > 0 {
