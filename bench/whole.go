@@ -178,10 +178,9 @@ func (f *wholeFlags) measure(s server, n int, length time.Duration) (r roomRow, 
 	if err := l.settle(ctx); err != nil {
 		return r, err
 	}
-	r.rss = 0
 	before := look(h.pid())
 	if r.p50, r.p99, err = l.steady(ctx, length); err != nil {
-		return r, err
+		return r, fmt.Errorf("at %d a second: %w", perSecond, err)
 	}
 	after := look(h.pid())
 	r.core = after.since(before).cpu / after.since(before).wall
@@ -189,7 +188,7 @@ func (f *wholeFlags) measure(s server, n int, length time.Duration) (r roomRow, 
 	before = look(h.pid())
 	count, spent, err := l.flatOut(ctx, min(length/2, 5*time.Second))
 	if err != nil {
-		return r, err
+		return r, fmt.Errorf("flat out: %w", err)
 	}
 	after = look(h.pid())
 	r.flat = float64(count) / spent.Seconds()

@@ -489,7 +489,7 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 			c.ghost(now, c.state.people[id])
 		}
 	case Left:
-		c.strike(id)
+		c.roster.remove(id)
 		if s != nil {
 			c.remove(s, codeLeft, "goodbye")
 		}

@@ -320,7 +320,7 @@
 //
 //	{"type":"members","seq":41,"members":[{"nick":"ben","transport":"udp","role":"member","key":"…","away":"…","since":"…","seat":"…"}],"more":true}
 //
-// "more" is absent in the last. Now the member may send, in any number without
+// "more" is absent in the last, which alone has the seq. Now the member may send, in any number without
 // waiting:
 //
 //	{"type":"message","id":"…","text":"hi"}             to all
@@ -328,7 +328,7 @@
 //	{"type":"whisper","id":"…","to":"ben","key":"…","text":"…"}   to one, and with a key to nobody else who has the nick by then
 //	{"type":"nick","id":"…","nick":"anna"}              another name
 //	{"type":"away","id":"…","text":"lunch"}             with an empty text: back
-//	{"type":"names","id":"…"}                           answered by members, with the id
+//	{"type":"names","id":"…"}                           answered by members, the last with the id
 //	{"type":"got","got":57}                             what has come (below)
 //	{"type":"receipt","id":"…","seq":58}                who has received our 58: answered by delivered, and accepted
 //	{"type":"page","id":"…","seq":58,"n":50}            the last 50 events before 58, or without seq of all; answered by
