@@ -32,7 +32,7 @@ func carriers(args []string) error {
 	}
 	c, err := parseCarriers(args)
 	if err != nil {
-		return ignoreHelp(err)
+		return err
 	}
 	cells, err := c.cells()
 	if err != nil {
@@ -47,8 +47,8 @@ func carriers(args []string) error {
 func parseCarriers(args []string) (*carrierFlags, error) {
 	f := flag.NewFlagSet("carriers", flag.ContinueOnError)
 	c := &carrierFlags{pace: 20 * time.Second, flood: 5 * time.Second, fan: 3 * time.Second}
-	short := f.Bool("short", false, "a look: one round, a few seconds a cell")
-	f.IntVar(&c.rounds, "rounds", 3, "how often each cell is measured")
+	short := f.Bool("short", false, "a look: a few seconds a cell")
+	f.IntVar(&c.rounds, "rounds", 0, "how often each cell is measured; none: 3 times, or once with -short")
 	f.StringVar(&c.only, "only", "latency,flood,fanout", "which workloads")
 	names := f.String("carriers", "", "which carriers; none: all")
 	losses := f.String("loss", "0,5,10,20,30", "latency: packets lost of 100")
@@ -59,8 +59,9 @@ func parseCarriers(args []string) (*carrierFlags, error) {
 		return nil, err
 	}
 	if *short {
-		c.rounds, c.pace, c.flood, c.fan = 1, 4*time.Second, time.Second, time.Second
+		c.pace, c.flood, c.fan = 4*time.Second, time.Second, time.Second
 	}
+	c.rounds = roundsOf(c.rounds, *short)
 	for _, k := range carrierList {
 		if *names == "" || slices.Contains(strings.Split(*names, ","), k.name) {
 			c.names = append(c.names, k.name)
