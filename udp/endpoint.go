@@ -438,9 +438,9 @@ func (e *Endpoint) datagram(b []byte, from netip.AddrPort) {
 		kind = packetPlain
 	}
 	switch {
-	case len(b) < retrySize && len(b) < packetHeader && b[0] != typeRefuse:
+	case len(b) < retrySize && len(b) < leastHeader && b[0] != typeRefuse:
 	case b[0]&^packetFlags == kind:
-		if len(b) < packetHeader {
+		if len(b) < leastHeader {
 			return
 		}
 		id := binary.BigEndian.Uint64(b[1:])

@@ -14,16 +14,16 @@ func duration(i instant) time.Duration { return time.Duration(i) }
 // handle takes a datagram whose header names this link, in place. It returns
 // whether the datagram was genuine and new.
 func (l *link) handle(pkt []byte, from netip.AddrPort, now instant) bool {
-	if l.stage == gone || len(pkt) < packetHeader+l.guard.overhead() {
+	if l.stage == gone || len(pkt) < leastHeader || len(pkt) < headerSize(pkt[0])+l.guard.overhead() {
 		return false
 	}
-	number := wholeNumber(binary.BigEndian.Uint32(pkt[9:]), l.highest)
+	number := numberOf(pkt, l.highest)
 	if number < l.from || l.got.covers(number, number+1) {
 		l.stats.Repeated++
 		return false
 	}
 	size := len(pkt)
-	payload, ok := l.guard.open(pkt, packetHeader, number)
+	payload, ok := l.guard.open(pkt, headerSize(pkt[0]), number)
 	if !ok {
 		return false
 	}

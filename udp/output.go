@@ -11,7 +11,8 @@ func (l *link) poll(b []byte, now instant) (pkt []byte, to netip.AddrPort) {
 	if l.stage == gone || l.mute {
 		return nil, to
 	}
-	b = appendPacketHeader(b[:0], l.kind, l.id, l.next)
+	b = appendPacketHeader(b[:0], l.kind, l.id, l.next, l.acked)
+	header := len(b)
 	if b, to := l.pathPacket(b, now); b != nil {
 		return l.leave(b, sentPacket{at: now}, false), to
 	}
@@ -34,7 +35,7 @@ func (l *link) poll(b []byte, now instant) (pkt []byte, to netip.AddrPort) {
 		}
 		b, resent = l.fill(b, limit, &p)
 	}
-	if len(b) == packetHeader {
+	if len(b) == header {
 		return nil, to
 	}
 	if l.acked <= l.proof && p.state == flying { // prove that the path carries this much
@@ -176,7 +177,7 @@ func (l *link) fillFresh(b []byte, limit, lane int, p *sentPacket) []byte {
 		room := limit - len(b) - pieceHeader(o.fresh, m.size, o.begun, left)
 		if room < left {
 			// A message that fits into a packet of its own is not cut.
-			if limit-packetHeader-32 >= m.size || room < leastPiece {
+			if limit-mostHeader-32 >= m.size || room < leastPiece {
 				break
 			}
 			left = room - 8 // the header of a part is longer than that of a whole
@@ -207,12 +208,12 @@ func (l *link) appendRef(b []byte, r ref, p *sentPacket) []byte {
 
 // leave seals a packet and records it.
 func (l *link) leave(b []byte, p sentPacket, resent bool) []byte {
-	number, size := l.next, len(b)+l.guard.overhead()
+	number, size, header := l.next, len(b)+l.guard.overhead(), headerSize(b[0])
 	p.size = uint16(size)
-	l.tracePacket(func(t *Trace) func(Packet) { return t.Sent }, number, size, b[packetHeader:], p.at)
+	l.tracePacket(func(t *Trace) func(Packet) { return t.Sent }, number, size, b[header:], p.at)
 	if resent {
 		l.stats.Resent++
-		l.tracePacket(func(t *Trace) func(Packet) { return t.Resent }, number, size, b[packetHeader:], p.at)
+		l.tracePacket(func(t *Trace) func(Packet) { return t.Resent }, number, size, b[header:], p.at)
 	}
 	if p.state == flying {
 		l.delay = ackDelay
@@ -228,7 +229,7 @@ func (l *link) leave(b []byte, p sentPacket, resent bool) []byte {
 	l.forget(p.at)
 	l.stats.Sent++
 	l.stats.BytesOut += uint64(size)
-	return l.guard.seal(b, packetHeader, number)
+	return l.guard.seal(b, header, number)
 }
 
 func padTo(b []byte, size int) []byte {

@@ -20,7 +20,7 @@ const (
 	mostReorder   = 64
 	granularity   = 1 * millisecond
 	timeThreshold = 9 // eighths of a round trip after which an overtaken packet counts as lost
-	mostThreshold = 16
+	mostThreshold = 24
 	rememberLost  = 1 * second // how long a lost packet may still turn up and count as spurious
 	rememberMost  = 2048       // packets kept for that
 	mostSent      = 1 << 14    // packets kept at all; more than any window holds of full ones

@@ -252,5 +252,6 @@ func packetOf(l *link, number uint64, payload []byte) []byte {
 	if !l.host {
 		kind |= packetFromHost
 	}
-	return checksum{}.seal(append(appendPacketHeader(nil, kind, l.id, number), payload...), packetHeader, number)
+	b := appendPacketHeader(nil, kind, l.id, number, 0)
+	return checksum{}.seal(append(b, payload...), len(b), number)
 }
