@@ -237,7 +237,7 @@ func measureAll(cells []cell, rounds int) (map[string]figures, error) {
 	return m, failed
 }
 
-// number prints three digits of x or so.
+// digits prints three digits of x or so.
 func digits(x float64) string {
 	switch a := max(x, -x); {
 	case a >= 100:

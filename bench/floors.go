@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
@@ -37,7 +36,7 @@ func floors(args []string) error {
 	rounds := f.Int("rounds", 3, "how often each cell is measured")
 	only := f.String("only", "flood,fanout", "which workloads")
 	if err := f.Parse(args); err != nil {
-		return cmp.Or(ignoreHelp(err), err)
+		return ignoreHelp(err)
 	}
 	length := 2 * time.Second
 	if *short {
@@ -147,5 +146,5 @@ func ignoreHelp(err error) error {
 	if errors.Is(err, flag.ErrHelp) {
 		return nil
 	}
-	return fmt.Errorf("floors: %w", err)
+	return err
 }
