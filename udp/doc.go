@@ -152,8 +152,21 @@
 // its figures are for a path through the world, these for a LAN, where a reply
 // takes a fifth of a millisecond and a lost last message is what people notice.
 //
-// The window is NewReno's, but never under 32 packets: what a few dozen
-// messages need must flow however bad the radio is (congestion.go).
+// The window is CUBIC's (RFC 9438), and slow start ends where the round trips of a
+// whole round have grown, as in HyStart++ (RFC 9406): who shares a narrow link with
+// a TCP connection takes about half. What a few dozen messages need must flow
+// however bad the radio is, so with a round trip of up to 2 ms the window is never
+// under 64 packets. Where it is longer, by more than jitter explains, there is a
+// queue that others wait in too, and the least window goes down with its square,
+// to 4 packets.
+//
+// With a round trip of a millisecond that is thousands of packets a second, so
+// a path that passes 50 and drops the rest would be sent 40 times what it passes.
+// Where more than 70 % of what leaves is lost and yet some arrives, and until it
+// is less than half, packets and probes are spaced: two and a half times as many
+// leave as arrive, and at least 25 a second. Random loss is not mistaken for it: up
+// to 40 % nothing changes. All this is the sender's business; another one may do
+// otherwise (congestion.go).
 //
 // # Staying and going
 //

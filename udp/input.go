@@ -207,6 +207,6 @@ func (l *link) onResponse(data uint64, from netip.AddrPort) {
 	if l.path.addr.IsValid() && from == l.path.addr && data == l.path.data {
 		l.peer = from
 		l.path.addr = netip.AddrPort{}
-		l.packet, l.largeTries = basePacket, 0 // it is another path
+		l.packet, l.largeTries, l.choke = basePacket, 0, choke{} // it is another path
 	}
 }

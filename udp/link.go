@@ -324,7 +324,7 @@ func (l *link) wake(now instant) instant {
 	if l.path.addr.IsValid() {
 		at = min(at, l.path.at)
 	}
-	if wait := l.paced(now); wait > 0 && l.flying < l.cc.window && l.eager() {
+	if wait := l.paced(now); wait > 0 && (l.probes > 0 || l.flying < l.cc.window) && l.eager() {
 		at = min(at, now+wait)
 	}
 	l.planned = at

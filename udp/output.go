@@ -75,13 +75,17 @@ func (l *link) startable(lane int) bool {
 
 // may tells whether window and pacing allow a packet now.
 func (l *link) may(now instant) bool {
-	return l.probes > 0 || l.bye.due || l.flying+l.packet <= l.cc.window && l.paced(now) == 0
+	return l.bye.due || (l.probes > 0 || l.flying+l.packet <= l.cc.window) && l.paced(now) == 0
 }
 
-// paced is how long pacing makes the next packet wait.
+// paced is how long pacing makes the next packet wait. Probes wait for no more
+// than the choke.
 func (l *link) paced(now instant) instant {
+	if l.probes > 0 {
+		return max(0, l.choke.next-now)
+	}
 	l.pace.refill(now, l.cc.window, l.rtt.smoothed)
-	return l.pace.wait(l.packet, l.cc.window, l.rtt.smoothed)
+	return max(l.choke.next-now, l.pace.wait(l.packet, l.cc.window, l.rtt.smoothed))
 }
 
 func (l *link) appendAck(b []byte, limit int, now instant) []byte {

@@ -100,6 +100,7 @@ type recovery struct {
 	largeLost   int  // in a row
 	cc          congestion
 	pace        pacer
+	choke       choke
 }
 
 func (r *recovery) init(rtt instant) {
@@ -126,10 +127,10 @@ func (r *recovery) probeAt() instant {
 		}
 		wait = min(wait<<min(back, 10), max(wait, most))
 		if rides := r.freshAt + r.spacing*5/4; rides < r.asked+rideAfter {
-			return max(r.asked+wait, rides)
+			return max(r.asked+wait, rides, r.choke.next)
 		}
 	}
-	return r.asked + wait
+	return max(r.asked+wait, r.choke.next)
 }
 
 // patience is how long an answer given at once may take before it is worth asking.
@@ -157,6 +158,7 @@ func (r *recovery) record(p sentPacket) {
 			r.spacing += (min(p.at-r.freshAt, spacingMost) - r.spacing) / 4
 			r.freshAt = p.at
 		}
+		r.choke.left(p.at)
 	}
 	p.from = r.refsGone + uint64(r.refs.len()) - uint64(p.refs)
 	r.sent.push(p)
@@ -222,6 +224,7 @@ func (l *link) onAck(r *reader, now instant) bool {
 	}
 	if newest != nil {
 		l.rtt.sample(now-newest.at, instant(min(delay, uint64(second/microsecond)))*microsecond)
+		l.cc.sampled(&l.rtt, top-1, l.next)
 		if l.trace != nil && l.trace.RTT != nil {
 			l.trace.RTT(l.id, duration(l.rtt.latest), duration(l.rtt.smoothed))
 		}
@@ -245,11 +248,13 @@ func (l *link) arrive(n uint64, flew int, now instant) (p *sentPacket, fresh boo
 	switch p.state {
 	case flying:
 		l.flying -= int(p.size)
+		l.choke.arrived(l.flyingSince, now)
 		if !p.large {
-			l.cc.acked(n, int(p.size), 2*flew >= l.cc.window)
+			l.cc.acked(n, int(p.size), 2*flew >= l.cc.window, l.rtt.smoothed, now)
 		}
 	case lost: // it was only late: be slower to give up
 		l.stats.Spurious++
+		l.choke.late(l.flyingSince, now)
 		l.reorder = min(max(l.reorder, l.acked-n+1), mostReorder)
 		l.threshold = min(l.threshold+1, mostThreshold)
 	default:
@@ -297,10 +302,11 @@ func (l *link) lose(n uint64, now instant) {
 	l.flying -= int(p.size)
 	l.stats.Lost++
 	l.lostAt = now
+	l.choke.missed()
 	if p.large {
 		l.largeOut = false
 	} else {
-		l.cc.lost(n, l.next)
+		l.cc.lost(n, l.next, &l.rtt)
 		if p.size > basePacket {
 			if l.largeLost++; l.largeLost == mostLarge {
 				l.packet, l.largeLost = basePacket, 0
