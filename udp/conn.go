@@ -26,6 +26,8 @@ type Conn struct {
 	shake    *shake
 	peer     transport.Peer
 	closed   bool          // by us
+	serving  bool          // somebody sends what the link wants sent
+	again    bool          // there may be more by now
 	readable chan struct{} // holds one when there may be something to receive
 	changed  chan struct{} // closed at the next change that a sender or Close may wait for; nil: nobody waits
 
@@ -98,7 +100,7 @@ func (c *Conn) SendVia(ctx context.Context, d transport.Delivery, msg []byte) er
 	if err := c.push(ctx, d, msg); err != nil {
 		return err
 	}
-	c.e.kick(c)
+	c.send()
 	return nil
 }
 
@@ -119,8 +121,18 @@ func (c *Conn) SendBatch(ctx context.Context, msgs [][]byte) error {
 			return err
 		}
 	}
-	c.e.kick(c)
+	c.send()
 	return nil
+}
+
+// send has what was pushed sent: here and now where nothing is under way, else
+// by run, since more may be pushed before its turn comes. c.mu is held.
+func (c *Conn) send() {
+	if c.link.flying == 0 && !c.serving {
+		c.e.serve(c)
+	} else {
+		c.e.kick(c)
+	}
 }
 
 // push waits for room and puts msg into a lane. c.mu is held.

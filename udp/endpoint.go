@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"bytes"
 	"container/heap"
 	"context"
 	"crypto/rand"
@@ -42,7 +43,7 @@ type Endpoint struct {
 	Answered  func(netip.AddrPort) // if not nil, told when an address that is being dialed first answers
 
 	once sync.Once
-	fast fastSocket
+	fast *fastSocket
 	zero time.Time      // instants count from here
 	fail error          // set with stopped
 	work sync.WaitGroup // every goroutine of the Endpoint
@@ -53,6 +54,8 @@ type Endpoint struct {
 	dialed   map[uint64]*Conn
 	accepted map[uint64]*Conn
 	timers   timers
+	timer    *time.Timer   // runs out at wakes, when the first of timers is due or before
+	wakes    instant       // 0: run is awake
 	dirty    []*Conn       // to be served now
 	empty    chan struct{} // closed when the last Conn has gone, once closing
 
@@ -95,7 +98,7 @@ func (e *Endpoint) start() {
 				return
 			}
 		}
-		e.fast = newFastSocket(e.Socket)
+		e.fast, e.timer, e.wakes = newFastSocket(e.Socket), time.NewTimer(time.Hour), never
 		e.work.Go(e.read)
 		e.work.Go(e.run)
 	})
@@ -280,9 +283,9 @@ func (t *timers) Pop() any {
 	return c
 }
 
-// collect moves the Conns that are to be served now into list, and says how
-// long until the next is.
-func (e *Endpoint) collect(list []*Conn) ([]*Conn, time.Duration) {
+// collect moves the Conns that are to be served now into list. When there are none
+// it sets the timer for the next.
+func (e *Endpoint) collect(list []*Conn) []*Conn {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	list = append(list[:0], e.dirty...)
@@ -298,10 +301,14 @@ func (e *Endpoint) collect(list []*Conn) ([]*Conn, time.Duration) {
 		c.due = never
 		list = append(list, c)
 	}
-	if len(e.timers) == 0 {
-		return list, time.Hour
+	if e.wakes = 0; len(list) > 0 {
+		return list // run will be back
 	}
-	return list, duration(e.timers[0].due - now)
+	if e.wakes = never; len(e.timers) > 0 {
+		e.wakes = e.timers[0].due
+		e.timer.Reset(duration(e.wakes - now))
+	}
+	return list
 }
 
 // plan notes when c is to be served next.
@@ -318,41 +325,46 @@ func (e *Endpoint) plan(c *Conn, at instant) {
 	default:
 		heap.Push(&e.timers, c)
 	}
+	if at < e.wakes {
+		e.wakes = at
+		e.timer.Reset(duration(at - e.now()))
+	}
 }
 
 // run serves Conns: whoever has something to send or whose time has come.
 func (e *Endpoint) run() {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	var out output
+	defer e.timer.Stop()
 	var list []*Conn
 	for {
-		var wait time.Duration
-		list, wait = e.collect(list)
+		list = e.collect(list)
 		for _, c := range list {
-			e.serve(c, &out)
+			c.mu.Lock()
+			e.serve(c)
+			c.mu.Unlock()
 		}
 		if len(list) > 0 {
 			clear(list)
 			continue // serving took time
 		}
-		timer.Reset(wait)
 		select {
 		case <-e.kicked:
-		case <-timer.C:
+		case <-e.timer.C:
 		case <-e.stopped:
 			return
 		}
 	}
 }
 
-// serve sends what c wants sent.
-func (e *Endpoint) serve(c *Conn, out *output) {
-	c.mu.Lock()
-	if c.link == nil {
-		c.mu.Unlock()
+// serve sends what c wants sent, from whichever goroutine calls it. Packets of
+// a Conn leave in order: who finds another at it leaves the rest to run. c.mu is
+// held, but not while datagrams leave.
+func (e *Endpoint) serve(c *Conn) {
+	if c.link == nil || c.serving {
+		c.again = c.serving
 		return
 	}
+	c.serving, c.again = true, false
+	out := outputs.Get().(*output)
 	now := e.now()
 	c.link.tick(now)
 	held := c.link.bareHeld
@@ -363,15 +375,17 @@ func (e *Endpoint) serve(c *Conn, out *output) {
 		c.tell()
 	}
 	c.mu.Unlock()
-	if tried, took := out.flush(e.Socket, &e.fast); tried && (!took || stuck) {
-		c.mu.Lock()
+	tried, took := out.flush(e.Socket, e.fast)
+	outputs.Put(out)
+	c.mu.Lock()
+	c.serving = false
+	if tried && (!took || stuck) {
 		c.link.took(took, now)
-		c.mu.Unlock()
 	}
 	switch {
 	case over:
 		e.remove(c)
-	case full:
+	case full || c.again:
 		e.kick(c)
 	default:
 		e.plan(c, at)
@@ -400,9 +414,7 @@ func (e *Endpoint) read() {
 		}
 		faults = 0
 		for rest := buf[:n]; len(rest) > 0; {
-			one := rest[:min(size, len(rest))]
-			rest = rest[len(one):]
-			e.datagram(one, from)
+			rest = e.datagram(rest, size, from)
 		}
 	}
 }
@@ -430,9 +442,12 @@ func (e *Endpoint) pause(d time.Duration) {
 	}
 }
 
-// datagram takes one datagram by its first byte. What is not ours is dropped
-// without a word.
-func (e *Endpoint) datagram(b []byte, from netip.AddrPort) {
+// datagram takes the first datagram of rest, each of which is size bytes long but
+// the last, by its first byte, and as many of those behind it as belong to the same Conn. It
+// returns what is left. What is not ours is dropped without a word.
+func (e *Endpoint) datagram(rest []byte, size int, from netip.AddrPort) []byte {
+	b := rest[:min(size, len(rest))]
+	rest = rest[len(b):]
 	kind := byte(packetSealed)
 	if e.Plaintext {
 		kind = packetPlain
@@ -441,14 +456,12 @@ func (e *Endpoint) datagram(b []byte, from netip.AddrPort) {
 	case len(b) < retrySize && len(b) < packetHeader && b[0] != typeRefuse:
 	case b[0]&^packetFlags == kind:
 		if len(b) < packetHeader {
-			return
+			return rest
 		}
-		id := binary.BigEndian.Uint64(b[1:])
-		if c := e.find(id, b[0]&packetFromHost == 0); c == nil {
-			e.strays.Add(1)
-		} else if len(b) <= largePacket {
-			e.packet(c, b, from)
+		if c := e.find(binary.BigEndian.Uint64(b[1:]), b[0]&packetFromHost == 0); c != nil {
+			return e.packets(c, b, rest, from)
 		}
+		e.strays.Add(1)
 	case b[0] == typeHello:
 		e.onHello(b, from)
 	case b[0] == typeShake:
@@ -456,28 +469,38 @@ func (e *Endpoint) datagram(b []byte, from netip.AddrPort) {
 	case b[0] == typeRetry || b[0] == typeRefuse || b[0] == typeAccept:
 		e.onAnswer(b, from)
 	}
+	return rest
 }
 
-// packet gives a packet to its link.
-func (e *Endpoint) packet(c *Conn, b []byte, from netip.AddrPort) {
+// packets gives the packet b to its link, and those of the same link behind it:
+// one that sends much sends trains of them. It returns what is left of rest.
+func (e *Endpoint) packets(c *Conn, b, rest []byte, from netip.AddrPort) []byte {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.link == nil {
 		c.shake.keep(b)
-		c.mu.Unlock()
-		return
+		return rest
 	}
-	now := e.now()
-	if c.link.stage != open {
-		e.strays.Add(1)
+	now, first, size, genuine := e.now(), b, len(b), false
+	for {
+		if c.link.stage != open {
+			e.strays.Add(1)
+		}
+		if len(b) <= largePacket && c.link.handle(b, from, now) {
+			genuine = true
+		}
+		b = rest[:min(size, len(rest))]
+		const ours = packetFlags &^ packetFromHost // differ from packet to packet
+		if len(b) < packetHeader || (b[0]^first[0])&^ours != 0 || !bytes.Equal(b[1:9], first[1:9]) {
+			break
+		}
+		rest = rest[len(b):]
 	}
-	genuine := c.link.handle(b, from, now)
-	kick := false
 	if genuine {
 		c.tell()
-		kick = c.link.restless(now)
+		if c.link.restless(now) {
+			e.serve(c)
+		}
 	}
-	c.mu.Unlock()
-	if kick {
-		e.kick(c)
-	}
+	return rest
 }

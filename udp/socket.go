@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -13,6 +15,8 @@ type output struct {
 	n     int
 	parts []part
 }
+
+var outputs = sync.Pool{New: func() any { return new(output) }}
 
 // part is a datagram in output.buf.
 type part struct {
@@ -76,12 +80,14 @@ func refusal(err error) bool {
 // without allocation, and several datagrams in one call where the system has
 // that. The zero value does as any PacketConn does.
 type fastSocket struct {
-	udp           *net.UDPConn // nil: not the system's
-	raw           *rawSocket   // nil: writes may wait
-	split, joined bool         // the system cuts what is sent, joins what is received
+	udp    *net.UDPConn // nil: not the system's
+	raw    *rawSocket   // nil: writes may wait
+	split  atomic.Bool  // the system cuts what is sent
+	joined bool         // and joins what is received
 }
 
-func newFastSocket(pc net.PacketConn) (s fastSocket) {
+func newFastSocket(pc net.PacketConn) *fastSocket {
+	s := &fastSocket{}
 	if s.udp, _ = pc.(*net.UDPConn); s.udp != nil {
 		// The default holds under a hundred datagrams. Where the system
 		// allows no more than some limit, it takes that.

@@ -25,7 +25,7 @@ func (s *fastSocket) tune() {
 	raw.Control(func(fd uintptr) {
 		s.joined = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil
 		_, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT)
-		s.split = err == nil
+		s.split.Store(err == nil)
 		unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE)
 		unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE)
 	})
@@ -51,7 +51,7 @@ func (s *fastSocket) readJoined(b []byte) (n, size int, from netip.AddrPort, err
 // in one call. It returns false where that cannot be and nothing was sent; else
 // an error is of the path.
 func (s *fastSocket) writeSegments(b []byte, size int, to netip.AddrPort) (done bool, err error) {
-	if !s.split {
+	if !s.split.Load() {
 		return false, nil
 	}
 	var control [32]byte
@@ -68,7 +68,7 @@ func (s *fastSocket) writeSegments(b []byte, size int, to netip.AddrPort) (done 
 	binary.NativeEndian.PutUint16(h[unix.CmsgLen(0):], uint16(size))
 	err = s.writeNow(b, h, to)
 	if errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EMSGSIZE) {
-		s.split = false // this interface, or this system, does not
+		s.split.Store(false) // this interface, or this system, does not
 		return false, nil
 	}
 	return true, err
@@ -91,7 +91,7 @@ type rawWriter struct {
 	to    unix.Sockaddr
 	b, h  []byte
 	err   error
-	write func(fd uintptr) bool
+	write func(fd uintptr)
 }
 
 func newRawWriter(s *rawSocket) *rawWriter {
@@ -99,9 +99,8 @@ func newRawWriter(s *rawSocket) *rawWriter {
 	if w.to = &w.to4; s.six {
 		w.to = &w.to6
 	}
-	w.write = func(fd uintptr) bool {
+	w.write = func(fd uintptr) {
 		_, w.err = unix.SendmsgN(int(fd), w.b, w.h, w.to, unix.MSG_DONTWAIT)
-		return true
 	}
 	return w
 }
@@ -119,7 +118,7 @@ func (s *fastSocket) writeNow(b, h []byte, to netip.AddrPort) error {
 		return unix.EAFNOSUPPORT
 	}
 	w.b, w.h = b, h
-	err := s.raw.conn.Write(w.write)
+	err := s.raw.conn.Control(w.write) // not Write, which lets in one at a time
 	if err == nil {
 		err = w.err
 	}
