@@ -31,6 +31,8 @@ type Conn struct {
 	readable chan struct{} // holds one when there may be something to receive
 	changed  chan struct{} // closed at the next change that a sender or Close may wait for; nil: nobody waits
 
+	touched bool // stands in Endpoint.touched; the reader's alone
+
 	// Guarded by Endpoint.mu.
 	dirty bool    // stands in Endpoint.dirty
 	due   instant // when to serve it; its place in Endpoint.timers is slot

@@ -67,7 +67,8 @@ type Endpoint struct {
 
 	strays atomic.Uint64
 
-	gate      gate // the reader's alone, like strangers
+	touched   []*Conn // the reader's alone, like gate and strangers: who got packets just now
+	gate      gate
 	strangers strangers
 }
 
@@ -394,13 +395,16 @@ func (e *Endpoint) serve(c *Conn) {
 
 // read gives each datagram to whom it belongs.
 func (e *Endpoint) read() {
-	buf := make([]byte, e.fast.readSize())
-	for faults := 0; ; {
-		n, size, from, err := e.fast.read(e.Socket, buf)
-		select {
-		case <-e.stopped:
+	faults := 0
+	give := func(got []received) bool {
+		faults = 0
+		e.received(got)
+		return !e.isStopped()
+	}
+	for {
+		err := e.fast.read(e.Socket, give)
+		if e.isStopped() {
 			return
-		default:
 		}
 		if errors.Is(err, net.ErrClosed) {
 			e.stop(fmt.Errorf("%w: %w", transport.ErrLost, err))
@@ -410,13 +414,29 @@ func (e *Endpoint) read() {
 			if faults++; faults > 10 {
 				e.pause(10 * time.Millisecond)
 			}
-			continue
-		}
-		faults = 0
-		for rest := buf[:n]; len(rest) > 0; {
-			rest = e.datagram(rest, size, from)
 		}
 	}
+}
+
+// received takes what was read at once. Only then are those served who have
+// something to say to it: one acknowledgement may do for many packets.
+func (e *Endpoint) received(got []received) {
+	for _, r := range got {
+		for rest := r.b; len(rest) > 0; {
+			rest = e.datagram(rest, r.size, r.from)
+		}
+	}
+	for _, c := range e.touched {
+		c.mu.Lock()
+		c.touched = false
+		c.tell()
+		if c.link.restless(e.now()) {
+			e.serve(c)
+		}
+		c.mu.Unlock()
+	}
+	clear(e.touched)
+	e.touched = e.touched[:0]
 }
 
 // Strays counts the packets that came for conversations which are over, or never
@@ -481,13 +501,16 @@ func (e *Endpoint) packets(c *Conn, b, rest []byte, from netip.AddrPort) []byte 
 		c.shake.keep(b)
 		return rest
 	}
-	now, first, size, genuine := e.now(), b, len(b), false
+	now, first, size := e.now(), b, len(b)
 	for {
 		if c.link.stage != open {
 			e.strays.Add(1)
 		}
 		if len(b) <= largePacket && c.link.handle(b, from, now) {
-			genuine = true
+			if !c.touched {
+				c.touched = true
+				e.touched = append(e.touched, c)
+			}
 		}
 		b = rest[:min(size, len(rest))]
 		const ours = packetFlags &^ packetFromHost // differ from packet to packet
@@ -495,12 +518,6 @@ func (e *Endpoint) packets(c *Conn, b, rest []byte, from netip.AddrPort) []byte 
 			break
 		}
 		rest = rest[len(b):]
-	}
-	if genuine {
-		c.tell()
-		if c.link.restless(now) {
-			e.serve(c)
-		}
 	}
 	return rest
 }

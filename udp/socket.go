@@ -80,10 +80,11 @@ func refusal(err error) bool {
 // without allocation, and several datagrams in one call where the system has
 // that. The zero value does as any PacketConn does.
 type fastSocket struct {
-	udp    *net.UDPConn // nil: not the system's
-	raw    *rawSocket   // nil: writes may wait
-	split  atomic.Bool  // the system cuts what is sent
-	joined bool         // and joins what is received
+	udp   *net.UDPConn // nil: not the system's
+	raw   *rawSocket   // nil: writes may wait
+	split atomic.Bool  // the system cuts what is sent
+	buf   []byte       // for read, like one
+	one   [1]received
 }
 
 func newFastSocket(pc net.PacketConn) *fastSocket {
@@ -98,32 +99,38 @@ func newFastSocket(pc net.PacketConn) *fastSocket {
 	return s
 }
 
-// readSize is how large a buffer read needs.
-func (s *fastSocket) readSize() int {
-	if s.joined {
-		return 64 << 10
-	}
-	return 2 << 10 // a longer datagram is none of ours
+// received is a datagram, or several of size bytes each but the last.
+type received struct {
+	b    []byte
+	size int
+	from netip.AddrPort
 }
 
-// read reads into b one datagram, or several of size bytes each but the last.
-func (s *fastSocket) read(pc net.PacketConn, b []byte) (n, size int, from netip.AddrPort, err error) {
-	switch {
-	case s.joined:
-		n, size, from, err = s.readJoined(b)
-	case s.udp != nil:
-		n, from, err = s.udp.ReadFromUDPAddrPort(b)
-	default:
+// read waits for datagrams and gives what is there, until there is an error or
+// give returns false, or once. What it gives is only valid during the call.
+func (s *fastSocket) read(pc net.PacketConn, give func([]received) bool) (err error) {
+	if s.raw != nil {
+		return s.readMany(give)
+	}
+	if s.buf == nil {
+		s.buf = make([]byte, 2<<10) // a longer datagram is none of ours
+	}
+	var n int
+	var from netip.AddrPort
+	if s.udp != nil {
+		n, from, err = s.udp.ReadFromUDPAddrPort(s.buf)
+	} else {
 		var addr net.Addr
-		n, addr, err = pc.ReadFrom(b)
+		n, addr, err = pc.ReadFrom(s.buf)
 		if a, ok := addr.(*net.UDPAddr); ok {
 			from = a.AddrPort()
 		}
 	}
-	if size == 0 {
-		size = max(n, 1)
+	if err == nil && n > 0 {
+		s.one[0] = received{s.buf[:n], n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port())}
+		give(s.one[:])
 	}
-	return n, size, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
+	return err
 }
 
 // write sends b, or loses it where the system has no room for it now: one who
