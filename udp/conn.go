@@ -2,11 +2,13 @@ package udp
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"parley/transport"
 )
@@ -21,11 +23,15 @@ type Conn struct {
 	id   uint64
 	host bool // this end was dialed
 
+	// Receive's alone: messages taken from the link, and those of them that are left.
+	taken, inbox []byte
+
+	closed atomic.Bool // by us
+
 	mu       sync.Mutex
 	link     *link // nil while there are no keys
 	shake    *shake
 	peer     transport.Peer
-	closed   bool          // by us
 	serving  bool          // somebody sends what the link wants sent
 	again    bool          // there may be more by now
 	readable chan struct{} // holds one when there may be something to receive
@@ -173,7 +179,7 @@ func (c *Conn) wait(ctx context.Context) error {
 // sendError is why nothing can be sent any more, or nil.
 func (c *Conn) sendError() error {
 	switch {
-	case c.closed:
+	case c.closed.Load():
 		return net.ErrClosed
 	case c.link.stage == open:
 		return nil
@@ -185,15 +191,27 @@ func (c *Conn) sendError() error {
 	return net.ErrClosed
 }
 
+// takeAtOnce is how many bytes Receive takes from the link at once where there
+// are that many: a few packets, so that it seldom needs the mutex.
+const takeAtOnce = 8 << 10
+
 // Receive waits for the next message and returns it in a buffer of its own,
 // which the next Receive may use again.
 func (c *Conn) Receive(ctx context.Context) ([]byte, error) {
 	for {
+		if len(c.inbox) > 0 && !c.closed.Load() {
+			msg := c.inbox[4 : 4+binary.BigEndian.Uint32(c.inbox)]
+			c.inbox = c.inbox[4+len(msg):]
+			return msg[:len(msg):len(msg)], nil
+		}
 		c.mu.Lock()
-		msg, ok, err := c.take()
+		ok, err := c.take()
 		c.mu.Unlock()
-		if ok || err != nil {
-			return msg, err
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			continue
 		}
 		select {
 		case <-c.readable:
@@ -203,22 +221,24 @@ func (c *Conn) Receive(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// take is Receive without waiting. c.mu is held.
-func (c *Conn) take() (msg []byte, ok bool, err error) {
-	if c.closed {
+// take fills inbox with what has come. c.mu is held.
+func (c *Conn) take() (ok bool, err error) {
+	if c.closed.Load() {
 		c.signal() // for whoever else waits
-		return nil, false, net.ErrClosed
+		return false, net.ErrClosed
 	}
-	if c.link.scratch, ok = c.link.pop(c.link.scratch); ok {
+	if c.link.ready.len() > 0 {
+		c.taken = c.link.take(c.taken[:0], takeAtOnce)
+		c.inbox = c.taken
 		if c.link.creditDue() {
 			c.e.kick(c)
 		}
-		return c.link.scratch, true, nil
+		return true, nil
 	}
 	if err = c.sendError(); err != nil {
 		c.signal()
 	}
-	return nil, false, err
+	return false, err
 }
 
 // signal wakes Receive.
@@ -247,10 +267,10 @@ func (c *Conn) tell() {
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.closed.Load() {
 		return nil
 	}
-	c.closed = true
+	c.closed.Store(true)
 	undone := c.link.stage == open
 	c.link.close(c.e.now())
 	c.tell()

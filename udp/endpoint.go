@@ -175,7 +175,7 @@ func (e *Endpoint) Close() error {
 	if first {
 		for _, c := range e.conns() {
 			c.mu.Lock()
-			c.closed = true
+			c.closed.Store(true)
 			c.cancelShake()
 			if c.link != nil {
 				c.link.close(e.now())
