@@ -35,7 +35,9 @@ type Conn struct {
 	serving  bool          // somebody sends what the link wants sent
 	again    bool          // there may be more by now
 	readable chan struct{} // holds one when there may be something to receive
-	changed  chan struct{} // closed at the next change that a sender or Close may wait for; nil: nobody waits
+	changed  chan struct{} // closed at the next change that Probe or Close may wait for; nil: nobody waits
+	freed    chan struct{} // closed when there is room again in a lane of which a sender waits for it; nil: nobody waits
+	full     [3]bool       // those lanes
 
 	touched bool // stands in Endpoint.touched; the reader's alone
 
@@ -82,7 +84,7 @@ func (c *Conn) Probe(ctx context.Context) error {
 		if err := c.sendError(); err != nil {
 			return err
 		}
-		if err := c.wait(ctx); err != nil {
+		if err := c.wait(ctx, &c.changed); err != nil {
 			return err
 		}
 	}
@@ -149,23 +151,24 @@ func (c *Conn) push(ctx context.Context, d transport.Delivery, msg []byte) error
 		if err := c.sendError(); err != nil {
 			return err
 		}
-		if c.link.room(d, len(msg)) {
+		if !c.full[d] && c.link.room(d, len(msg)) {
 			c.link.push(d, msg)
 			return nil
 		}
 		c.e.kick(c) // an earlier part of a batch may be why there is no room
-		if err := c.wait(ctx); err != nil {
+		c.full[d] = true
+		if err := c.wait(ctx, &c.freed); err != nil {
 			return err
 		}
 	}
 }
 
-// wait waits for a change. c.mu is held before and after.
-func (c *Conn) wait(ctx context.Context) error {
-	if c.changed == nil {
-		c.changed = make(chan struct{})
+// wait waits until tell closes what on points to. c.mu is held before and after.
+func (c *Conn) wait(ctx context.Context, on *chan struct{}) error {
+	if *on == nil {
+		*on = make(chan struct{})
 	}
-	changed := c.changed
+	changed := *on
 	c.mu.Unlock()
 	defer c.mu.Lock()
 	select {
@@ -258,6 +261,21 @@ func (c *Conn) tell() {
 		close(c.changed)
 		c.changed = nil
 	}
+	if c.freed != nil && (c.link.stage != open || c.roomy()) {
+		close(c.freed)
+		c.freed, c.full = nil, [3]bool{}
+	}
+}
+
+// roomy tells whether a sender who waits should wake: there is room for some
+// dozens of packets, so that they leave together. c.mu is held.
+func (c *Conn) roomy() bool {
+	for d, waited := range c.full {
+		if waited && c.link.held(transport.Delivery(d)) <= sendBuffer*3/4 {
+			return true
+		}
+	}
+	return false
 }
 
 // Close delivers what Send accepted, says goodbye, and returns when the peer
@@ -277,7 +295,7 @@ func (c *Conn) Close() error {
 	c.signal()
 	c.e.kick(c)
 	for c.link.stage == closing || c.link.stage == lingering && c.link.bye.due {
-		c.wait(context.Background()) // the link's own limits end it
+		c.wait(context.Background(), &c.changed) // the link's own limits end it
 	}
 	if undone && c.link.err != nil && errors.Is(c.link.err, transport.ErrLost) {
 		return c.link.err

@@ -22,7 +22,7 @@ const (
 	defaultMaxConns = 5000
 	acceptQueue     = 128             // Conns that wait for Accept; further ones are refused
 	socketBuffer    = 4 << 20         // bytes the system is asked to keep for us each way
-	burst           = 32              // datagrams a Conn may send before others have a turn
+	burst           = 44              // datagrams a Conn may send before others have a turn
 	endLimit        = 3 * time.Second // what Close gives the Conns to say goodbye
 	shakeLimit      = 5 * time.Second // for a handshake
 )

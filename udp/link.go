@@ -141,10 +141,10 @@ type link struct {
 	ackBy   instant
 	gotAt   instant // when the largest came
 	in      [2]inLane
-	ready   store  // messages to be received, each behind its length
-	waiting int    // cost of ready, but for the bare messages
-	taken   int64  // cost of messages received, but for those
-	granted int64  // what we let the peer begin
+	ready   store // messages to be received, each behind its length
+	waiting int   // cost of ready, but for the bare messages
+	taken   int64 // cost of messages received, but for those
+	granted int64 // what we let the peer begin
 
 	bareWaiting int // cost of the bare messages in ready: nobody gave credit for them
 
@@ -211,12 +211,17 @@ func (l *link) fail(err error) {
 	l.stage = gone
 }
 
+// held is the cost of what was accepted for a lane and is still kept.
+func (l *link) held(d transport.Delivery) int {
+	if d == transport.Bare {
+		return l.bareHeld
+	}
+	return l.out[d].held
+}
+
 // room tells whether a message of n bytes may be pushed now.
 func (l *link) room(d transport.Delivery, n int) bool {
-	held := l.bareHeld
-	if d != transport.Bare {
-		held = l.out[d].held
-	}
+	held := l.held(d)
 	return held == 0 || held+cost(n) <= sendBuffer
 }
 

@@ -263,7 +263,7 @@ func (c *Conn) confirmed(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.link.mute {
-		if err := c.wait(ctx); err != nil {
+		if err := c.wait(ctx, &c.changed); err != nil {
 			return err
 		}
 	}
