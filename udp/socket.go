@@ -138,7 +138,7 @@ func (s *fastSocket) read(pc net.PacketConn, give func([]received) bool) (err er
 func (s *fastSocket) write(pc net.PacketConn, b []byte, to netip.AddrPort) (err error) {
 	switch {
 	case s.raw != nil:
-		err = s.writeNow(b, nil, to)
+		err = s.writeNow(b, 0, to)
 	case s.udp != nil:
 		_, err = s.udp.WriteToUDPAddrPort(b, to)
 	default:

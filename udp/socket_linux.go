@@ -152,19 +152,7 @@ func (s *fastSocket) writeSegments(b []byte, size int, to netip.AddrPort) (done 
 	if !s.split.Load() {
 		return false, nil
 	}
-	var control [32]byte
-	h := control[:unix.CmsgSpace(2)]
-	// A cmsghdr: the length in a machine word, then level and type.
-	if unix.SizeofCmsghdr == 16 {
-		binary.NativeEndian.PutUint64(h, uint64(unix.CmsgLen(2)))
-	} else {
-		binary.NativeEndian.PutUint32(h, uint32(unix.CmsgLen(2)))
-	}
-	at := unix.SizeofCmsghdr - 8
-	binary.NativeEndian.PutUint32(h[at:], unix.IPPROTO_UDP)
-	binary.NativeEndian.PutUint32(h[at+4:], unix.UDP_SEGMENT)
-	binary.NativeEndian.PutUint16(h[unix.CmsgLen(0):], uint16(size))
-	err = s.writeNow(b, h, to)
+	err = s.writeNow(b, size, to)
 	if errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EMSGSIZE) {
 		s.split.Store(false) // this interface, or this system, does not
 		return false, nil
@@ -185,12 +173,14 @@ type rawSocket struct {
 // rawWriter is what a write needs besides the datagram. It is kept, since as
 // local variables all of it would be allocated each time.
 type rawWriter struct {
-	to4   unix.SockaddrInet4
-	to6   unix.SockaddrInet6
-	to    unix.Sockaddr
-	b, h  []byte
-	err   error
-	write func(fd uintptr)
+	to4  unix.SockaddrInet4
+	to6  unix.SockaddrInet6
+	to   unix.Sockaddr
+	b, h []byte // the datagram and the control message
+
+	control [32]byte
+	err     error
+	write   func(fd uintptr)
 }
 
 func newRawWriter(s *rawSocket) *rawWriter {
@@ -204,8 +194,8 @@ func newRawWriter(s *rawSocket) *rawWriter {
 	return w
 }
 
-// writeNow sends b with the control message h.
-func (s *fastSocket) writeNow(b, h []byte, to netip.AddrPort) error {
+// writeNow sends b, as datagrams of size bytes if that is not 0.
+func (s *fastSocket) writeNow(b []byte, size int, to netip.AddrPort) error {
 	w := s.raw.writers.Get().(*rawWriter)
 	defer s.raw.writers.Put(w)
 	switch addr := to.Addr().Unmap(); {
@@ -216,13 +206,32 @@ func (s *fastSocket) writeNow(b, h []byte, to netip.AddrPort) error {
 	default:
 		return unix.EAFNOSUPPORT
 	}
-	w.b, w.h = b, h
+	w.b, w.h = b, nil
+	if size > 0 {
+		w.h = segments(w.control[:], size)
+	}
 	err := s.raw.conn.Control(w.write) // not Write, which lets in one at a time
 	if err == nil {
 		err = w.err
 	}
 	w.b, w.h = nil, nil
 	return err
+}
+
+// segments writes the control message that has what is sent cut into size bytes.
+func segments(b []byte, size int) []byte {
+	h := b[:unix.CmsgSpace(2)]
+	// A cmsghdr: the length in a machine word, then level and type.
+	if unix.SizeofCmsghdr == 16 {
+		binary.NativeEndian.PutUint64(h, uint64(unix.CmsgLen(2)))
+	} else {
+		binary.NativeEndian.PutUint32(h, uint32(unix.CmsgLen(2)))
+	}
+	at := unix.SizeofCmsghdr - 8
+	binary.NativeEndian.PutUint32(h[at:], unix.IPPROTO_UDP)
+	binary.NativeEndian.PutUint32(h[at+4:], unix.UDP_SEGMENT)
+	binary.NativeEndian.PutUint16(h[unix.CmsgLen(0):], uint16(size))
+	return h
 }
 
 // zoneIndex is the number of an interface.

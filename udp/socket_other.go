@@ -13,7 +13,7 @@ func (s *fastSocket) tune() {}
 
 func (s *fastSocket) crowded() bool { return false }
 
-func (s *fastSocket) writeNow([]byte, []byte, netip.AddrPort) error { return errors.ErrUnsupported }
+func (s *fastSocket) writeNow([]byte, int, netip.AddrPort) error { return errors.ErrUnsupported }
 
 func (s *fastSocket) readMany(func([]received) bool) error { return errors.ErrUnsupported }
 
