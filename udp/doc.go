@@ -203,7 +203,8 @@
 // goroutine. recovery.go finds out what was lost, lane.go puts messages
 // together, input.go and output.go take packets apart and build them. A Conn is
 // a link behind a mutex. The Endpoint moves the datagrams of all its links
-// with two goroutines: one reads, one sends and keeps the time.
+// with two goroutines: one reads and answers, one keeps the time and sends what
+// has gathered. What can leave at once leaves from the goroutine that sends it.
 //
 // pion/dtls is used by keys.go alone. Admission (admit.go, hello.go) and the
 // flow of handshake datagrams (flow.go, filter.go) stand between it and the
