@@ -137,8 +137,11 @@
 // # Loss
 //
 // A packet is lost when one sent 3 or more later was acknowledged, or one sent
-// later was and 9/8 of a round trip has passed (RFC 9002, section 6.1); both
-// figures grow when a packet declared lost turns up after all. What it carried
+// later was and 9/8 of a round trip has passed (RFC 9002, section 6.1). When a
+// packet declared lost turns up after all, as many packets and as much time as it
+// took are waited for from then on; each that is lost for good takes a little of that back: so
+// where packets overtake each other, few are sent in vain, and where most that are missing are
+// lost, they are soon sent again. What it carried
 // and is still wanted goes into the next packets, whole or in parts.
 //
 // If nothing was heard of the newest packet for 2 round trips, or one and four

@@ -17,10 +17,11 @@ const (
 	doubleAfter   = 3  // probes in a row, after which each is sent twice
 	mostCopied    = 64 // pieces that are sent twice
 	leastReorder  = 3  // packets that may overtake one before it counts as lost
-	mostReorder   = 64
+	mostReorder   = 1024
+	mostLate      = 500 * millisecond // a packet may be overtaken for, likewise
+	unlearn       = 64                // truly lost packets by which what late ones have taught is forgotten, about
 	granularity   = 1 * millisecond
-	timeThreshold = 9 // eighths of a round trip after which an overtaken packet counts as lost
-	mostThreshold = 24
+	timeThreshold = 9          // eighths of a round trip after which an overtaken packet counts as lost
 	rememberLost  = 1 * second // how long a lost packet may still turn up and count as spurious
 	rememberMost  = 2048       // packets kept for that
 	mostSent      = 1 << 14    // packets kept at all; more than any window holds of full ones
@@ -91,8 +92,8 @@ type recovery struct {
 	probes      int     // that are to be sent now, whatever the window
 	lossAt      instant
 	rtt         rttEstimate
-	reorder     uint64
-	threshold   instant
+	reorder     uint64  // packets by which one may be overtaken before it counts as lost
+	late        instant // and how old it may get, if that is more than timeThreshold allows
 	creditLost  bool
 	packet      int // bytes of a datagram
 	largeTries  int
@@ -108,7 +109,7 @@ func (r *recovery) init(rtt instant) {
 		rtt = firstRTT
 	}
 	r.rtt.smoothed, r.rtt.variance = rtt, rtt/2
-	r.reorder, r.threshold = leastReorder, timeThreshold
+	r.reorder = leastReorder
 	r.packet, r.lossAt = basePacket, never
 	r.spacing, r.lostAt = spacingMost, -wary
 	r.cc = newCongestion()
@@ -179,6 +180,10 @@ func (r *recovery) forget(now instant) {
 		p := r.sent.at(0)
 		if p.state == flying || p.state == lost && now-p.at < rememberLost && r.sent.len() <= rememberMost {
 			return
+		}
+		if p.state == lost { // it was no mistake to say so: the next may be sooner
+			r.reorder -= (r.reorder - leastReorder) / unlearn
+			r.late -= r.late / unlearn
 		}
 		r.dropFirst()
 	}
@@ -256,7 +261,7 @@ func (l *link) arrive(n uint64, flew int, now instant) (p *sentPacket, fresh boo
 		l.stats.Spurious++
 		l.choke.late(l.flyingSince, now)
 		l.reorder = min(max(l.reorder, l.acked-n+1), mostReorder)
-		l.threshold = min(l.threshold+1, mostThreshold)
+		l.late = min(max(l.late, now-p.at), mostLate)
 	default:
 		return p, false
 	}
@@ -278,7 +283,7 @@ func (l *link) arrive(n uint64, flew int, now instant) (p *sentPacket, fresh boo
 // findLost declares packets lost that others overtook by number or by time.
 func (l *link) findLost(now instant) {
 	l.lossAt = never
-	limit := max(l.threshold*max(l.rtt.smoothed, l.rtt.latest)/8, granularity)
+	limit := max(timeThreshold*max(l.rtt.smoothed, l.rtt.latest)/8, l.late, granularity)
 	for n := l.settled; n < l.acked; n++ {
 		p := l.sent.at(int(n - l.first))
 		if p.state == flying && l.acked-1-n < l.reorder && now-p.at < limit {

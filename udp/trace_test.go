@@ -63,7 +63,7 @@ func TestTrace(t *testing.T) {
 			r.ends[0].Trace = &Trace{
 				Sent: count("sent"), Received: count("received"), Acked: count("acked"), Lost: count("lost"), Resent: count("resent"),
 				Window: func(_ uint64, window, flying int) {
-					if windows++; window < leastWindow || flying < 0 {
+					if windows++; window < fewPackets || flying < 0 {
 						t.Errorf("window %d, flying %d", window, flying)
 					}
 				},
