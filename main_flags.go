@@ -38,6 +38,7 @@ type cli struct {
 	Tail    tailCmd    `cmd:"" help:"Print what is said in a room."`
 	Book    historyCmd `cmd:"" name:"history" help:"What was said in a room: show it, search it, export it. Works without the room."`
 	Pins    pinsCmd    `cmd:"" help:"The rooms you know, and their keys."`
+	Doctor  doctorCmd  `cmd:"" help:"Why can I not see anyone? Looks at this computer, the network, and a host."`
 	ID      idCmd      `cmd:"" name:"id" help:"Print who you are: your key, and its words."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
@@ -298,6 +299,11 @@ var examples = map[string]string{
 	"pins forget": `
   parley pins forget physics     trust whoever opens physics next
   parley pins forget physics KEY forget one of its keys
+`,
+	"doctor": `
+  parley doctor                  what is wrong here, and who is heard
+  parley doctor 10.0.0.5         whether that computer is reached, and how
+  parley doctor --json; echo $?  0 fine, 1 this computer, 3 nobody there, 5 blocked
 `,
 	"id": `
   parley id                      your key, and words to read out
