@@ -34,24 +34,15 @@ func (d *doctorCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer n.Close()
-	worst := node.Fine
-	found := func(f node.Finding) {
-		if worst == node.Fine {
-			worst = f.Class
-		}
-		p.printFinding(f)
-	}
-	result := n.Examine(ctx, t, found, p.progress)
+	result := n.Examine(ctx, t, p.printFinding, p.progress)
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	worst = node.Fine
 	for _, f := range p.examineHere() {
-		found(f)
-	}
-	if worst != node.Fine && (result.Class == node.Fine || result.Class == node.NobodyThere) {
-		result.Class, result.Code = worst, "this_machine"
-		result.Text = "the network is not what is wrong: see above"
+		p.printFinding(f)
+		if f.Class != node.Fine && (result.Class == node.Fine || result.Class == node.NobodyThere) {
+			result.Finding = f
+		}
 	}
 	p.printDiagnosis(result)
 	if result.Class != node.Fine {
@@ -68,8 +59,9 @@ func (p *program) doctorNode() (*node.Node, error) {
 	if err != nil {
 		return nil, err
 	}
+	peers, _ := parsePeers(c.Peers) // checked with the flags
 	return &node.Node{
-		Transport: node.Transport(c.Transport), Plaintext: c.Plaintext, Port: c.Port, Bind: c.bind(), Iface: c.Iface,
+		Peers: peers, Transport: node.Transport(c.Transport), Plaintext: c.Plaintext, Port: c.Port, Bind: c.bind(), Iface: c.Iface,
 		DiscoveryPort: c.DiscoveryPort, NoDiscovery: c.NoDiscovery, Logger: logger, Aside: p.remember,
 	}, nil
 }

@@ -50,6 +50,7 @@ const (
 	perSource  = 8   // rooms at one address
 	maxHosts   = 8   // programs that announce one room, or did
 	maxPlaces  = 8   // addresses of one program
+	maxPeers   = 32  // hosts asked by unicast: 13 kB/s
 	maxChecks  = 16  // queries to single hosts in one checkEvery
 
 	// Signatures verified: all that fifty hosts of eight rooms each answer to
@@ -62,6 +63,7 @@ const (
 type browser struct {
 	roster
 	dice  *dice
+	peers []netip.AddrPort
 	links []Interface
 	left  bool
 
@@ -163,7 +165,11 @@ func (b *browser) tick(now time.Time) (out []packet, wake time.Time) {
 		b.tries++
 	}
 	if ask {
-		out = append(out, packet{data: b.query(now)})
+		data := b.query(now)
+		out = append(out, packet{data: data})
+		for _, p := range b.peers {
+			out = append(out, packet{to: p, data: data, far: true})
+		}
 	}
 	wake = sooner(b.extra, b.began.Add(roundEvery))
 	for i := range b.checks {
@@ -214,8 +220,18 @@ func (b *browser) verify(now time.Time, c check) packet {
 	if !ok {
 		nonce = b.checked.add(now, b.dice)
 	}
-	return packet{c.to, appendQuery(nil, c.size, 0, nonce)}
+	return packet{to: c.to, data: appendQuery(nil, c.size, 0, nonce)}
 }
+
+// peer tells whether an address is that of one who is asked wherever he is.
+func (b *browser) peer(a netip.Addr) bool {
+	return slices.ContainsFunc(b.peers, func(p netip.AddrPort) bool { return p.Addr() == a })
+}
+
+func (b *browser) sockets() (direct, far bool) { return false, len(b.peers) > 0 }
+
+// handleDirect is for those who ask for its sockets.
+func (b *browser) handleDirect(time.Time, netip.AddrPort, netip.Addr, []byte) {}
 
 // handle takes a datagram; queries are for others.
 func (b *browser) handle(now time.Time, from netip.AddrPort, msg []byte) {
@@ -226,7 +242,7 @@ func (b *browser) handle(now time.Time, from netip.AddrPort, msg []byte) {
 		return
 	case h.kind == query:
 		return
-	case !onLink(b.links, from.Addr()):
+	case !onLink(b.links, from.Addr()) && !(h.kind == answer && b.peer(from.Addr())):
 		b.count.OffLink.Add(1)
 		return
 	case h.kind == answer && !b.nonces.holds(now, h.nonce) && !b.checked.holds(now, h.nonce):

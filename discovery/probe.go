@@ -51,11 +51,17 @@ func (s *Service) Probe(ctx context.Context) (Report, error) {
 		for _, prefix := range i.Prefixes {
 			l.Heard = l.Heard || p.own[prefix.Addr().WithZone("")]
 		}
+		four, six := 0, 0 // most computers have both
 		for _, a := range p.near {
-			if onLink([]Interface{i}, a) {
-				l.Others++
+			switch {
+			case !onLink([]Interface{i}, a):
+			case a.Is4():
+				four++
+			default:
+				six++
 			}
 		}
+		l.Others = max(four, six)
 		r.Links = append(r.Links, l)
 	}
 	return r, err

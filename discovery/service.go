@@ -33,6 +33,11 @@ type Service struct {
 	// to worry about: they are down. It must not block.
 	Debug func(string)
 
+	// Peers are hosts that are asked by unicast, in the same rhythm as everyone
+	// on the links: routers pass that on, and no broadcast. At most 32 count. For
+	// Announce they are who may ask from other networks even by public addresses.
+	Peers []netip.AddrPort
+
 	// Keep tells which rooms to list even if there are too many. It must
 	// not block.
 	Keep func(key [32]byte) bool
@@ -50,7 +55,11 @@ type Service struct {
 // by Changed; rooms that are new, changed or gone are announced at once.
 func (s *Service) Announce(ctx context.Context, rooms func() []Room) error {
 	return s.run(ctx, func(now time.Time, d *dice, warn func(string), count *Counters) machine {
-		return newAnnouncer(now, d, rooms, warn, count)
+		a := newAnnouncer(now, d, rooms, warn, count)
+		for _, p := range s.Peers[:min(len(s.Peers), maxPeers)] {
+			a.friends = append(a.friends, p.Addr())
+		}
+		return a
 	})
 }
 
@@ -63,7 +72,9 @@ func (s *Service) Browse(ctx context.Context, heard func(Sighting)) error {
 		keep = func([32]byte) bool { return false }
 	}
 	return s.run(ctx, func(now time.Time, d *dice, _ func(string), count *Counters) machine {
-		return newBrowser(now, d, keep, heard, count)
+		b := newBrowser(now, d, keep, heard, count)
+		b.peers = s.Peers[:min(len(s.Peers), maxPeers)]
+		return b
 	})
 }
 
@@ -71,6 +82,8 @@ func (s *Service) Browse(ctx context.Context, heard func(Sighting)) error {
 type machine interface {
 	linksAre(now time.Time, links []Interface, fresh bool)
 	handle(now time.Time, from netip.AddrPort, msg []byte)
+	handleDirect(now time.Time, from netip.AddrPort, at netip.Addr, msg []byte) // sent to at, one of our addresses
+	sockets() (direct, far bool)                                                // which it needs besides those of the links
 	poll(now time.Time)
 	leave(now time.Time)
 	tick(now time.Time) (out []packet, wake time.Time)
@@ -95,8 +108,9 @@ func (s *Service) run(ctx context.Context, start func(time.Time, *dice, func(str
 	l := newLinks(n, port, s.Ifaces, warn, count)
 	l.debug = once(s.Debug)
 	defer l.close()
-	l.refresh(ctx)
 	m := start(time.Now(), d, warn, count)
+	l.direct, l.far = m.sockets()
+	l.refresh(ctx)
 	m.linksAre(time.Now(), l.now, false)
 
 	again := time.NewTicker(rescan)
@@ -117,7 +131,11 @@ func (s *Service) run(ctx context.Context, start func(time.Time, *dice, func(str
 		case <-timer.C:
 		case in := <-l.inbox:
 			count.Heard.Add(1)
-			m.handle(time.Now(), in.from, in.data[:in.size])
+			if in.at.IsValid() {
+				m.handleDirect(time.Now(), in.from, in.at, in.data[:in.size])
+			} else {
+				m.handle(time.Now(), in.from, in.data[:in.size])
+			}
 			datagrams.Put(in)
 		case <-again.C:
 			if change, fresh := l.refresh(ctx); change || fresh {
