@@ -135,3 +135,28 @@ input()`)
 	l.run("ip", "-n", ana.ns, "link", "set", "tun0", "up")
 	examined(t, box, "no_broadcast", 1)
 }
+
+// A host behind a router is asked by unicast, is listed and is joined by its room's name.
+func TestLANPeersAcrossARouter(t *testing.T) {
+	t.Parallel()
+	l := newLAN(t, "ana", "ben", "gate")
+	boxes := l.boxes()
+	ana, ben, gate := l.machines[0], l.machines[1], l.machines[2]
+	l.run("ip", "-n", ben.ns, "addr", "flush", "dev", "eth0")
+	l.run("ip", "-n", ben.ns, "addr", "add", "10.78.0.2/24", "brd", "+", "dev", "eth0")
+	l.run("ip", "-n", gate.ns, "addr", "add", "10.78.0.3/24", "brd", "+", "dev", "eth0")
+	l.run("ip", "-n", ana.ns, "route", "add", "default", "via", gate.ip.String())
+	l.run("ip", "-n", ben.ns, "route", "add", "default", "via", "10.78.0.3")
+	l.run("ip", "netns", "exec", gate.ns, "sysctl", "-qw", "net.ipv4.ip_forward=1", "net.ipv4.conf.all.send_redirects=0", "net.ipv4.conf.eth0.send_redirects=0")
+	l.part(ana, ben) // they share a wire, which routed networks do not
+	boxes[1].host("ben", "physics")
+	if _, _, code := boxes[0].once("ana", "", "rooms"); code != 3 {
+		t.Errorf("a room behind the router is listed by itself: %d", code)
+	}
+	p := boxes[0].parley("ana", "rooms", "--json", "--peers", "10.78.0.2")
+	if got := p.await("the room", listed("physics", false)); got.Addr != "10.78.0.2" {
+		t.Errorf("it is at %s", got.Addr)
+	}
+	boxes[0].env = append(boxes[0].env, "PARLEY_PEERS=10.78.0.2:7668,10.78.0.9")
+	boxes[0].join("ana", "physics")
+}

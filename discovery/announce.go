@@ -182,6 +182,10 @@ func (a *announcer) handleDirect(now time.Time, from netip.AddrPort, at netip.Ad
 	a.asked(now, from, at, msg)
 }
 
+func (a *announcer) published() []Room { return a.rooms }
+
+func (a *announcer) lead(time.Time, netip.AddrPort) {}
+
 func (a *announcer) sockets() (direct, far bool) { return true, false }
 
 // may tells whether somebody on no network of ours is answered.

@@ -32,7 +32,7 @@ func (s *Service) Probe(ctx context.Context) (Report, error) {
 	var lock sync.Mutex
 	rooms := map[[32]byte]Sighting{}
 	p := &prober{own: map[netip.Addr]bool{}}
-	err := s.run(ctx, func(now time.Time, d *dice, _ func(string), count *Counters) machine {
+	err := s.run(ctx, true, func(now time.Time, d *dice, _ func(string), count *Counters) machine {
 		p.browser = newBrowser(now, d, func([32]byte) bool { return false }, func(h Sighting) {
 			lock.Lock()
 			defer lock.Unlock()
