@@ -44,6 +44,7 @@ type responder struct {
 	found  chan netip.AddrPort
 
 	conn   *mdns.Conn
+	socket *ipv4.PacketConn // conn's
 	links  []Interface
 	rooms  []Room
 	cancel context.CancelFunc
@@ -112,7 +113,8 @@ func (r *responder) open() {
 		return
 	}
 	quiet := &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled}
-	conn, err := mdns.NewServer(ipv4.NewPacketConn(pc), nil, mdns.WithInterfaces(all...), mdns.WithLoggerFactory(quiet),
+	r.socket = ipv4.NewPacketConn(pc)
+	conn, err := mdns.NewServer(r.socket, nil, mdns.WithInterfaces(all...), mdns.WithLoggerFactory(quiet),
 		mdns.WithLocalNames(r.label+".local"), mdns.WithQueryInterval(roundEvery))
 	if err != nil {
 		pc.Close()
@@ -171,19 +173,13 @@ func (r *responder) instanceOf(o Room) mdns.ServiceInstance {
 	}
 }
 
-// goodbye takes a room back, which the library does not: a record that lives no more.
+// goodbye takes a room back, which the library does not: a record that lives no
+// more. It is believed only from the port of multicast DNS.
 func (r *responder) goodbye(o Room) {
-	var lc net.Dialer
+	to := net.UDPAddrFromAddrPort(netip.AddrPortFrom(mdnsGroup, mdnsPort))
 	for _, i := range r.links {
-		for _, p := range i.Prefixes {
-			if !p.Addr().Is4() || p.Addr().IsLoopback() {
-				continue
-			}
-			lc.LocalAddr = net.UDPAddrFromAddrPort(netip.AddrPortFrom(p.Addr(), 0))
-			if c, err := lc.Dial("udp4", netip.AddrPortFrom(mdnsGroup, mdnsPort).String()); err == nil {
-				c.Write(farewellRecord(r.instance(o)))
-				c.Close()
-			}
+		if i.Flags&net.FlagLoopback == 0 { // an error is that of one who has just gone
+			r.socket.WriteTo(farewellRecord(r.instance(o)), &ipv4.ControlMessage{IfIndex: i.Index}, to)
 		}
 	}
 }
