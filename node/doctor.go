@@ -46,6 +46,7 @@ type Diagnosis struct {
 const (
 	probeLimit = time.Second             // broadcasts: three queries and their answers
 	reachLimit = 2500 * time.Millisecond // one host: a lost first segment is sent again after a second
+	otherLimit = 1300 * time.Millisecond // the other carrier, when one has been answered
 	maxReached = 3                       // addresses of a host that are tried
 )
 

@@ -130,9 +130,23 @@ func (n *Node) try(ctx context.Context, at netip.AddrPort, limit time.Duration) 
 	e := evidence{at: at}
 	var all sync.WaitGroup
 	var whyUDP, whyTCP error
-	all.Go(func() { e.udp, whyUDP = n.tryDatagrams(ctx, at) })
-	all.Go(func() { e.tcp, whyTCP = n.tryStream(ctx, at) })
+	var other [2]*time.Timer
+	all.Go(func() {
+		if e.udp, whyUDP = n.tryDatagrams(ctx, at); e.udp.passes() {
+			other[0] = time.AfterFunc(otherLimit, cancel)
+		}
+	})
+	all.Go(func() {
+		if e.tcp, whyTCP = n.tryStream(ctx, at); e.tcp.passes() {
+			other[1] = time.AfterFunc(otherLimit, cancel)
+		}
+	})
 	all.Wait()
+	for _, t := range other {
+		if t != nil {
+			t.Stop()
+		}
+	}
 	e.why = errors.Join(whyUDP, whyTCP)
 	return e
 }
