@@ -72,7 +72,7 @@ func TestOneFileKnowsDTLS(t *testing.T) {
 	for _, dir := range packages(t) {
 		for name, file := range parseDir(t, dir) {
 			for _, spec := range file.Imports {
-				if strings.Contains(spec.Path.Value, "github.com/pion/") && !strings.HasSuffix(name, "_test.go") {
+				if strings.Contains(spec.Path.Value, "github.com/pion/dtls") && !strings.HasSuffix(name, "_test.go") {
 					files = append(files, name)
 				}
 			}

@@ -38,6 +38,7 @@ type cli struct {
 	Tail    tailCmd    `cmd:"" help:"Print what is said in a room."`
 	Book    historyCmd `cmd:"" name:"history" help:"What was said in a room: show it, search it, export it. Works without the room."`
 	Pins    pinsCmd    `cmd:"" help:"The rooms you know, and their keys."`
+	Doctor  doctorCmd  `cmd:"" help:"Why can I not see anyone? Looks at this computer, the network, and a host."`
 	ID      idCmd      `cmd:"" name:"id" help:"Print who you are: your key, and its words."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 
@@ -53,6 +54,7 @@ type common struct {
 	Bind          string `placeholder:"ADDRESS" help:"Use only this address of this computer."`
 	Iface         string `placeholder:"NAME" help:"Look for rooms, and announce them, on this network interface only."`
 	Plaintext     bool   `help:"No encryption, to watch the wire. Both sides must say it; anyone on the way can read and forge."`
+	Peers         string `placeholder:"ADDRESS,..." help:"Computers in other networks to ask for rooms, too: ADDRESS[:PORT], separated by commas."`
 	NoDiscovery   bool   `help:"Neither announce rooms nor look for them."`
 	Impair        string `placeholder:"SPEC" help:"Damage the datagrams this program sends: loss=20%,dup=5%,delay=50ms,jitter=10ms,reorder=5%,corrupt=1%,seed=7."`
 	PasswordFile  string `placeholder:"FILE" help:"File with the password of the room on its only line. Else PARLEY_PASSWORD is used, or you are asked."`
@@ -149,6 +151,9 @@ func (c *cli) check() error {
 			return fmt.Errorf("--bind: %q is not an IP address", c.Bind)
 		}
 	}
+	if _, err := parsePeers(c.Peers); err != nil {
+		return fmt.Errorf("--peers: %w", err)
+	}
 	if c.History < 0 {
 		return errors.New("--history: want 0 or more")
 	}
@@ -218,6 +223,34 @@ func readFilters(name string) (filters []string, err error) {
 		}
 	}
 	return filters, nil
+}
+
+// maxPeers is how many are asked in every round.
+const maxPeers = 32
+
+// parsePeers reads a list of addresses. Those without a port have port 0.
+func parsePeers(list string) (peers []netip.AddrPort, err error) {
+	for _, word := range strings.Split(list, ",") {
+		if word = strings.TrimSpace(word); word == "" {
+			continue
+		}
+		p, err := netip.ParseAddrPort(word)
+		if err != nil {
+			a, err := netip.ParseAddr(word)
+			if err != nil {
+				return nil, fmt.Errorf("%q is not ADDRESS or ADDRESS:PORT, such as 10.0.5.7", word)
+			}
+			p = netip.AddrPortFrom(a, 0)
+		}
+		if !p.Addr().Unmap().Is4() {
+			return nil, fmt.Errorf("%s: only IPv4 addresses are asked", word)
+		}
+		p = netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+		if peers = append(peers, p); len(peers) > maxPeers {
+			return nil, fmt.Errorf("more than %d of them", maxPeers)
+		}
+	}
+	return peers, nil
 }
 
 // bind is the address of --bind.
@@ -298,6 +331,11 @@ var examples = map[string]string{
 	"pins forget": `
   parley pins forget physics     trust whoever opens physics next
   parley pins forget physics KEY forget one of its keys
+`,
+	"doctor": `
+  parley doctor                  what is wrong here, and who is heard
+  parley doctor 10.0.0.5         whether that computer is reached, and how
+  parley doctor --json; echo $?  0 fine, 1 this computer, 3 nobody there, 5 blocked
 `,
 	"id": `
   parley id                      your key, and words to read out

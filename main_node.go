@@ -33,6 +33,7 @@ func (p *program) node() (*node.Node, error) {
 		Logger: logger, Warn: func(text string) { p.talk("%s", text) }, Aside: p.remember,
 		Guest: func(ctx context.Context, conn net.Conn, sit node.Sit) { serveGuest(ctx, conn, sit, logger) },
 	}
+	n.Peers, _ = parsePeers(c.Peers) // checked with the flags
 	if c.Impair != "" && c.Transport == "auto" {
 		p.talk("only datagrams are damaged: a connection that falls back to TCP is not (--transport udp forbids that)")
 	}

@@ -6,6 +6,7 @@ import (
 	"crypto/ed25519"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -56,6 +57,7 @@ type announcer struct {
 	warn  func(string)
 	count *Counters
 
+	friends  []netip.Addr // who may ask from elsewhere
 	instance [8]byte
 	issue    uint64
 	rooms    []Room
@@ -85,6 +87,7 @@ type (
 	reply struct {
 		due  time.Time
 		to   netip.AddrPort
+		at   netip.Addr // asked directly, at this address of ours
 		size int
 		head header
 	}
@@ -170,6 +173,27 @@ func (a *announcer) bid(now time.Time, rooms []Room) {
 
 // handle takes a datagram; all but queries are for others.
 func (a *announcer) handle(now time.Time, from netip.AddrPort, msg []byte) {
+	a.asked(now, from, netip.Addr{}, msg)
+}
+
+// handleDirect takes what was sent to at alone. Those from other networks may ask
+// so, if their networks are private, too, or they are friends.
+func (a *announcer) handleDirect(now time.Time, from netip.AddrPort, at netip.Addr, msg []byte) {
+	a.asked(now, from, at, msg)
+}
+
+func (a *announcer) published() []Room { return a.rooms }
+
+func (a *announcer) lead(time.Time, netip.AddrPort) {}
+
+func (a *announcer) sockets() (direct, far bool) { return true, false }
+
+// may tells whether somebody on no network of ours is answered.
+func (a *announcer) may(from netip.Addr) bool {
+	return from.IsPrivate() || slices.Contains(a.friends, from)
+}
+
+func (a *announcer) asked(now time.Time, from netip.AddrPort, at netip.Addr, msg []byte) {
 	h, err := parseHeader(msg)
 	if err != nil {
 		a.count.Junk.Add(1)
@@ -178,7 +202,7 @@ func (a *announcer) handle(now time.Time, from netip.AddrPort, msg []byte) {
 	if h.kind != query || a.leaving {
 		return
 	}
-	if !onLink(a.links, from.Addr()) || from.Port() == 0 {
+	if from.Port() == 0 || !onLink(a.links, from.Addr()) && !(at.IsValid() && a.may(from.Addr())) {
 		a.count.OffLink.Add(1)
 		return
 	}
@@ -200,7 +224,7 @@ func (a *announcer) handle(now time.Time, from netip.AddrPort, msg []byte) {
 	a.recent[a.recentAt] = asked{from, h.nonce}
 	a.recentAt = (a.recentAt + 1) % recentAsked
 	h.rest = nil
-	a.answers = append(a.answers, reply{now.Add(a.dice.upTo(answerDelay)), from, min(len(msg), maxDatagram), h})
+	a.answers = append(a.answers, reply{now.Add(a.dice.upTo(answerDelay)), from, at, min(len(msg), maxDatagram), h})
 }
 
 // crowd takes note of a query that cannot be answered, for there are too many.
@@ -284,7 +308,7 @@ func (a *announcer) tick(now time.Time) (out []packet, wake time.Time) {
 		switch {
 		case len(pages) == 0:
 		case r.to.Addr().IsLoopback() || a.address(now, r.to.Addr()).takes(now, float64(headers+len(pages[0]))):
-			out = append(out, packet{to: r.to, data: pages[0]})
+			out = append(out, packet{to: r.to, data: pages[0], from: r.at})
 		default:
 			a.count.Limited.Add(1)
 			a.crowd(r.size)

@@ -50,6 +50,8 @@ const (
 	perSource  = 8   // rooms at one address
 	maxHosts   = 8   // programs that announce one room, or did
 	maxPlaces  = 8   // addresses of one program
+	maxLeads   = 16  // hosts that DNS-SD tells of
+	maxPeers   = 32  // hosts asked by unicast: 13 kB/s
 	maxChecks  = 16  // queries to single hosts in one checkEvery
 
 	// Signatures verified: all that fifty hosts of eight rooms each answer to
@@ -62,6 +64,8 @@ const (
 type browser struct {
 	roster
 	dice  *dice
+	peers []netip.AddrPort
+	leads []lead
 	links []Interface
 	left  bool
 
@@ -84,6 +88,39 @@ type check struct {
 	size int
 	sent bool // kept for checkEvery, to know who was asked
 }
+
+// lead is a host of which DNS-SD tells: it is asked as long as it answers.
+type lead struct {
+	to    netip.AddrPort
+	round int // in which it came
+}
+
+// lead takes note of where a host may be, and asks there.
+func (b *browser) lead(now time.Time, to netip.AddrPort) {
+	known := slices.ContainsFunc(b.leads, func(l lead) bool { return l.to == to })
+	if known || len(b.leads) == maxLeads || !onLink(b.links, to.Addr()) {
+		return
+	}
+	b.leads = append(b.leads, lead{to, b.round})
+	if b.tries > 0 {
+		b.extra = now.Add(b.dice.upTo(queryFirst))
+	}
+}
+
+// answeredIn is the last round in which something came from where a lead points.
+func (b *browser) answeredIn(l lead) int {
+	last := l.round
+	for _, e := range b.entries {
+		for _, o := range e.hosts {
+			if p := o.at(l.to.Addr()); p != nil {
+				last = max(last, p.round)
+			}
+		}
+	}
+	return last
+}
+
+func (b *browser) published() []Room { return nil }
 
 // ring holds the last nonces that we asked with, and when.
 type ring struct {
@@ -153,6 +190,7 @@ func (b *browser) tick(now time.Time) (out []packet, wake time.Time) {
 	}
 	if !b.began.Add(roundEvery).After(now) {
 		b.startRound(now)
+		b.leads = keep(b.leads, func(l lead) bool { return b.round-b.answeredIn(l) < roundsGone })
 	}
 	ask := !b.extra.IsZero() && !b.extra.After(now)
 	if ask {
@@ -163,7 +201,14 @@ func (b *browser) tick(now time.Time) (out []packet, wake time.Time) {
 		b.tries++
 	}
 	if ask {
-		out = append(out, packet{data: b.query(now)})
+		data := b.query(now)
+		out = append(out, packet{data: data})
+		for _, p := range b.peers {
+			out = append(out, packet{to: p, data: data, far: true})
+		}
+		for _, l := range b.leads {
+			out = append(out, packet{to: l.to, data: data})
+		}
 	}
 	wake = sooner(b.extra, b.began.Add(roundEvery))
 	for i := range b.checks {
@@ -214,8 +259,18 @@ func (b *browser) verify(now time.Time, c check) packet {
 	if !ok {
 		nonce = b.checked.add(now, b.dice)
 	}
-	return packet{c.to, appendQuery(nil, c.size, 0, nonce)}
+	return packet{to: c.to, data: appendQuery(nil, c.size, 0, nonce)}
 }
+
+// peer tells whether an address is that of one who is asked wherever he is.
+func (b *browser) peer(a netip.Addr) bool {
+	return slices.ContainsFunc(b.peers, func(p netip.AddrPort) bool { return p.Addr() == a })
+}
+
+func (b *browser) sockets() (direct, far bool) { return false, len(b.peers) > 0 }
+
+// handleDirect is for those who ask for its sockets.
+func (b *browser) handleDirect(time.Time, netip.AddrPort, netip.Addr, []byte) {}
 
 // handle takes a datagram; queries are for others.
 func (b *browser) handle(now time.Time, from netip.AddrPort, msg []byte) {
@@ -226,7 +281,7 @@ func (b *browser) handle(now time.Time, from netip.AddrPort, msg []byte) {
 		return
 	case h.kind == query:
 		return
-	case !onLink(b.links, from.Addr()):
+	case !onLink(b.links, from.Addr()) && !(h.kind == answer && b.peer(from.Addr())):
 		b.count.OffLink.Add(1)
 		return
 	case h.kind == answer && !b.nonces.holds(now, h.nonce) && !b.checked.holds(now, h.nonce):

@@ -35,13 +35,26 @@
 // loopback interface it is 127.255.255.255, so that programs on one machine
 // meet without a network.
 //
+// Peers are hosts in other networks, named by the listener: they get each query by
+// unicast, at the shared port. A host also hears what is sent to one of its addresses
+// alone, by a socket bound to that address, which the system prefers to those of all
+// other programs; of several that host, one is asked so. It answers from there, to
+// whoever asks from a network of its own, from a private one, or is its peer in turn.
+//
 // The port is shared: every program that hosts or browses binds it, and the
 // system gives each of them every broadcast. It gives a unicast datagram to only
-// one of them, so nobody sends any to it. Queries and beacons leave from private
+// one of them, so nobody sends any to it but as above. Queries and beacons leave from private
 // sockets, and answers come back to those.
 //
 // Where a room is, is where its datagram came from; no datagram contains an
-// address. Only sources on a directly attached network are heard or answered.
+// address. Only sources on a directly attached network are heard or answered, peers aside.
+//
+// # DNS-SD
+//
+// On the default port a host also publishes its rooms by multicast DNS, as
+// _parley._udp.local (dnssd.go). A listener takes from such records nothing but an
+// address on a network of its own, and asks there as it asks a peer, as long as it is
+// answered.
 //
 // # What a listener believes
 //

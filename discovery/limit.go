@@ -12,6 +12,8 @@ import (
 type packet struct {
 	to   netip.AddrPort
 	data []byte
+	from netip.Addr // the direct socket to send by; zero: a private one of the link
+	far  bool       // by the socket for peers
 }
 
 // Counters count what was heard and not used. They tell an operator why a room

@@ -34,8 +34,12 @@ type Net interface {
 	//	udp4 ADDR:0, udp6 [ADDR%IF]:0
 	//	                        sends from that address, by its interface, broadcasts
 	//	                        and multicasts too, and hears what comes to it
+	//	udp4 ADDR:PORT, udp6 [ADDR]:PORT
+	//	                        hears what is sent to that address alone, and
+	//	                        answers from it, across routers
+	//	udp4 0.0.0.0:0          sends wherever routes lead
 	//
-	// The first two share PORT with other programs that ask for it so.
+	// Those with PORT share it with other programs that ask for it so.
 	ListenPacket(ctx context.Context, network, address string) (net.PacketConn, error)
 }
 
@@ -65,6 +69,8 @@ type links struct {
 	done    chan struct{}
 	readers sync.WaitGroup
 
+	direct, far bool // such sockets are wanted
+
 	now     []Interface
 	order   []endpoint // of sockets wanted
 	sockets map[endpoint]*socket
@@ -79,7 +85,17 @@ type endpoint struct {
 	link   string
 	local  netip.AddrPort // port 0: a private socket
 	prefix netip.Prefix   // of a private IPv4 socket
+	kind   use
 }
+
+// use tells sockets apart that are no part of a link's traffic.
+type use int
+
+const (
+	onLinks use = iota
+	direct      // hears what is sent to one of our addresses
+	far         // asks peers, wherever they are
+)
 
 type socket struct {
 	net.PacketConn
@@ -88,6 +104,7 @@ type socket struct {
 
 type datagram struct {
 	from netip.AddrPort
+	at   netip.Addr // our address that it was sent to, if by a direct socket
 	size int
 	data [maxDatagram + 1]byte // one more, to know what is too long
 }
@@ -116,6 +133,12 @@ func (l *links) refresh(ctx context.Context) (changed, fresh bool) {
 	l.order = []endpoint{{local: netip.AddrPortFrom(netip.IPv4Unspecified(), l.port)}}
 	for _, i := range usable {
 		l.order = append(l.order, endpoints(i, l.port)...)
+		if l.direct {
+			l.order = append(l.order, doors(i, l.port)...)
+		}
+	}
+	if l.far {
+		l.order = append(l.order, endpoint{local: netip.AddrPortFrom(netip.IPv4Unspecified(), 0), kind: far})
 	}
 	for e, s := range l.sockets {
 		if !slices.Contains(l.order, e) {
@@ -189,7 +212,7 @@ func endpoints(i Interface, port uint16) (list []endpoint) {
 		switch {
 		case a.Is4() && len(list) < maxPerLink && i.Flags&(net.FlagBroadcast|net.FlagLoopback) != 0 &&
 			a.IsLoopback() == (i.Flags&net.FlagLoopback != 0):
-			list = append(list, endpoint{i.Index, i.Name, netip.AddrPortFrom(a, 0), p})
+			list = append(list, endpoint{index: i.Index, link: i.Name, local: netip.AddrPortFrom(a, 0), prefix: p})
 		case a.Is6() && a.IsLinkLocalUnicast() && six:
 			six = false
 			list = append(list,
@@ -200,11 +223,22 @@ func endpoints(i Interface, port uint16) (list []endpoint) {
 	return list
 }
 
+// doors lists the sockets for what is sent to our addresses alone. The system gives
+// them what it would else give to any one of the programs that share the port.
+func doors(i Interface, port uint16) (list []endpoint) {
+	for _, p := range i.Prefixes {
+		if p.Addr().Is4() && len(list) < maxPerLink {
+			list = append(list, endpoint{index: i.Index, link: i.Name, local: netip.AddrPortFrom(p.Addr(), port), kind: direct})
+		}
+	}
+	return list
+}
+
 // everyone lists where to send, from e, what is for all.
 func (e endpoint) everyone(port uint16) (list []net.Addr) {
 	a := e.local.Addr()
 	switch {
-	case e.local.Port() != 0:
+	case e.local.Port() != 0, e.kind != onLinks:
 		return nil
 	case a.Is6():
 		return []net.Addr{net.UDPAddrFromAddrPort(netip.AddrPortFrom(group.WithZone(e.link), port))}
@@ -253,6 +287,9 @@ func (l *links) failed(e endpoint, err error) {
 	l.failing[e]++
 	switch {
 	case l.failing[e] < maxFails || e.local.Addr().IsLoopback():
+	case e.kind == direct: // those on the link find us all the same
+	case e.kind == far:
+		l.warn(fmt.Sprintf("cannot ask the peers: %v", err))
 	case e.link == "":
 		l.warn(fmt.Sprintf("cannot hear what is announced on port %d: %v", l.port, err))
 	default:
@@ -287,7 +324,10 @@ func (l *links) read(conn net.PacketConn, e endpoint) {
 			continue
 		}
 		ap := from.AddrPort()
-		d.from, d.size = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), n
+		d.from, d.size, d.at = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port()), n, netip.Addr{}
+		if e.kind == direct {
+			d.at = e.local.Addr()
+		}
 		select {
 		case l.inbox <- d:
 		case <-l.done:
@@ -309,6 +349,14 @@ func (l *links) send(p packet) {
 	}
 	var by *socket
 	longest := -1
+	for _, e := range l.order {
+		if p.far && e.kind == far || p.from.IsValid() && e.kind == direct && e.local.Addr() == p.from {
+			if s := l.sockets[e]; s != nil {
+				l.write(s, p.data, net.UDPAddrFromAddrPort(p.to))
+			}
+			return
+		}
+	}
 	for _, e := range l.order {
 		bits := max(e.prefix.Bits(), 0)
 		if s := l.sockets[e]; s != nil && e.reaches(p.to.Addr()) && bits > longest {
@@ -349,7 +397,7 @@ func (l *links) write(s *socket, data []byte, to net.Addr) error {
 }
 
 func (e endpoint) reaches(a netip.Addr) bool {
-	if e.local.Port() != 0 {
+	if e.local.Port() != 0 || e.kind != onLinks {
 		return false
 	}
 	if a.Is6() {

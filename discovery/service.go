@@ -33,6 +33,15 @@ type Service struct {
 	// to worry about: they are down. It must not block.
 	Debug func(string)
 
+	// Peers are hosts that are asked by unicast, in the same rhythm as everyone
+	// on the links: routers pass that on, and no broadcast. At most 32 count. For
+	// Announce they are who may ask from other networks even by public addresses.
+	Peers []netip.AddrPort
+
+	// DNSSD uses multicast DNS besides, on the sockets of the system whatever
+	// Net is: rooms are published, and published hosts asked.
+	DNSSD bool
+
 	// Keep tells which rooms to list even if there are too many. It must
 	// not block.
 	Keep func(key [32]byte) bool
@@ -49,8 +58,12 @@ type Service struct {
 // failed. It asks for the rooms at first, then every two seconds and when told
 // by Changed; rooms that are new, changed or gone are announced at once.
 func (s *Service) Announce(ctx context.Context, rooms func() []Room) error {
-	return s.run(ctx, func(now time.Time, d *dice, warn func(string), count *Counters) machine {
-		return newAnnouncer(now, d, rooms, warn, count)
+	return s.run(ctx, false, func(now time.Time, d *dice, warn func(string), count *Counters) machine {
+		a := newAnnouncer(now, d, rooms, warn, count)
+		for _, p := range s.Peers[:min(len(s.Peers), maxPeers)] {
+			a.friends = append(a.friends, p.Addr())
+		}
+		return a
 	})
 }
 
@@ -62,8 +75,10 @@ func (s *Service) Browse(ctx context.Context, heard func(Sighting)) error {
 	if keep == nil {
 		keep = func([32]byte) bool { return false }
 	}
-	return s.run(ctx, func(now time.Time, d *dice, _ func(string), count *Counters) machine {
-		return newBrowser(now, d, keep, heard, count)
+	return s.run(ctx, true, func(now time.Time, d *dice, _ func(string), count *Counters) machine {
+		b := newBrowser(now, d, keep, heard, count)
+		b.peers = s.Peers[:min(len(s.Peers), maxPeers)]
+		return b
 	})
 }
 
@@ -71,13 +86,17 @@ func (s *Service) Browse(ctx context.Context, heard func(Sighting)) error {
 type machine interface {
 	linksAre(now time.Time, links []Interface, fresh bool)
 	handle(now time.Time, from netip.AddrPort, msg []byte)
+	handleDirect(now time.Time, from netip.AddrPort, at netip.Addr, msg []byte) // sent to at, one of our addresses
+	published() []Room                                                          // by DNS-SD
+	lead(now time.Time, to netip.AddrPort)                                      // a host that DNS-SD tells of
+	sockets() (direct, far bool)                                                // which it needs besides those of the links
 	poll(now time.Time)
 	leave(now time.Time)
 	tick(now time.Time) (out []packet, wake time.Time)
 }
 
 // run drives a machine: the one loop that waits.
-func (s *Service) run(ctx context.Context, start func(time.Time, *dice, func(string), *Counters) machine) error {
+func (s *Service) run(ctx context.Context, looking bool, start func(time.Time, *dice, func(string), *Counters) machine) error {
 	n, port, count, d := s.Net, s.Port, s.Count, &dice{source: s.Rand}
 	if n == nil {
 		n = System()
@@ -95,10 +114,19 @@ func (s *Service) run(ctx context.Context, start func(time.Time, *dice, func(str
 	l := newLinks(n, port, s.Ifaces, warn, count)
 	l.debug = once(s.Debug)
 	defer l.close()
-	l.refresh(ctx)
 	m := start(time.Now(), d, warn, count)
+	l.direct, l.far = m.sockets()
+	l.refresh(ctx)
 	m.linksAre(time.Now(), l.now, false)
 
+	var leads <-chan netip.AddrPort
+	follow := func() {}
+	if s.DNSSD {
+		r := newResponder(d, looking, warn)
+		defer r.close()
+		leads, follow = r.found, func() { r.follow(l.now, m.published()) }
+		follow()
+	}
 	again := time.NewTicker(rescan)
 	defer again.Stop()
 	timer := time.NewTimer(0)
@@ -117,21 +145,30 @@ func (s *Service) run(ctx context.Context, start func(time.Time, *dice, func(str
 		case <-timer.C:
 		case in := <-l.inbox:
 			count.Heard.Add(1)
-			m.handle(time.Now(), in.from, in.data[:in.size])
+			if in.at.IsValid() {
+				m.handleDirect(time.Now(), in.from, in.at, in.data[:in.size])
+			} else {
+				m.handle(time.Now(), in.from, in.data[:in.size])
+			}
 			datagrams.Put(in)
 		case <-again.C:
 			if change, fresh := l.refresh(ctx); change || fresh {
 				m.linksAre(time.Now(), l.now, fresh)
 			}
 			m.poll(time.Now())
+			follow()
+		case to := <-leads:
+			m.lead(time.Now(), to)
 		case _, open := <-changed:
 			if !open {
 				changed = nil
 			}
 			m.poll(time.Now())
+			follow()
 		case <-ended:
 			ended = nil
 			m.leave(time.Now())
+			follow()
 		}
 	}
 	return d.err

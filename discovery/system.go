@@ -81,7 +81,7 @@ func scope(conn net.PacketConn, at netip.AddrPort, on *net.Interface) error {
 		if err := ipv6.NewPacketConn(conn).JoinGroup(on, &net.UDPAddr{IP: addr.AsSlice()}); err != nil {
 			return fmt.Errorf("join %v: %w", addr, err)
 		}
-	case at.Port() == 0 && addr.Is4():
+	case at.Port() == 0 && addr.Is4() && !addr.IsUnspecified():
 		return ipv4.NewPacketConn(conn).SetTTL(1)
 	}
 	return nil

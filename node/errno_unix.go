@@ -10,3 +10,12 @@ const (
 	errNotOurs   = syscall.EADDRNOTAVAIL
 	errForbidden = syscall.EACCES
 )
+
+// What it says when nothing can be sent, or it is answered that nobody is there.
+const (
+	errClosed     = syscall.ECONNREFUSED
+	errReset      = syscall.ECONNRESET
+	errNoHost     = syscall.EHOSTUNREACH
+	errNoNetwork  = syscall.ENETUNREACH
+	errNotAllowed = syscall.EPERM
+)

@@ -8,3 +8,12 @@ const (
 	errNotOurs   = windows.WSAEADDRNOTAVAIL
 	errForbidden = windows.WSAEACCES
 )
+
+// What it says when nothing can be sent, or it is answered that nobody is there.
+const (
+	errClosed     = windows.WSAECONNREFUSED
+	errReset      = windows.WSAECONNRESET
+	errNoHost     = windows.WSAEHOSTUNREACH
+	errNoNetwork  = windows.WSAENETUNREACH
+	errNotAllowed = windows.WSAEACCES
+)

@@ -130,6 +130,15 @@ func (n *Node) browse(ctx context.Context, heard func(discovery.Sighting)) error
 
 func (n *Node) discovery() *discovery.Service {
 	s := &discovery.Service{Net: n.net.Discovery(), Port: n.discoveryPort(), Warn: n.aside, Debug: func(text string) { n.log.Debug(text) }}
+	// Rooms of a port of their own are not to be found by everybody, and machines in
+	// memory have no multicast DNS.
+	s.DNSSD = n.Net == nil && s.Port == discovery.DefaultPort && !n.NoDiscovery
+	for _, p := range n.Peers {
+		if p.Port() == 0 {
+			p = netip.AddrPortFrom(p.Addr(), s.Port)
+		}
+		s.Peers = append(s.Peers, p)
+	}
 	if n.Iface != "" {
 		s.Ifaces = []string{n.Iface}
 	}

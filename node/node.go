@@ -106,6 +106,7 @@ type Node struct {
 	Bind          netip.Addr         // the one local address to use; zero: all
 	Iface         string             // the one interface to discover on; empty: all
 	DiscoveryPort uint16             // 0: 7668
+	Peers         []netip.AddrPort   // asked for rooms by unicast, wherever they are; port 0: DiscoveryPort
 	NoDiscovery   bool               // neither announce nor look
 	Impair        udp.Spec           // what is to befall the datagrams of rooms that we send
 	Logger        *slog.Logger       // nil: none. At debug level it hears of every use of a socket

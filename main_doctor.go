@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"parley/node"
+	"parley/text"
+)
+
+// A doctorCmd looks for what keeps people from seeing each other.
+type doctorCmd struct {
+	Target string `arg:"" optional:"" name:"host" help:"A computer to reach, HOST[:PORT], or a room."`
+}
+
+// Run examines this computer, the network and the host, and tells what it
+// finds. The exit code tells the class of the fault that explains most.
+func (d *doctorCmd) Run(ctx context.Context, p *program) error {
+	var t node.Target
+	if d.Target != "" {
+		var err error
+		if t, err = node.ParseTarget(d.Target); err != nil {
+			return &node.Error{Code: node.CodeTarget, Text: err.Error(), Hint: "parley doctor HOST[:PORT]"}
+		}
+	}
+	n, err := p.doctorNode()
+	if err != nil {
+		return err
+	}
+	defer n.Close()
+	result := n.Examine(ctx, t, p.printFinding, p.progress)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	for _, f := range p.examineHere() {
+		p.printFinding(f)
+		if f.Class != node.Fine && (result.Class == node.Fine || result.Class == node.NobodyThere) {
+			result.Finding = f
+		}
+	}
+	p.printDiagnosis(result)
+	if result.Class != node.Fine {
+		return errQuiet(result.Class)
+	}
+	return nil
+}
+
+// doctorNode makes a node that keeps and reads no keys, so that whatever is
+// wrong with them is no obstacle.
+func (p *program) doctorNode() (*node.Node, error) {
+	c := p.flags
+	logger, err := p.logger()
+	if err != nil {
+		return nil, err
+	}
+	peers, _ := parsePeers(c.Peers) // checked with the flags
+	return &node.Node{
+		Peers: peers, Transport: node.Transport(c.Transport), Plaintext: c.Plaintext, Port: c.Port, Bind: c.bind(), Iface: c.Iface,
+		DiscoveryPort: c.DiscoveryPort, NoDiscovery: c.NoDiscovery, Logger: logger, Aside: p.remember,
+	}, nil
+}
+
+// examineHere looks at what has nothing to do with the network.
+func (p *program) examineHere() []node.Finding {
+	all := []node.Finding{node.ExamineClock(time.Now())}
+	dir, err := p.dataDir()
+	if err != nil {
+		all = append(all, node.Finding{Check: "data", Code: "data_nowhere", Class: node.ThisMachine,
+			Text: fmt.Sprintf("there is no place to keep your identity: %v", err), Next: "name one with --data-dir"})
+	} else {
+		all = append(all, node.ExamineDir(dir))
+	}
+	return append(all, p.examineTerminal(os.Getenv))
+}
+
+// examineTerminal looks at what the terminal can show. None of it is a fault:
+// there are plain lines for every terminal.
+func (p *program) examineTerminal(env func(string) string) node.Finding {
+	f := node.Finding{Check: "terminal", Code: "terminal"}
+	screen, ok := p.out.(*os.File)
+	if !ok || !isTerminal(screen) {
+		f.Code, f.Text = "no_terminal", "the output is not a terminal"
+		return f
+	}
+	var says, lacks []string
+	if w, h, err := term.GetSize(int(screen.Fd())); err == nil {
+		says = append(says, fmt.Sprintf("%d columns, %d lines", w, h))
+	}
+	locale := env("LC_ALL")
+	for _, name := range []string{"LC_CTYPE", "LANG"} {
+		if locale == "" {
+			locale = env(name)
+		}
+	}
+	if utf8Locale(locale) {
+		says = append(says, "UTF-8")
+	} else {
+		lacks = append(lacks, "UTF-8 is not announced: names may look broken")
+	}
+	switch kind := env("TERM"); {
+	case env("NO_COLOR") != "":
+		says = append(says, "no colours, as NO_COLOR asks")
+	case kind == "" || kind == "dumb":
+		lacks = append(lacks, "it is a simple one: lines are printed plain")
+	case env("COLORTERM") == "truecolor" || env("COLORTERM") == "24bit":
+		says = append(says, "all colours")
+	case strings.Contains(kind, "256"):
+		says = append(says, "256 colours")
+	default:
+		says = append(says, "16 colours")
+	}
+	f.Text = text.Clean(strings.Join(append(says, lacks...), "; "))
+	if len(lacks) > 0 {
+		f.Note, f.Next = true, "set LANG to one that ends in UTF-8, and TERM to what the terminal is"
+	}
+	return f
+}
+
+// utf8Locale tells whether the system's setting for text is UTF-8. Windows and
+// macOS often have none, and use it all the same.
+func utf8Locale(locale string) bool {
+	l := strings.ToLower(locale)
+	return runtime.GOOS == "windows" || runtime.GOOS == "darwin" || strings.Contains(l, "utf-8") || strings.Contains(l, "utf8")
+}
+
+// progress tells a person at a terminal what is being waited for.
+func (p *program) progress(what string) {
+	if !p.flags.JSON && !p.flags.Quiet && isTerminal(p.err) {
+		p.print(p.err, "      ... "+what)
+	}
+}
+
+// finding is a finding as it is printed for programs.
+type finding struct {
+	Type  string   `json:"type"`
+	Check string   `json:"check"`
+	State string   `json:"state"`
+	Code  string   `json:"code"`
+	Class int      `json:"class"`
+	Text  string   `json:"text"`
+	Next  string   `json:"next,omitempty"`
+	Join  []string `json:"join,omitempty"`
+}
+
+func stateOf(f node.Finding) string {
+	switch {
+	case f.Class != node.Fine:
+		return "fault"
+	case f.Note:
+		return "note"
+	}
+	return "ok"
+}
+
+func (p *program) printFinding(f node.Finding) {
+	if p.flags.JSON {
+		p.printJSON(finding{"finding", f.Check, stateOf(f), f.Code, int(f.Class), f.Text, f.Next, nil})
+		return
+	}
+	state := stateOf(f)
+	if state == "fault" {
+		state = "FAULT"
+	}
+	p.print(p.out, pad(state, 5)+" "+pad(f.Check, 9)+" "+f.Text)
+	if f.Next != "" {
+		p.printWords(p.out, "      -> "+f.Next)
+	}
+}
+
+func (p *program) printDiagnosis(d node.Diagnosis) {
+	if p.flags.JSON {
+		p.printJSON(finding{"diagnosis", d.Check, stateOf(d.Finding), d.Code, int(d.Class), d.Text, d.Next, d.Join})
+		return
+	}
+	about := map[node.Class]string{node.Fine: "All is well", node.ThisMachine: "The cause is on this computer",
+		node.NobodyThere: "Nobody is there", node.Blocked: "Something on the way blocks"}[d.Class]
+	p.print(p.out, about+": "+d.Text)
+	for _, line := range d.Join {
+		p.printWords(p.out, "To join, type: "+line)
+	}
+}

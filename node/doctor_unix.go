@@ -1,0 +1,14 @@
+//go:build linux || darwin
+
+package node
+
+import "golang.org/x/sys/unix"
+
+// freeSpace is how many bytes a user may still write in a directory.
+func freeSpace(dir string) (uint64, bool) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return 0, false
+	}
+	return s.Bavail * uint64(s.Bsize), true
+}
