@@ -1,12 +1,7 @@
 package room
 
 import (
-	"bytes"
-	"cmp"
 	"fmt"
-	"maps"
-	"slices"
-	"strings"
 	"time"
 
 	"parley/text"
@@ -378,7 +373,7 @@ func (c *core) checkAway(now time.Time, it *item) {
 		return
 	}
 	it.seat.away = it.cmd.Text
-	c.people = nil
+	c.roster.changed()
 	c.accept(it, 0)
 }
 
@@ -391,39 +386,6 @@ func (c *core) tellNames(it *item) {
 	chunks := c.tellPeople(it.cmd.ID)
 	for i, b := range chunks {
 		it.link.out.control(b, i == len(chunks)-1)
-	}
-}
-
-// roster returns the messages that tell who is here, by nick.
-func (c *core) roster() [][]byte {
-	if c.peopleAt != c.state.seq || c.people == nil {
-		c.people, c.peopleAt = c.tellPeople(""), c.state.seq
-	}
-	return c.people
-}
-
-// tellPeople is roster, as the answer to the command id.
-func (c *core) tellPeople(id string) (chunks [][]byte) {
-	people := slices.SortedFunc(maps.Values(c.state.people), func(a, b *person) int {
-		return cmp.Or(strings.Compare(a.name, b.name), bytes.Compare(a.seat[:], b.seat[:]))
-	})
-	all := make([]occupant, 0, len(people))
-	for _, p := range people {
-		o := occupant{Person: Person{Nick: p.nick, Transport: p.via, Role: p.role, Key: p.key, Since: p.since}, Seat: p.seat.String()}
-		if s := c.seats[p.seat]; s != nil {
-			o.Away, o.Transport = s.away, s.via
-		}
-		if c.host.Plaintext {
-			o.Key = transport.Key{} // it proves nothing
-		}
-		all = append(all, o)
-	}
-	for {
-		n := min(len(all), maxPeople)
-		chunks = append(chunks, encode(report{Type: string(Members), ID: id, Seq: c.state.seq, Members: all[:n], More: n < len(all)}))
-		if all = all[n:]; len(all) == 0 {
-			return chunks
-		}
 	}
 }
 

@@ -65,8 +65,8 @@ func BenchmarkFold(b *testing.B) {
 			for range len(l.out.credits) {
 				l.out.answered()
 			}
-			l.out.take(0, work{})
-			l.out.behind = false
+			l.out.take(work{})
+			l.out.sent = l.out.head
 		}
 	}
 }

@@ -110,8 +110,7 @@ type core struct {
 	begun     chan struct{} // closed when a room that was taken over is ours by the log
 	closing   bool
 	vouch     *vouch
-	people    [][]byte // the roster in wire form, as of peopleAt; many ask at once when all come back
-	peopleAt  uint64
+	roster    roster
 }
 
 // seat is a seat whose holder is, or was until lately, connected here.
@@ -433,17 +432,17 @@ func (c *core) tailed(now time.Time, entries []Entry) error {
 			}
 			continue
 		}
-		f := &frame{seq: e.Seq, data: wireForm(e)}
+		f := &frame{seq: e.Seq, data: wireForm(e), audience: e.Audience}
 		r, ok := c.state.fold(e, f.data)
-		f.said = Kind(r.Type).said()
+		f.nothing, f.said = !ok, Kind(r.Type).said()
 		mine := c.flying[entryID{e.Key, e.ID}]
 		if f.said && mine != nil && mine.seat != nil && !mine.seat.gone {
 			c.receipts.track(now, e, mine.seat, c.seats)
 		}
+		c.host.feed.add(f)
 		for l := range c.links {
-			if s := l.seat; s != nil && !s.deaf && !l.ended {
-				seen := ok && e.Visible(s.key)
-				if l.out.offer(f, seen); seen && e.Audience != nil && f.said {
+			if s := l.seat; s != nil && !l.ended {
+				if l.out.grown(e.Seq); f.said && f.audience != nil && !s.deaf && f.visible(s.key) {
 					s.whisper = e.Seq
 				}
 			}
@@ -460,6 +459,7 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 	s := c.seats[id]
 	switch Kind(r.Type) {
 	case Joined:
+		c.enrol(c.state.people[id])
 		switch {
 		case mine != nil && mine.link != nil:
 			c.sit(now, mine)
@@ -469,15 +469,17 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 			c.ghost(now, c.state.people[id])
 		}
 	case Left:
+		c.strike(id)
 		if s != nil {
 			c.remove(s, codeLeft, "goodbye")
 		}
 	case Renamed:
+		c.roster.changed()
 		if s != nil {
 			s.nick = r.Nick
 		}
 	case Op, Deop:
-		c.people = nil
+		c.roster.changed()
 	case Kick, Ban:
 		c.expel(now, r)
 	case Address:
@@ -489,6 +491,7 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 	case Deny:
 		c.deny(now, r)
 	case Hosted:
+		c.roster.changed()
 		c.inherit(now, r)
 	}
 }
@@ -508,6 +511,9 @@ func (c *core) remove(s *seat, code, words string) {
 		c.expelled--
 	}
 	delete(c.seats, s.id)
+	if s.away != "" {
+		c.roster.changed()
+	}
 	if g := c.handing; g != nil && g.to == s && !g.taken {
 		c.callOff(s.nick + " has left")
 	}

@@ -86,22 +86,22 @@ func (p *play) settle() {
 
 // types returns the types of the messages that wait for a link, and empties it.
 func types(l *link) string {
-	w := l.out.take(0, work{})
+	w := l.out.take(work{})
 	var all []string
 	if w.begin != nil {
 		all = append(all, "welcome")
-		l.out.behind = false
+		l.out.sent = l.out.head
 	}
 	for _, x := range w.letters {
 		r, _ := parseReport(x.data)
 		all = append(all, strings.TrimSpace(r.Type+" "+r.Code))
 	}
-	for _, o := range w.live {
-		if o.frame == nil {
-			all = append(all, fmt.Sprintf("skip %d", o.count))
+	for _, f := range w.live {
+		if !f.visible(l.seat.key) {
+			all = append(all, "skip")
 			continue
 		}
-		r, _ := parseReport(o.frame.data)
+		r, _ := parseReport(f.data)
 		all = append(all, strings.TrimSpace(r.Type+" "+r.Text))
 	}
 	if w.last != nil {
@@ -183,10 +183,10 @@ func TestRenameHoldsTheRest(t *testing.T) {
 	p.say(ana, "as zoe")
 	p.core.command(p.now, ben, command{Type: "nick", ID: fmt.Sprintf("%032x", 78), Nick: "Zoe"})
 	p.settle()
-	w := ben.out.take(0, work{})
+	w := ben.out.take(work{})
 	var from []string
-	for _, o := range w.live {
-		r, _ := parseReport(o.frame.data)
+	for _, f := range w.live {
+		r, _ := parseReport(f.data)
 		from = append(from, r.Type+" by "+r.From)
 	}
 	if got := strings.Join(from, ", "); got != "message by ana, nick by ana, message by zoe" {
@@ -241,7 +241,7 @@ func TestLeaveMeetsResume(t *testing.T) {
 		if back.seat == nil || back.seat.link != back || back.seat.nick != "ana" || len(p.core.seats) != 2 || len(p.core.state.people) != 2 {
 			t.Errorf("moment %d: %d seats", moment, len(p.core.seats))
 		}
-		if w := back.out.take(0, work{}); w.begin == nil || w.begin.after != 2 {
+		if w := back.out.take(work{}); w.begin == nil || w.begin.after != 2 {
 			t.Errorf("moment %d: %+v", moment, w.begin)
 		}
 	}
@@ -261,7 +261,7 @@ func TestReceipts(t *testing.T) {
 	p.settle()
 	p.join("late")
 	told := func() string {
-		w := ana.out.take(0, work{})
+		w := ana.out.take(work{})
 		return fmt.Sprint(w.told)
 	}
 	told()
@@ -289,7 +289,7 @@ func TestReceipts(t *testing.T) {
 		types(l)
 		p.core.command(p.now, l, command{Type: typeReceipt, ID: fmt.Sprintf("%032x", p.ids), Seq: seq})
 		p.settle()
-		w := l.out.take(0, work{})
+		w := l.out.take(work{})
 		r, _ := parseReport(w.letters[0].data)
 		return fmt.Sprint(r.Type, r.Code, r.Delivered, len(w.letters))
 	}

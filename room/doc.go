@@ -141,11 +141,13 @@
 //	maxHeld                      6 s until it is a join's turn; when it would be longer, it is refused
 //	maxPaces                     4,096 keys and addresses of people who are not here
 //
-// Who reads slowly costs a bounded queue, then its writer reads the log instead,
-// up to where the room is, which costs no memory. Who takes nothing for long is
+// The newest events wait in memory once for all members (feed.go); who reads
+// slowly is further back in them, and then its writer reads the log instead, up
+// to where they begin. Neither costs memory. Who takes nothing for long is
 // cut off, and may come back and go on where it was.
 //
-//	maxQueue, maxQueueBytes      256 events or 256 KiB wait for a member
+//	maxFeed, maxFeedBytes        4,096 events or 1 MiB are kept for those who are not quite up to date
+//	maxQueue                     256 events behind, a member gets them in order, whatever the lane of the room
 //	maxAtOnce, maxBytesAtOnce    64 messages or 64 KiB are given to a Conn at once
 //	stalled                      30 s without taking anything: cut off
 //	probeEvery, struggle         5 s until a full disk is tried again, 3 s until all are told that one does not answer

@@ -13,10 +13,10 @@ import (
 
 // answers returns the messages that wait for a link, and empties it.
 func answers(l *link) (all []report) {
-	w := l.out.take(0, work{})
+	w := l.out.take(work{})
 	if w.begin != nil {
 		all = append(all, w.begin.welcome)
-		l.out.behind = false
+		l.out.sent = l.out.head
 	}
 	for _, x := range w.letters {
 		r, _ := parseReport(x.data)

@@ -43,7 +43,6 @@ func (c *core) inherit(now time.Time, r report) {
 	if r.Host != c.host.id() || c.opening == never { // another's; in plaintext hosts have no ids
 		return
 	}
-	c.people = nil
 	for id, p := range c.state.people {
 		switch s := c.seats[id]; {
 		case s == nil:

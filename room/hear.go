@@ -56,6 +56,9 @@ func (m *Member) push(e Event) {
 	if m.leaving && len(m.events) >= maxEvents {
 		return
 	}
+	if len(m.events) == 0 {
+		m.events = m.few[:0]
+	}
 	if m.events = append(m.events, e); len(m.events) == 1 {
 		m.fire()
 	}

@@ -58,6 +58,7 @@ type Host struct {
 	members atomic.Int64
 	guarded atomic.Bool
 	end     uint64 // of a log that was handed over
+	feed    feed
 }
 
 // Names gives nicks away where several hosts serve one room. A name is what

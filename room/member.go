@@ -114,7 +114,8 @@ type Member struct {
 	mu      sync.Mutex
 	changed chan struct{} // closed at every change that somebody may wait for
 	events  []Event
-	err     error // why there will be no more
+	few     [8]Event // where events begins: mostly it holds no more
+	err     error    // why there will be no more
 	leaving bool
 	goodbye string // of leaving
 

@@ -106,7 +106,7 @@ func (c *court) enter(l *link, line string) {
 
 // sees returns what came to somebody since one looked last, in short.
 func (c *court) sees(l *link) string {
-	w := l.out.take(0, work{})
+	w := l.out.take(work{})
 	var all []string
 	add := func(data []byte) {
 		r, _ := parseReport(data)
@@ -123,14 +123,14 @@ func (c *court) sees(l *link) string {
 	}
 	if w.begin != nil {
 		all = append(all, "welcome "+w.begin.welcome.Role)
-		l.out.behind = false
+		l.out.sent = l.out.head
 	}
 	for _, x := range w.letters {
 		add(x.data)
 	}
-	for _, o := range w.live {
-		if o.frame != nil {
-			add(o.frame.data)
+	for _, f := range w.live {
+		if f.visible(l.seat.key) {
+			add(f.data)
 		}
 	}
 	if w.last != nil {

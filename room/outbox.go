@@ -8,28 +8,13 @@ import (
 )
 
 const (
-	// maxQueue and maxQueueBytes bound the events that wait for one slow
-	// member. With more it reads from the log, which costs no memory.
-	maxQueue      = 256
-	maxQueueBytes = 256 << 10
+	// maxQueue is how many events a member may be behind and still get them by
+	// the room's lane. Of more, none is worth losing.
+	maxQueue = 256
 	// maxCommands bounds the commands of one member that are on their way or
 	// whose answer is: its reader takes no more until one is answered.
 	maxCommands = 32
 )
-
-// frame is an event in wire form, shared by all who get it.
-type frame struct {
-	seq  uint64
-	data []byte
-	said bool // it may use another lane
-}
-
-// offered is an event in the queue of a member, or a run of those it may not see.
-type offered struct {
-	frame *frame
-	from  uint64
-	count uint64
-}
 
 // letter is an answer.
 type letter struct {
@@ -46,13 +31,13 @@ type start struct {
 	after   uint64 // events follow from here,
 	history int    // and so many more from before
 	head    uint64
+	feed    *feed
 	deaf    bool
 }
 
-// outbox is what waits to be sent on one connection: answers, and events in
-// the order of the log. The core puts in and never waits, the writer takes
-// out. Up to maxQueue events wait in memory; when there are more, only the
-// newest seq is kept, and the writer reads the log up to it.
+// outbox is what waits to be sent on one connection: answers, and how far the
+// events go. The core puts in and never waits, the writer takes out, events from
+// the feed as long as it has them.
 type outbox struct {
 	lanes   bool          // the connection can do more than Ordered
 	ready   chan struct{} // something was put in
@@ -63,11 +48,11 @@ type outbox struct {
 	begin   *start
 	letters []letter
 	told    map[uint64][2]uint64 // by seq: received by how many, of how many
-	live    []offered
-	bytes   int
+	feed    *feed
 	open    bool   // the stream has begun
-	head    uint64 // the newest event there is
-	behind  bool   // live ends before head
+	sent    uint64 // the last event that was taken,
+	head    uint64 // and the newest there is
+	late    uint64 // events up to here use no other lane
 	last    []byte // the last word
 	ended   bool
 	resume  time.Time // when the reader may go on
@@ -127,38 +112,26 @@ func (o *outbox) receipts(triples [][3]uint64) {
 // start begins the stream of events.
 func (o *outbox) start(s *start) {
 	o.mu.Lock()
-	o.begin, o.head, o.open = s, s.head, !s.deaf
-	o.behind = o.open // the writer finds out what is missing
+	o.begin, o.feed, o.open, o.sent, o.head, o.late = s, s.feed, !s.deaf, s.after, s.head, s.head
 	o.mu.Unlock()
 	o.wake()
 }
 
-// offer puts in the next event, or that there was one not to be seen.
-func (o *outbox) offer(f *frame, visible bool) {
+// grown tells that there is another event.
+func (o *outbox) grown(seq uint64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if !o.open || f.seq <= o.head {
-		return
+	if o.open && seq > o.head {
+		o.head = seq
+		o.wake()
 	}
-	o.head = f.seq
-	if o.behind {
-		return
-	}
-	o.wake()
-	if n := len(o.live); !visible && n > 0 && o.live[n-1].frame == nil {
-		o.live[n-1].count++
-		return
-	}
-	if len(o.live) >= maxQueue || o.bytes+len(f.data) > maxQueueBytes {
-		o.behind = true
-		return
-	}
-	if !visible {
-		o.live = append(o.live, offered{from: f.seq, count: 1})
-		return
-	}
-	o.live = append(o.live, offered{frame: f})
-	o.bytes += len(f.data)
+}
+
+// at has the events follow that come after one.
+func (o *outbox) at(seq uint64) {
+	o.mu.Lock()
+	o.sent = seq
+	o.mu.Unlock()
 }
 
 // finish puts in the last word, after which the connection is closed.
@@ -190,24 +163,34 @@ type work struct {
 	begin   *start
 	letters []letter
 	told    map[uint64][2]uint64
-	live    []offered
+	live    []*frame
+	late    uint64 // those up to here use no other lane
 	upto    uint64 // not zero: read the log up to here
 	last    []byte
 	ended   bool
 }
 
-// take takes what there is. sent is the newest event the writer has dealt with.
-func (o *outbox) take(sent uint64, reuse work) (w work) {
+// take takes what there is, and of many events a few, so that no answer waits
+// for all of them.
+func (o *outbox) take(reuse work) (w work) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	w = work{begin: o.begin, letters: o.letters, told: o.told, live: o.live, last: o.last, ended: o.ended}
+	w = work{begin: o.begin, letters: o.letters, told: o.told, last: o.last, ended: o.ended}
 	clear(reuse.letters)
 	clear(reuse.live)
-	o.begin, o.letters, o.told, o.live, o.bytes = nil, reuse.letters[:0], nil, reuse.live[:0], 0
-	if o.behind && len(w.live) == 0 && w.begin == nil {
-		if w.upto = o.head; sent >= o.head {
-			o.behind, w.upto = false, 0
-		}
+	o.begin, o.letters, o.told, w.live = nil, reuse.letters[:0], nil, reuse.live[:0]
+	if w.begin != nil || !o.open || o.sent >= o.head {
+		return w
+	}
+	if o.head-o.sent > maxQueue {
+		o.late = o.head
+	}
+	w.late = o.late
+	var first uint64
+	if w.live, first = o.feed.after(o.sent, o.head, w.live); len(w.live) > 0 {
+		o.sent = w.live[len(w.live)-1].seq
+	} else if w.upto = o.head; first > o.sent {
+		w.upto = min(first-1, o.head)
 	}
 	return w
 }

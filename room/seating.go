@@ -255,7 +255,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 	s.from = l.peer.Addr.Addr().Unmap()
 	s.pace, s.fromPace = c.paceOf(now, s.key), c.paceFrom(now, l.from())
 	if via != s.via {
-		c.people = nil
+		c.roster.changed()
 	}
 	l.seat, s.link, s.via, s.epoch = s, l, via, cmd.Epoch
 	s.hosts = cmd.Hosts && l.peer.Via != "pipe"
@@ -268,7 +268,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 		w.Keep = k.Kept()
 		w.Kept = w.Keep != ""
 	}
-	st := &start{welcome: w, roster: c.roster(), viewer: s.key, head: c.state.seq, deaf: s.deaf, after: c.state.seq}
+	st := &start{welcome: w, roster: c.tellAll(), viewer: s.key, feed: &h.feed, head: c.state.seq, deaf: s.deaf, after: c.state.seq}
 	switch {
 	case s.deaf:
 	case cmd.anew:

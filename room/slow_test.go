@@ -9,6 +9,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"parley/transport"
 )
 
 // TestSlowReader stops reading for 20 s while much is said: the host keeps
@@ -78,19 +80,60 @@ func TestStalled(t *testing.T) {
 	})
 }
 
-// TestOutboxIsBounded offers much to an outbox that nobody empties.
-func TestOutboxIsBounded(t *testing.T) {
-	o := newOutbox(false)
-	o.start(&start{})
-	o.behind = false
-	for i := range uint64(10000) {
-		o.offer(&frame{seq: i + 1, data: make([]byte, 2000)}, i%2 == 0)
-		if o.bytes > maxQueueBytes || len(o.live) > maxQueue {
-			t.Fatalf("%d messages, %d bytes", len(o.live), o.bytes)
+// TestFeedIsBounded puts much into a feed, small and large, and reads it from
+// everywhere: it keeps little, and what it has is right.
+func TestFeedIsBounded(t *testing.T) {
+	for _, size := range []int{10, 2000, maxWire} {
+		var f feed
+		for seq := range uint64(10000) {
+			f.add(&frame{seq: seq + 1, data: make([]byte, size)})
+			if f.bytes > maxFeedBytes || len(f.frames) > maxFeed {
+				t.Fatalf("%d events, %d bytes", len(f.frames), f.bytes)
+			}
+		}
+		if f.bytes != size*len(f.frames) || len(f.frames) < maxFeedBytes/maxWire*7/8 {
+			t.Errorf("%d events of %d bytes are counted as %d bytes", len(f.frames), size, f.bytes)
+		}
+		first := 10001 - uint64(len(f.frames))
+		for _, c := range []struct {
+			after, upto uint64
+			want        int
+		}{{0, 10000, 0}, {first - 2, 10000, 0}, {first - 1, 10000, maxAtOnce}, {9998, 10000, 2}, {9990, 9995, 5}, {10000, 10000, 0}, {9999, 20000, 1}} {
+			some, has := f.after(c.after, c.upto, nil)
+			if has != first || len(some) != min(c.want, len(f.frames)) {
+				t.Errorf("%d to %d: %d events, the first there is %d", c.after, c.upto, len(some), has)
+			}
+			for i, e := range some {
+				if e.seq != c.after+1+uint64(i) {
+					t.Errorf("%d to %d: %d comes as number %d", c.after, c.upto, e.seq, i)
+				}
+			}
+		}
+		for _, n := range []int{1, 5, len(f.frames), len(f.frames) + 1} {
+			seq, ok := f.back(transport.Key{}, 10000, n)
+			if want := n <= len(f.frames); ok != want || ok && seq != 10000-uint64(n) {
+				t.Errorf("the last %d come after %d, %v", n, seq, ok)
+			}
 		}
 	}
-	if !o.behind || o.head != 10000 {
-		t.Errorf("behind %v, head %d", o.behind, o.head)
+}
+
+// TestFeedOfAWhisper counts back over what somebody may not see.
+func TestFeedOfAWhisper(t *testing.T) {
+	var f feed
+	ana, ben := transport.Key{1}, transport.Key{2}
+	f.add(&frame{seq: 1})
+	f.add(&frame{seq: 2, audience: []transport.Key{ana}})
+	f.add(&frame{seq: 3, nothing: true})
+	f.add(&frame{seq: 4})
+	for _, c := range []struct {
+		who transport.Key
+		n   int
+		seq uint64
+	}{{ana, 2, 1}, {ben, 2, 0}, {ana, 3, 0}, {ben, 9, 0}} {
+		if seq, ok := f.back(c.who, 4, c.n); !ok || seq != c.seq {
+			t.Errorf("the last %d of %v come after %d, %v, not after %d", c.n, c.who[0], seq, ok, c.seq)
+		}
 	}
 }
 

@@ -43,7 +43,8 @@ type writer struct {
 	stuck *time.Timer
 
 	viewer  transport.Key
-	sent    uint64 // the newest event dealt with
+	sent    uint64 // the newest event dealt with,
+	hidden  uint64 // and so many up to it were passed over just now
 	markAt  time.Time
 	batch   [][]byte
 	bytes   int
@@ -61,7 +62,7 @@ func (w *writer) run(ctx context.Context) (err error) {
 	var now work
 	for {
 		w.stuck.Stop()
-		now = w.out.take(w.sent, now)
+		now = w.out.take(now)
 		if w.progress(); now.ended && !w.ending {
 			w.ending = true
 			w.stuck.Reset(lastWords)
@@ -132,8 +133,8 @@ func (w *writer) do(ctx context.Context, now *work) error {
 	if err := w.letters(ctx, now.letters, now.told); err != nil {
 		return err
 	}
-	for _, o := range now.live {
-		if err := w.offered(ctx, o); err != nil {
+	for _, f := range now.live {
+		if err := w.show(ctx, f, now.late); err != nil {
 			return err
 		}
 	}
@@ -141,6 +142,10 @@ func (w *writer) do(ctx context.Context, now *work) error {
 		if err := w.read(ctx, now.upto); err != nil {
 			return err
 		}
+		w.out.at(w.sent)
+	}
+	if err := w.unhide(ctx); err != nil {
+		return err
 	}
 	if !w.markAt.IsZero() && (now.ended || !w.now().Before(w.markAt)) {
 		if err := w.mark(ctx); err != nil {
@@ -156,21 +161,41 @@ func (w *writer) do(ctx context.Context, now *work) error {
 // welcome finds where the stream of events begins, and sends the welcome.
 func (w *writer) welcome(ctx context.Context, s *start) error {
 	w.viewer, w.sent = s.viewer, s.after
+	gone, _, err := w.log.Bounds(ctx)
+	if err != nil {
+		return err
+	}
 	if s.history > 0 {
-		page, err := w.log.Page(ctx, s.viewer, s.after+1, s.history)
-		if err != nil {
+		if w.sent, err = w.back(ctx, s); err != nil {
 			return err
 		}
-		if len(page) > 0 && page[0].Seq <= s.after {
-			w.sent = page[0].Seq - 1
-		}
+		w.sent = max(w.sent, min(gone, s.after))
 	}
 	s.welcome.After, s.welcome.Lane = w.sent, w.lane.String()
 	w.add(encode(s.welcome), true)
 	for _, b := range s.roster {
 		w.add(b, false)
 	}
+	if gone = min(gone, s.head); gone > w.sent && !s.deaf { // though the feed may have it still
+		if err := w.skip(ctx, w.sent+1, gone-w.sent); err != nil {
+			return err
+		}
+	}
+	w.out.at(w.sent)
 	return w.flush(ctx)
+}
+
+// back returns after which event the last ones begin that somebody is to see who
+// has just sat down.
+func (w *writer) back(ctx context.Context, s *start) (uint64, error) {
+	if seq, ok := s.feed.back(s.viewer, s.after, s.history); ok {
+		return seq, nil
+	}
+	page, err := w.log.Page(ctx, s.viewer, s.after+1, s.history)
+	if err != nil || len(page) == 0 || page[0].Seq > s.after {
+		return s.after, err
+	}
+	return page[0].Seq - 1, nil
 }
 
 // letters sends answers, and how many have received what.
@@ -197,20 +222,21 @@ func (w *writer) letters(ctx context.Context, letters []letter, told map[uint64]
 	return nil
 }
 
-// offered sends an event, or that there were some not to be seen.
-func (w *writer) offered(ctx context.Context, o offered) error {
-	if o.frame == nil {
-		if o.from+o.count-1 <= w.sent {
-			return nil
-		}
-		return w.skip(ctx, o.from, o.count)
-	}
-	f := o.frame
+// show sends an event, if the member may see it. One that is late uses no other lane.
+func (w *writer) show(ctx context.Context, f *frame, late uint64) error {
 	if f.seq <= w.sent {
 		return nil
 	}
+	if !f.visible(w.viewer) {
+		w.hidden++
+		w.sent = f.seq
+		return nil
+	}
+	if err := w.unhide(ctx); err != nil {
+		return err
+	}
 	w.sent = f.seq
-	if !f.said || w.lane == transport.Ordered {
+	if !f.said || w.lane == transport.Ordered || f.seq <= late {
 		if !f.said {
 			w.markAt = time.Time{} // it says as much
 		}
@@ -230,6 +256,16 @@ func (w *writer) offered(ctx context.Context, o offered) error {
 	return err
 }
 
+// unhide tells of the events that were passed over.
+func (w *writer) unhide(ctx context.Context) error {
+	if w.hidden == 0 {
+		return nil
+	}
+	n := w.hidden
+	w.hidden = 0
+	return w.skip(ctx, w.sent-n+1, n)
+}
+
 // skip tells that the member may not see some events.
 func (w *writer) skip(ctx context.Context, from, count uint64) error {
 	w.sent, w.markAt = from+count-1, time.Time{}
@@ -238,16 +274,7 @@ func (w *writer) skip(ctx context.Context, from, count uint64) error {
 
 // read sends events from the log, up to one that was offered.
 func (w *writer) read(ctx context.Context, upto uint64) error {
-	var hidden uint64 // events passed over just now
 	var reuse []letter
-	unhide := func() error {
-		if hidden == 0 {
-			return nil
-		}
-		n := hidden
-		hidden = 0
-		return w.skip(ctx, w.sent-n+1, n)
-	}
 	gone, _, err := w.log.Bounds(ctx)
 	if err != nil {
 		return err
@@ -267,11 +294,11 @@ func (w *writer) read(ctx context.Context, upto uint64) error {
 				data = eventForm(e)
 			}
 			if data == nil {
-				hidden++
+				w.hidden++
 				w.sent = e.Seq
 				continue
 			}
-			if err := unhide(); err != nil {
+			if err := w.unhide(ctx); err != nil {
 				return err
 			}
 			w.sent = e.Seq
@@ -295,7 +322,7 @@ func (w *writer) read(ctx context.Context, upto uint64) error {
 	if err != nil && !errors.Is(err, errCaught) {
 		return err
 	}
-	return unhide()
+	return w.unhide(ctx)
 }
 
 // put adds a message to those to be sent in order, and sends when they are many.
