@@ -132,25 +132,15 @@ func (m *model) roomRow(i, width int) string {
 	if r.Members == 1 {
 		people = "1 person"
 	}
-	var notes []string
+	notes := []string{"encrypted"}
 	switch {
 	case !r.Secure:
-		notes = append(notes, "PLAINTEXT")
+		notes[0] = "PLAINTEXT"
 	case r.Guests:
-		notes = append(notes, "open to guests")
-	default:
-		notes = append(notes, "encrypted")
+		notes[0] = "open to guests"
 	}
 	if r.Password {
 		notes = append(notes, "password")
-	}
-	switch {
-	case r.UDP == 0:
-		notes = append(notes, "tcp")
-	case r.TCP == 0:
-		notes = append(notes, "udp")
-	default:
-		notes = append(notes, "udp+tcp")
 	}
 	switch r.Pin {
 	case "known":
@@ -158,22 +148,31 @@ func (m *model) roomRow(i, width int) string {
 	case "changed":
 		notes = append(notes, "OTHER KEY")
 	}
-	port := cmp.Or(r.UDP, r.TCP)
+	carrier, port := "udp+tcp", cmp.Or(r.UDP, r.TCP)
+	switch {
+	case r.UDP == 0:
+		carrier = "tcp"
+	case r.TCP == 0:
+		carrier = "udp"
+	}
 	at := fmt.Sprintf("%s:%d", r.Addr, port)
 	if r.Addr.Is6() {
 		at = fmt.Sprintf("[%s]:%d", r.Addr, port)
 	}
-	age := ago(m.now.Sub(r.last))
-	name := text.Clean(r.Room)
-	columns := []string{pad(text.Truncate(name, 20), 20), pad(people, 10)}
+	var columns []string
+	column := func(s string, w int) { columns = append(columns, pad(text.Truncate(s, w), w)) }
+	column(text.Clean(r.Room), 18)
+	column(people, 9)
 	if width >= 60 {
-		columns = append(columns, pad(strings.Join(notes, ", "), 24))
+		column(strings.Join(notes, ", "), 26)
 	}
-	if width >= 80 || m.lobby.twin(i) && width >= 50 {
-		columns = append(columns, pad(at, 21))
+	twin := m.lobby.twin(i)
+	if width >= 80 && (!twin || width >= 110) {
+		column(carrier, 7)
+		column(ago(m.now.Sub(r.last)), 10)
 	}
-	if width >= 100 {
-		columns = append(columns, age)
+	if width >= 110 || twin && width >= 50 {
+		column(at, 21)
 	}
 	row := pad(text.Truncate(lead+strings.Join(columns, "  "), width), width)
 	if i == m.lobby.at {

@@ -247,6 +247,9 @@ func (m *model) sat(msg satMsg) {
 		w.add(m, note(line, m.now))
 	}
 	m.notes = nil
+	if msg.ready.Role == "host" && m.o.Start == nil {
+		w.add(m, note("others see it when they start parley; /link shows how to come from elsewhere", m.now))
+	}
 	if len(m.windows) == 1 {
 		w.add(m, note("type and press Enter; /help lists commands, F1 keys, /quit leaves", m.now))
 	}
@@ -381,6 +384,9 @@ func (m *model) unseen(w *window, it *item) {
 	if w != m.current() || m.blur || w.scroll > 0 {
 		if w.mark == 0 {
 			w.mark = it.e.Seq
+			if w.scroll > 0 { // the line that says so is a row, too
+				w.scroll++
+			}
 		}
 		if w != m.current() || w.scroll > 0 {
 			w.news++

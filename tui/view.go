@@ -24,7 +24,7 @@ type screen struct {
 // talkWidth is how wide what is said may be.
 func (m *model) talkWidth() int {
 	if m.w >= peopleFrom && m.current() != nil {
-		return m.w - peopleWidth - 2
+		return m.w - peopleWidth - 3
 	}
 	return max(m.w, 1)
 }
@@ -33,7 +33,7 @@ func (m *model) talkWidth() int {
 func (m *model) talkHeight() int {
 	top, bottom, _, _ := m.frame()
 	h := m.h - len(top) - len(bottom)
-	if w := m.current(); w != nil && m.stats {
+	if w := m.current(); w != nil && m.counting() {
 		h -= len(m.statRows(w, m.talkWidth()))
 	}
 	return max(1, h)
@@ -67,6 +67,9 @@ func (m *model) frame() (top, bottom []string, x, y int) {
 	}
 	return top, append(bottom, rows...), x, y
 }
+
+// counting tells whether the counters are shown: only where the talk is seen, too.
+func (m *model) counting() bool { return m.stats && m.h >= 16 && m.w >= 30 }
 
 // view draws the screen.
 func (m *model) view() screen {
@@ -111,11 +114,8 @@ func (m *model) view() screen {
 func (m *model) roomRows(w *window, height int) []string {
 	width := m.talkWidth()
 	var rows []string
-	if m.stats {
+	if m.counting() {
 		rows = m.statRows(w, width)
-		if len(rows) > height/2 {
-			rows = rows[:height/2]
-		}
 		height -= len(rows)
 	}
 	if m.panel != nil {
@@ -144,7 +144,7 @@ func (m *model) roomRows(w *window, height int) []string {
 		bar = "│"
 	}
 	for i := range rows {
-		rows[i] = pad(rows[i], width) + paint(bar, m.theme.dim) + " " + beside[i]
+		rows[i] = pad(rows[i], width+1) + paint(bar, m.theme.dim) + " " + beside[i]
 	}
 	return rows
 }

@@ -333,29 +333,41 @@ func paintHead(head string, how style) string {
 
 // crowded tells of joins and leaves together.
 func (m *model) crowded(w *window, all []room.Event) string {
-	var joined, left, gone []string
-	for _, e := range all {
+	did := func(e room.Event) string {
 		switch {
 		case e.Type == room.Joined:
-			joined = append(joined, m.theme.name(e.Nick))
+			return "joined"
 		case e.Reason == "lost":
-			gone = append(gone, m.theme.name(e.Nick))
-		default:
-			left = append(left, m.theme.name(e.Nick))
+			return "lost connection"
+		}
+		return "left"
+	}
+	var joined int
+	var parts []string
+	counts := make(map[string]int)
+	for _, e := range all {
+		if counts[did(e)]++; e.Type == room.Joined {
+			joined++
 		}
 	}
-	part := func(names []string, did string) string {
-		switch {
-		case len(names) == 0:
-			return ""
-		case len(all) > crowd:
-			return fmt.Sprintf("%d %s", len(names), did)
+	if len(all) > crowd {
+		for _, how := range []string{"joined", "left", "lost connection"} {
+			if n := counts[how]; n > 0 {
+				parts = append(parts, fmt.Sprintf("%d %s", n, how))
+			}
 		}
-		return strings.Join(names, ", ") + " " + did
+	} else { // one after the other, those who did the same together
+		for i, e := range all {
+			if i > 0 && did(all[i-1]) == did(e) {
+				last := len(parts) - 1
+				parts[last] = strings.TrimSuffix(parts[last], " "+did(e)) + ", " + m.theme.name(e.Nick) + " " + did(e)
+				continue
+			}
+			parts = append(parts, m.theme.name(e.Nick)+" "+did(e))
+		}
 	}
-	parts := slices.DeleteFunc([]string{part(joined, "joined"), part(left, "left"), part(gone, "lost connection")}, func(s string) bool { return s == "" })
 	mark := m.marks.joined
-	if len(joined) == 0 {
+	if joined == 0 {
 		mark = m.marks.left
 	}
 	if len(all) == 1 && all[0].Type == room.Left {
