@@ -57,7 +57,7 @@ func (p *program) onNode(ctx context.Context, begin beginning, notes *noteWriter
 	defer n.Close()
 	o := tui.Options{In: p.in, Out: p.out, Nick: nick, Join: p.joinOptions(nick, false), Deaf: n.NoDiscovery, Notes: notes.lines,
 		Explain: p.inWords, Color: line.WantColor(os.Getenv), ASCII: !line.WantUTF8(os.Getenv, runtime.GOOS == "windows"),
-		Theme: os.Getenv("PARLEY_THEME"), Bell: os.Getenv("PARLEY_BELL"), Notify: os.Getenv("PARLEY_NOTIFY") != "off", Quiet: p.flags.Quiet}
+		Theme: p.flags.Theme, Bell: p.flags.Bell, Notify: !p.flags.NoNotify, Quiet: p.flags.Quiet}
 	if p.secret == "" {
 		o.Join.Password = nil // the screen asks
 	}

@@ -75,6 +75,8 @@ type shell struct {
 func newShell(ctx context.Context, o Options, n Network) *shell {
 	s := &shell{o: o, net: n, m: newModel(o), seats: make(map[int]*seated), asked: make(map[int]chan doAnswer)}
 	s.ctx, s.cancel = context.WithCancel(ctx)
+	s.program = tea.NewProgram(teaModel{s}, tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithoutSignalHandler())
+	s.send = func(msg any) { s.program.Send(msg) }
 	return s
 }
 
@@ -92,9 +94,6 @@ func (s *shell) own(f func()) {
 }
 
 func (s *shell) run(ctx context.Context) error {
-	options := []tea.ProgramOption{tea.WithContext(ctx), tea.WithInput(s.o.In), tea.WithOutput(s.o.Out), tea.WithoutSignalHandler()}
-	s.program = tea.NewProgram(teaModel{s}, options...)
-	s.send = func(msg any) { s.program.Send(msg) }
 	_, err := s.program.Run()
 	s.leaveAll()
 	s.cancel()

@@ -256,11 +256,11 @@ func (m *model) status() string {
 	default:
 		parts = append(parts, "encrypted")
 	}
-	if n := len(w.stats); n > 0 && !w.lost && !w.over && w.carrier != "pipe" {
-		parts = append(parts, fmt.Sprintf("%.1f ms", w.stats[n-1].RTT), fmt.Sprintf("loss %.0f%%", w.loss()))
-	}
 	if m.w < peopleFrom && len(w.people) > 0 {
 		parts = append(parts, fmt.Sprintf("%d here", len(w.people)))
+	}
+	if n := len(w.stats); n > 0 && !w.lost && !w.over && w.carrier != "pipe" {
+		parts = append(parts, fmt.Sprintf("%.1f ms", w.stats[n-1].RTT), fmt.Sprintf("loss %.0f%%", w.loss()))
 	}
 	if m.sitting != "" {
 		parts = append(parts, text.Clean(m.sitting)+m.marks.pending)
