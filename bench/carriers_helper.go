@@ -161,8 +161,8 @@ func held(field string) (kib float64) {
 	return kib
 }
 
-// calm waits until the machine has little else to do, but not for long.
-func calm() {
+// lull waits until the machine has little else to do, but not for long.
+func lull() {
 	for end := time.Now().Add(2 * time.Second); time.Now().Before(end); {
 		before := worked()
 		time.Sleep(300 * time.Millisecond)
@@ -220,7 +220,7 @@ func measureAll(cells []cell, rounds int) (map[string]figures, error) {
 	var failed error
 	for round := range rounds {
 		for _, c := range cells {
-			calm()
+			lull()
 			f, err := c.measure()
 			if err != nil {
 				failed = errors.Join(failed, fmt.Errorf("%s, round %d: %w", c.name, round+1, err))
@@ -237,7 +237,7 @@ func measureAll(cells []cell, rounds int) (map[string]figures, error) {
 	return m, failed
 }
 
-// number prints three digits of x or so.
+// digits prints three digits of x or so.
 func digits(x float64) string {
 	switch a := max(x, -x); {
 	case a >= 100:

@@ -1,13 +1,11 @@
 package main
 
 import (
-	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"encoding/binary"
 	"errors"
 	"flag"
-	"fmt"
 	"net"
 	"os"
 	"strings"
@@ -33,16 +31,17 @@ func floors(args []string) error {
 		return err
 	}
 	f := flag.NewFlagSet("floors", flag.ContinueOnError)
-	short := f.Bool("short", false, "one round of one second a cell")
-	rounds := f.Int("rounds", 3, "how often each cell is measured")
+	short := f.Bool("short", false, "a look: one second a cell")
+	rounds := f.Int("rounds", 0, "how often each cell is measured; none: 3 times, or once with -short")
 	only := f.String("only", "flood,fanout", "which workloads")
 	if err := f.Parse(args); err != nil {
-		return cmp.Or(ignoreHelp(err), err)
+		return err
 	}
 	length := 2 * time.Second
 	if *short {
-		length, *rounds = time.Second, 1
+		length = time.Second
 	}
+	*rounds = roundsOf(*rounds, *short)
 	var failed error
 	if strings.Contains(*only, "flood") {
 		failed = errors.Join(failed, floodFloors(os.Stdout, *rounds, length))
@@ -142,10 +141,13 @@ func yes(b bool) string {
 	return "no"
 }
 
-// ignoreHelp is nil for the error of -h, which has printed what it has to say.
-func ignoreHelp(err error) error {
-	if errors.Is(err, flag.ErrHelp) {
-		return nil
+// roundsOf is how often to measure where that was not said.
+func roundsOf(said int, short bool) int {
+	switch {
+	case said > 0:
+		return said
+	case short:
+		return 1
 	}
-	return fmt.Errorf("floors: %w", err)
+	return 3
 }

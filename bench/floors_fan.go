@@ -185,7 +185,7 @@ func floorCrowd(args []string) error {
 		return err
 	}
 	var lost atomic.Int64
-	go pour(n, &got, &lost, func(messages int) { u.Write(make([]byte, messages*messageSize)) })
+	go pour(n, time.Now().Add(time.Hour), &got, &lost, func(messages int) { u.Write(make([]byte, messages*messageSize)) })
 	return obey(map[string]func() figures{"look": func() figures {
 		return figures{"got": float64(got.Load()), "lost": float64(lost.Load()), "cpu": spent()}
 	}})
@@ -209,11 +209,11 @@ func hearFloor(u *net.UDPConn, s sealer, got *atomic.Int64) {
 	}
 }
 
-// pour keeps fanAhead messages to n members under way for ever. What does not
-// come for a tenth of a second is lost.
-func pour(n int, got, lost *atomic.Int64, post func(messages int)) {
+// pour keeps fanAhead messages to n members under way. What does not come for a
+// tenth of a second is lost.
+func pour(n int, end time.Time, got, lost *atomic.Int64, post func(messages int)) {
 	posted, seen, moved := int64(0), int64(0), time.Now()
-	for {
+	for time.Now().Before(end) {
 		now := got.Load()
 		if now != seen {
 			seen, moved = now, time.Now()

@@ -12,6 +12,8 @@
 package main
 
 import (
+	"errors"
+	"flag"
 	"fmt"
 	"maps"
 	"os"
@@ -29,7 +31,7 @@ var commands = map[string]command{}
 func main() {
 	if len(os.Args) > 1 {
 		if c, ok := commands[os.Args[1]]; ok {
-			if err := c.run(os.Args[2:]); err != nil {
+			if err := c.run(os.Args[2:]); err != nil && !errors.Is(err, flag.ErrHelp) {
 				fmt.Fprintln(os.Stderr, "bench:", err)
 				os.Exit(1)
 			}

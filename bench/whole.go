@@ -55,7 +55,7 @@ func whole(args []string) (err error) {
 		return err
 	}
 	defer os.RemoveAll(f.work)
-	machine()
+	tellMachine()
 	if err := f.rooms(); err != nil {
 		return err
 	}
@@ -71,7 +71,7 @@ func (f *wholeFlags) wants(cell string) bool {
 func (f *wholeFlags) program(ctx context.Context) (string, error) {
 	if f.parley == "" {
 		name := filepath.Join(f.work, "parley")
-		if err := build(ctx, "..", "-o", name, "-trimpath", "-ldflags=-s -w", "."); err != nil {
+		if err := goBuild(ctx, "..", "-o", name, "-trimpath", "-ldflags=-s -w", "."); err != nil {
 			return "", err
 		}
 		f.parley = name
@@ -79,8 +79,8 @@ func (f *wholeFlags) program(ctx context.Context) (string, error) {
 	return f.parley, nil
 }
 
-// row is what a cell has measured.
-type row struct {
+// roomRow is what a cell has measured.
+type roomRow struct {
 	joins    float64 // a second
 	flat     float64 // messages a second
 	perM     float64 // CPU seconds of the server for a million deliveries
@@ -104,7 +104,7 @@ func (f *wholeFlags) rooms() error {
 			if !f.wants(cell) || s.most > 0 && n > s.most || n < s.least {
 				continue
 			}
-			var rows []row
+			var rows []roomRow
 			for range f.rounds {
 				r, err := f.measure(s, n, length)
 				if err != nil {
@@ -117,7 +117,7 @@ func (f *wholeFlags) rooms() error {
 				table = append(table, []string{s.name, strconv.Itoa(n), "failed"})
 				continue
 			}
-			table = append(table, append([]string{s.name, strconv.Itoa(n)}, median(rows).cells(n)...))
+			table = append(table, append([]string{s.name, strconv.Itoa(n)}, medianRow(rows).cells(n)...))
 			fmt.Fprintln(os.Stderr, strings.Join(table[len(table)-1], " | "))
 		}
 	}
@@ -125,20 +125,20 @@ func (f *wholeFlags) rooms() error {
 		return nil
 	}
 	fmt.Printf("\nA room: %d messages under way flat out, then %d a second for %v.\n\n", underWay, perSecond, length)
-	printTable(strings.Split("server,members,joins/s,messages/s flat out,k deliveries/s,CPU s per M deliveries,p50 ms,p99 ms,core at 20/s,RSS MiB,peak MiB,other load", ","), table)
+	printMarkdown(strings.Split("server,members,joins/s,messages/s flat out,k deliveries/s,CPU s per M deliveries,p50 ms,p99 ms,core at 20/s,RSS MiB,peak MiB,other load", ","), table)
 	return nil
 }
 
-func (r row) cells(n int) []string {
+func (r roomRow) cells(n int) []string {
 	ms := func(d time.Duration) string { return fmt.Sprintf("%.2f", float64(d.Microseconds())/1000) }
 	return []string{fmt.Sprintf("%.0f", r.joins), fmt.Sprintf("%.0f", r.flat), fmt.Sprintf("%.0f", r.flat*float64(n)/1000),
 		fmt.Sprintf("%.2f", r.perM), ms(r.p50), ms(r.p99), fmt.Sprintf("%.3f", r.core),
 		fmt.Sprintf("%.1f", r.rss), fmt.Sprintf("%.1f", r.peak), fmt.Sprintf("%.2f", r.other)}
 }
 
-// median of each column.
-func median(rows []row) (m row) {
-	mid := func(of func(row) float64) float64 {
+// medianRow is the median of each column.
+func medianRow(rows []roomRow) (m roomRow) {
+	mid := func(of func(roomRow) float64) float64 {
 		var all []float64
 		for _, r := range rows {
 			all = append(all, of(r))
@@ -146,20 +146,20 @@ func median(rows []row) (m row) {
 		slices.Sort(all)
 		return all[len(all)/2]
 	}
-	m.joins = mid(func(r row) float64 { return r.joins })
-	m.flat = mid(func(r row) float64 { return r.flat })
-	m.perM = mid(func(r row) float64 { return r.perM })
-	m.p50 = time.Duration(mid(func(r row) float64 { return float64(r.p50) }))
-	m.p99 = time.Duration(mid(func(r row) float64 { return float64(r.p99) }))
-	m.core = mid(func(r row) float64 { return r.core })
-	m.rss = mid(func(r row) float64 { return r.rss })
-	m.peak = mid(func(r row) float64 { return r.peak })
-	m.other = mid(func(r row) float64 { return r.other })
+	m.joins = mid(func(r roomRow) float64 { return r.joins })
+	m.flat = mid(func(r roomRow) float64 { return r.flat })
+	m.perM = mid(func(r roomRow) float64 { return r.perM })
+	m.p50 = time.Duration(mid(func(r roomRow) float64 { return float64(r.p50) }))
+	m.p99 = time.Duration(mid(func(r roomRow) float64 { return float64(r.p99) }))
+	m.core = mid(func(r roomRow) float64 { return r.core })
+	m.rss = mid(func(r roomRow) float64 { return r.rss })
+	m.peak = mid(func(r roomRow) float64 { return r.peak })
+	m.other = mid(func(r roomRow) float64 { return r.other })
 	return m
 }
 
 // measure measures one cell.
-func (f *wholeFlags) measure(s server, n int, length time.Duration) (r row, err error) {
+func (f *wholeFlags) measure(s server, n int, length time.Duration) (r roomRow, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	h, err := s.start(ctx, f, n)
@@ -178,10 +178,9 @@ func (f *wholeFlags) measure(s server, n int, length time.Duration) (r row, err 
 	if err := l.settle(ctx); err != nil {
 		return r, err
 	}
-	r.rss = 0
 	before := look(h.pid())
 	if r.p50, r.p99, err = l.steady(ctx, length); err != nil {
-		return r, err
+		return r, fmt.Errorf("at %d a second: %w", perSecond, err)
 	}
 	after := look(h.pid())
 	r.core = after.since(before).cpu / after.since(before).wall
@@ -189,7 +188,7 @@ func (f *wholeFlags) measure(s server, n int, length time.Duration) (r row, err 
 	before = look(h.pid())
 	count, spent, err := l.flatOut(ctx, min(length/2, 5*time.Second))
 	if err != nil {
-		return r, err
+		return r, fmt.Errorf("flat out: %w", err)
 	}
 	after = look(h.pid())
 	r.flat = float64(count) / spent.Seconds()
@@ -199,8 +198,8 @@ func (f *wholeFlags) measure(s server, n int, length time.Duration) (r row, err 
 	return r, nil
 }
 
-// machine tells where the figures come from.
-func machine() {
+// tellMachine tells where the figures come from.
+func tellMachine() {
 	model := "?"
 	if b, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		if _, rest, ok := strings.Cut(string(b), "model name"); ok {
@@ -211,8 +210,8 @@ func machine() {
 	fmt.Printf("%d CPUs, %s, Linux %s, %s\n", runtime.NumCPU(), model, strings.TrimSpace(string(kernel)), runtime.Version())
 }
 
-// printTable prints Markdown.
-func printTable(head []string, rows [][]string) {
+// printMarkdown prints Markdown.
+func printMarkdown(head []string, rows [][]string) {
 	fmt.Printf("| %s |\n|%s\n", strings.Join(head, " | "), strings.Repeat("---|", len(head)))
 	for _, r := range rows {
 		for len(r) < len(head) {

@@ -28,25 +28,25 @@ func (f *wholeFlags) crowd() error {
 	var table [][]string
 	for _, n := range sizes {
 		if cell := fmt.Sprintf("idle/%d", n); f.wants(cell) {
-			row, err := f.sitters(n)
+			roomRow, err := f.sitters(n)
 			if err != nil {
 				fmt.Fprintf(os.Stderr, "%s: %v\n", cell, err)
-				row = []string{strconv.Itoa(n), "failed"}
+				roomRow = []string{strconv.Itoa(n), "failed"}
 			}
-			table = append(table, row)
+			table = append(table, roomRow)
 		}
 	}
 	if len(table) == 0 {
 		return nil
 	}
 	fmt.Printf("\nPeople who sit there and say nothing.\n\n")
-	printTable(strings.Split("members,joins/s,CPU ms of the host per join,core idle,RSS MiB,KiB each,peak MiB,other load", ","), table)
+	printMarkdown(strings.Split("members,joins/s,CPU ms of the host per join,core idle,RSS MiB,KiB each,peak MiB,other load", ","), table)
 	return nil
 }
 
 const (
-	calm  = 10 * time.Second // until all that joining has left behind is done
-	watch = 20 * time.Second
+	crowdCalm  = 10 * time.Second // until all that joining has left behind is done
+	crowdWatch = 20 * time.Second
 )
 
 func (f *wholeFlags) sitters(n int) ([]string, error) {
@@ -90,9 +90,9 @@ func (f *wholeFlags) sitters(n int) ([]string, error) {
 		return nil, err
 	default:
 	}
-	time.Sleep(calm)
+	time.Sleep(crowdCalm)
 	begun := look(h.pid())
-	time.Sleep(watch)
+	time.Sleep(crowdWatch)
 	end := look(h.pid())
 	idle := end.since(begun)
 	for _, s := range all {

@@ -203,7 +203,7 @@ func (l *load) leave() {
 }
 
 // children is the CPU seconds of members that are processes.
-func (l *load) children(usage) (sum float64) {
+func (l *load) children(consumed) (sum float64) {
 	for _, m := range l.members {
 		if m != nil && m.pid() != 0 {
 			sum += look(m.pid()).cpu

@@ -42,7 +42,9 @@ func servers() []server {
 		{"parley, members as processes", 10, 10, func(ctx context.Context, g *wholeFlags, n int) (*process, error) {
 			f = g
 			return hostParley(ctx, g)
-		}, func(ctx context.Context, h *process, i int, l *load) (member, error) { return joinPerson(ctx, h, i, l, f) }},
+		}, func(ctx context.Context, h *process, i int, l *load) (member, error) {
+			return joinPerson(ctx, h, i, l, f)
+		}},
 		{"python threads", 10, 0, python("threads.py"), joinLines},
 		{"python select", 10, 0, python("select_loop.py"), joinLines},
 		{"gorilla chat", 10, 0, gorilla, joinSocket},

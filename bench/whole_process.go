@@ -68,8 +68,8 @@ func freePort() int {
 	return l.Addr().(*net.TCPAddr).Port
 }
 
-// build runs go build in a directory.
-func build(ctx context.Context, dir string, args ...string) error {
+// goBuild runs go build in a directory.
+func goBuild(ctx context.Context, dir string, args ...string) error {
 	cmd := exec.CommandContext(ctx, "go", append([]string{"build"}, args...)...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), "CGO_ENABLED=0")
 	if out, err := cmd.CombinedOutput(); err != nil {
@@ -78,8 +78,8 @@ func build(ctx context.Context, dir string, args ...string) error {
 	return nil
 }
 
-// usage is what was used up to a moment: seconds, MiB.
-type usage struct {
+// consumed is what was used up to a moment: seconds, MiB.
+type consumed struct {
 	at        time.Time
 	wall      float64
 	cpu       float64 // of the process
@@ -89,31 +89,31 @@ type usage struct {
 }
 
 // look reads what a process, and the machine, have used.
-func look(pid int) usage {
-	u := usage{at: time.Now(), own: seconds(syscall.RUSAGE_SELF), all: machineCPU()}
+func look(pid int) consumed {
+	u := consumed{at: time.Now(), own: rusageSeconds(syscall.RUSAGE_SELF), all: machineCPU()}
 	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil {
 		if i := strings.LastIndexByte(string(b), ')'); i > 0 {
 			f := strings.Fields(string(b[i+1:]))
-			u.cpu = (number(f[11]) + number(f[12])) / 100
+			u.cpu = (decimal(f[11]) + decimal(f[12])) / 100
 		}
 	}
 	if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid)); err == nil {
 		for line := range strings.Lines(string(b)) {
 			if f := strings.Fields(line); len(f) > 1 && f[0] == "VmRSS:" {
-				u.rss = number(f[1]) / 1024
+				u.rss = decimal(f[1]) / 1024
 			} else if len(f) > 1 && f[0] == "VmHWM:" {
-				u.peak = number(f[1]) / 1024
+				u.peak = decimal(f[1]) / 1024
 			}
 		}
 	}
 	return u
 }
 
-func (u usage) since(v usage) usage {
-	return usage{wall: u.at.Sub(v.at).Seconds(), cpu: u.cpu - v.cpu, own: u.own - v.own, all: u.all - v.all}
+func (u consumed) since(v consumed) consumed {
+	return consumed{wall: u.at.Sub(v.at).Seconds(), cpu: u.cpu - v.cpu, own: u.own - v.own, all: u.all - v.all}
 }
 
-func seconds(who int) float64 {
+func rusageSeconds(who int) float64 {
 	var r syscall.Rusage
 	syscall.Getrusage(who, &r)
 	return float64(r.Utime.Sec+r.Stime.Sec) + float64(r.Utime.Usec+r.Stime.Usec)/1e6
@@ -125,13 +125,13 @@ func machineCPU() (sum float64) {
 	line, _, _ := strings.Cut(string(b), "\n")
 	for i, f := range strings.Fields(line)[1:] {
 		if i != 3 && i != 4 && i < 8 { // idle, waiting for disks; guests are in user
-			sum += number(f) / 100
+			sum += decimal(f) / 100
 		}
 	}
 	return sum
 }
 
-func number(s string) float64 {
+func decimal(s string) float64 {
 	f, _ := strconv.ParseFloat(s, 64)
 	return f
 }

@@ -69,7 +69,7 @@ func (p gatedPackets) WriteTo(b []byte, to net.Addr) (int, error) {
 		return 0, g.refuse
 	case g.out && g.hold > 0:
 		late := append([]byte(nil), b...)
-		if b[0]&^3 == 0x40 { // a packet, and not the beginning of another conversation
+		if b[0]&^15 == 0x40 { // a packet, and not the beginning of another conversation
 			g.held++
 		}
 		time.AfterFunc(g.hold, func() { p.PacketConn.WriteTo(late, to) })

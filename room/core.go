@@ -47,6 +47,12 @@ const (
 	doubted = 800 * time.Millisecond
 	noReply = 500 * time.Millisecond
 
+	// gather is how long a line of who comes or goes may wait for others, where at
+	// least many sit: a thousand people who come in are a million lines, and those
+	// that travel together cost little more than one. What is said waits for nothing.
+	gather = 100 * time.Millisecond
+	many   = 50
+
 	// maxBatch bounds the entries appended at once, so that a commit is short.
 	maxBatch = 256
 	// maxReplay bounds what a join replays: it is read into memory at once.
@@ -111,6 +117,7 @@ type core struct {
 	closing   bool
 	vouch     *vouch
 	roster    roster
+	gatherAt  time.Time // when those are told who were not of who came and went; zero: all were
 }
 
 // seat is a seat whose holder is, or was until lately, connected here.
@@ -364,6 +371,12 @@ func (c *core) tick(now time.Time) {
 		c.doubts = c.doubts[1:]
 	}
 	c.letIn(now)
+	if !c.gatherAt.IsZero() && !now.Before(c.gatherAt) {
+		c.gatherAt = time.Time{}
+		for l := range c.links {
+			l.out.hurry()
+		}
+	}
 	c.tickHandover(now)
 	c.probe(now)
 	c.speak(now)
@@ -396,6 +409,9 @@ func (c *core) wake() (at time.Time) {
 	}
 	if len(c.held) > 0 {
 		sooner(c.held[0].at)
+	}
+	if !c.gatherAt.IsZero() {
+		sooner(c.gatherAt)
 	}
 	if t := c.receipts.wake(); !t.IsZero() {
 		sooner(t)
@@ -440,9 +456,13 @@ func (c *core) tailed(now time.Time, entries []Entry) error {
 			c.receipts.track(now, e, mine.seat, c.seats)
 		}
 		c.host.feed.add(f)
+		waits := (Kind(r.Type) == Joined || Kind(r.Type) == Left) && len(c.links) >= many
+		if waits && c.gatherAt.IsZero() {
+			c.gatherAt = now.Add(gather)
+		}
 		for l := range c.links {
 			if s := l.seat; s != nil && !l.ended {
-				if l.out.grown(e.Seq); f.said && f.audience != nil && !s.deaf && f.visible(s.key) {
+				if l.out.grown(e.Seq, waits); f.said && f.audience != nil && !s.deaf && f.visible(s.key) {
 					s.whisper = e.Seq
 				}
 			}
@@ -469,7 +489,7 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 			c.ghost(now, c.state.people[id])
 		}
 	case Left:
-		c.strike(id)
+		c.roster.remove(id)
 		if s != nil {
 			c.remove(s, codeLeft, "goodbye")
 		}

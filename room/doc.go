@@ -33,7 +33,7 @@
 //	member ── command ─▶ waiting ─▶ checked ─▶ batch ─▶ Log.Append ─▶ accepted
 //	                        ▲                               │
 //	                        └── what comes meanwhile        ▼
-//	members ◀── events ── queues ◀────── fold ◀───────── Log.Tail
+//	members ◀── events ─── feed ◀─────── fold ◀───────── Log.Tail
 //
 // Commands that arrive while a batch is stored wait, and are checked against
 // the state that was committed, as the next batch. So nothing that was checked
@@ -147,6 +147,7 @@
 // cut off, and may come back and go on where it was.
 //
 //	maxFeed, maxFeedBytes        4,096 events or 1 MiB are kept for those who are not quite up to date
+//	gather, many                 where 50 sit, lines of who comes and goes wait up to 100 ms for each other
 //	maxQueue                     256 events behind, a member gets them in order, whatever the lane of the room
 //	maxAtOnce, maxBytesAtOnce    64 messages or 64 KiB are given to a Conn at once
 //	stalled                      30 s without taking anything: cut off
@@ -319,7 +320,7 @@
 //
 //	{"type":"members","seq":41,"members":[{"nick":"ben","transport":"udp","role":"member","key":"…","away":"…","since":"…","seat":"…"}],"more":true}
 //
-// "more" is absent in the last. Now the member may send, in any number without
+// "more" is absent in the last, which alone has the seq. Now the member may send, in any number without
 // waiting:
 //
 //	{"type":"message","id":"…","text":"hi"}             to all
@@ -327,7 +328,7 @@
 //	{"type":"whisper","id":"…","to":"ben","key":"…","text":"…"}   to one, and with a key to nobody else who has the nick by then
 //	{"type":"nick","id":"…","nick":"anna"}              another name
 //	{"type":"away","id":"…","text":"lunch"}             with an empty text: back
-//	{"type":"names","id":"…"}                           answered by members, with the id
+//	{"type":"names","id":"…"}                           answered by members, the last with the id
 //	{"type":"got","got":57}                             what has come (below)
 //	{"type":"receipt","id":"…","seq":58}                who has received our 58: answered by delivered, and accepted
 //	{"type":"page","id":"…","seq":58,"n":50}            the last 50 events before 58, or without seq of all; answered by

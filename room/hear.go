@@ -59,9 +59,8 @@ func (m *Member) push(e Event) {
 	if len(m.events) == 0 {
 		m.events = m.few[:0]
 	}
-	if m.events = append(m.events, e); len(m.events) == 1 {
-		m.fire()
-	}
+	m.events = append(m.events, e)
+	m.arrived()
 }
 
 // event takes in an event of the room.

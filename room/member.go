@@ -113,6 +113,7 @@ type Member struct {
 
 	mu      sync.Mutex
 	changed chan struct{} // closed at every change that somebody may wait for
+	news    chan struct{} // closed when there is something for Next; nil: it does not wait
 	events  []Event
 	few     [8]Event // where events begins: mostly it holds no more
 	err     error    // why there will be no more
@@ -254,6 +255,16 @@ func (m *Member) Ready() Event { return m.ready }
 func (m *Member) fire() {
 	close(m.changed)
 	m.changed = make(chan struct{})
+	m.arrived()
+}
+
+// arrived wakes who waits for an event and for nothing else, of whom there is one
+// at every message; fire would wake all the others, too. The caller holds mu.
+func (m *Member) arrived() {
+	if m.news != nil {
+		close(m.news)
+		m.news = nil
+	}
 }
 
 // await waits until ok, called with mu held, is true, and returns with mu held.
@@ -277,20 +288,35 @@ func (m *Member) await(ctx context.Context, ok func() bool) error {
 // connections. After the last one it returns io.EOF if we left, and a *Refused
 // if we were put out.
 func (m *Member) Next(ctx context.Context) (Event, error) {
-	err := m.await(ctx, func() bool { return len(m.events) > 0 || m.err != nil })
+	m.mu.Lock()
 	defer m.mu.Unlock()
+	for len(m.events) == 0 && m.err == nil {
+		if m.news == nil {
+			m.news = make(chan struct{})
+		}
+		news := m.news
+		m.mu.Unlock()
+		select {
+		case <-news:
+		case <-ctx.Done():
+		}
+		m.mu.Lock()
+		if ctx.Err() != nil {
+			break
+		}
+	}
 	switch {
 	case len(m.events) > 0:
 		e := m.events[0]
 		m.events[0] = Event{}
-		if m.events = m.events[1:]; len(m.events) == maxEvents-1 || len(m.events) == 0 {
+		if m.events = m.events[1:]; len(m.events) == maxEvents-1 {
 			m.fire()
 		}
 		return e, nil
 	case m.err != nil:
 		return Event{}, m.err
 	}
-	return Event{}, err
+	return Event{}, ctx.Err()
 }
 
 // Say sends a message to everybody. It returns as soon as the message is

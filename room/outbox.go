@@ -117,12 +117,24 @@ func (o *outbox) start(s *start) {
 	o.wake()
 }
 
-// grown tells that there is another event.
-func (o *outbox) grown(seq uint64) {
+// grown tells that there is another event. One that waits is sent with the next
+// that does not, or in a hurry.
+func (o *outbox) grown(seq uint64, waits bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.open && seq > o.head {
-		o.head = seq
+	if !o.open || seq <= o.head {
+		return
+	}
+	if o.head = seq; !waits {
+		o.wake()
+	}
+}
+
+// hurry has events sent that wait.
+func (o *outbox) hurry() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.open && o.sent < o.head {
 		o.wake()
 	}
 }
@@ -176,9 +188,7 @@ func (o *outbox) take(reuse work) (w work) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	w = work{begin: o.begin, letters: o.letters, told: o.told, last: o.last, ended: o.ended}
-	clear(reuse.letters)
-	clear(reuse.live)
-	o.begin, o.letters, o.told, w.live = nil, reuse.letters[:0], nil, reuse.live[:0]
+	o.begin, o.letters, o.told, w.live = nil, emptied(reuse.letters), nil, emptied(reuse.live)
 	if w.begin != nil || !o.open || o.sent >= o.head {
 		return w
 	}
@@ -199,6 +209,15 @@ func (o *outbox) take(reuse work) (w work) {
 func (o *outbox) takeLetters(reuse []letter) (letters []letter, ended bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	letters, o.letters = o.letters, reuse[:0]
+	letters, o.letters = o.letters, emptied(reuse)
 	return letters, o.ended
+}
+
+// emptied returns a list to be filled again, unless it was a rare, long one.
+func emptied[T any](list []T) []T {
+	if cap(list) > maxAtOnce {
+		return nil
+	}
+	clear(list)
+	return list[:0]
 }

@@ -268,7 +268,7 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 		w.Keep = k.Kept()
 		w.Kept = w.Keep != ""
 	}
-	st := &start{welcome: w, roster: c.tellAll(), viewer: s.key, feed: &h.feed, head: c.state.seq, deaf: s.deaf, after: c.state.seq}
+	st := &start{welcome: w, roster: c.tellPeople(""), viewer: s.key, feed: &h.feed, head: c.state.seq, deaf: s.deaf, after: c.state.seq}
 	switch {
 	case s.deaf:
 	case cmd.anew:

@@ -275,6 +275,7 @@ func (m *Member) finished(err error) (final error, stop bool) {
 
 // receive takes in what the host sends, while Next keeps up.
 func (m *Member) receive(ctx context.Context, c transport.Conn) error {
+	var r report
 	for {
 		msg, err := c.Receive(ctx)
 		switch {
@@ -283,8 +284,7 @@ func (m *Member) receive(ctx context.Context, c transport.Conn) error {
 		case err != nil:
 			return err
 		}
-		r, err := parseReport(msg)
-		if err != nil {
+		if err := r.parse(msg); err != nil {
 			return err
 		}
 		err = m.await(ctx, func() bool { return len(m.events) < maxEvents || m.leaving })

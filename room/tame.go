@@ -14,7 +14,9 @@ func (r *report) tame() {
 	r.Text, r.Motd = text.Mark(r.Text), text.Mark(r.Motd)
 	for _, s := range []*string{&r.ID, &r.From, &r.To, &r.Nick, &r.By, &r.Reason, &r.Transport, &r.Role, &r.Code, &r.Suggest,
 		&r.Room, &r.Delivery, &r.Lane, &r.Topic, &r.Why, &r.State, &r.Addr, &r.Keep} {
-		*s = oneLine(*s)
+		if *s != "" { // as most are
+			*s = oneLine(*s)
+		}
 	}
 	for i := range r.Rooms {
 		r.Rooms[i] = oneLine(r.Rooms[i])

@@ -278,15 +278,24 @@ func parseCommand(msg []byte) (c command, err error) {
 
 // parseReport reads a message from a host.
 func parseReport(msg []byte) (r report, err error) {
-	if err := decode(msg, &r); err != nil {
+	if err := r.parse(msg); err != nil {
 		return report{}, err
+	}
+	return r, nil
+}
+
+// parse is parseReport in the place of what r was: a kilobyte, at every message.
+func (r *report) parse(msg []byte) error {
+	*r = report{}
+	if err := decode(msg, r); err != nil {
+		return err
 	}
 	r.raw = msg
 	r.tame()
 	if r.Type == "" || len(r.Delivered) > maxTriples || len(r.Members) > maxPeople || len(r.Rooms) > maxRooms || !r.short() {
-		return report{}, errWire
+		return errWire
 	}
-	return r, nil
+	return nil
 }
 
 // short tells whether what is kept of a message, such as names, is no longer

@@ -174,7 +174,9 @@ func (w *writer) welcome(ctx context.Context, s *start) error {
 	s.welcome.After, s.welcome.Lane = w.sent, w.lane.String()
 	w.add(encode(s.welcome), true)
 	for _, b := range s.roster {
-		w.add(b, false)
+		if err := w.put(ctx, b, false); err != nil {
+			return err
+		}
 	}
 	if gone = min(gone, s.head); gone > w.sent && !s.deaf { // though the feed may have it still
 		if err := w.skip(ctx, w.sent+1, gone-w.sent); err != nil {
@@ -367,7 +369,6 @@ func (w *writer) flush(ctx context.Context) error {
 		w.asked = false
 		w.out.answeredAsk()
 	}
-	clear(w.batch)
-	w.batch, w.bytes = w.batch[:0], 0
+	w.batch, w.bytes = emptied(w.batch), 0
 	return nil
 }

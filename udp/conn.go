@@ -2,11 +2,13 @@ package udp
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net"
 	"net/netip"
 	"sync"
+	"sync/atomic"
 
 	"parley/transport"
 )
@@ -21,13 +23,23 @@ type Conn struct {
 	id   uint64
 	host bool // this end was dialed
 
+	// Receive's alone: messages taken from the link, and those of them that are left.
+	taken, inbox []byte
+
+	closed atomic.Bool // by us
+
 	mu       sync.Mutex
 	link     *link // nil while there are no keys
 	shake    *shake
 	peer     transport.Peer
-	closed   bool          // by us
+	serving  bool          // somebody sends what the link wants sent
+	again    bool          // there may be more by now
 	readable chan struct{} // holds one when there may be something to receive
-	changed  chan struct{} // closed at the next change that a sender or Close may wait for; nil: nobody waits
+	changed  chan struct{} // closed at the next change that Probe or Close may wait for; nil: nobody waits
+	freed    chan struct{} // closed when there is room again in a lane of which a sender waits for it; nil: nobody waits
+	full     [3]bool       // those lanes
+
+	touched bool // stands in Endpoint.touched; the reader's alone
 
 	// Guarded by Endpoint.mu.
 	dirty bool    // stands in Endpoint.dirty
@@ -72,7 +84,7 @@ func (c *Conn) Probe(ctx context.Context) error {
 		if err := c.sendError(); err != nil {
 			return err
 		}
-		if err := c.wait(ctx); err != nil {
+		if err := c.wait(ctx, &c.changed); err != nil {
 			return err
 		}
 	}
@@ -98,7 +110,7 @@ func (c *Conn) SendVia(ctx context.Context, d transport.Delivery, msg []byte) er
 	if err := c.push(ctx, d, msg); err != nil {
 		return err
 	}
-	c.e.kick(c)
+	c.send()
 	return nil
 }
 
@@ -119,8 +131,18 @@ func (c *Conn) SendBatch(ctx context.Context, msgs [][]byte) error {
 			return err
 		}
 	}
-	c.e.kick(c)
+	c.send()
 	return nil
+}
+
+// send has what was pushed sent: here and now where nothing is under way, else
+// by run, since more may be pushed before its turn comes. c.mu is held.
+func (c *Conn) send() {
+	if c.link.flying == 0 && !c.serving {
+		c.e.serve(c)
+	} else {
+		c.e.kick(c)
+	}
 }
 
 // push waits for room and puts msg into a lane. c.mu is held.
@@ -129,23 +151,24 @@ func (c *Conn) push(ctx context.Context, d transport.Delivery, msg []byte) error
 		if err := c.sendError(); err != nil {
 			return err
 		}
-		if c.link.room(d, len(msg)) {
+		if !c.full[d] && c.link.room(d, len(msg)) {
 			c.link.push(d, msg)
 			return nil
 		}
 		c.e.kick(c) // an earlier part of a batch may be why there is no room
-		if err := c.wait(ctx); err != nil {
+		c.full[d] = true
+		if err := c.wait(ctx, &c.freed); err != nil {
 			return err
 		}
 	}
 }
 
-// wait waits for a change. c.mu is held before and after.
-func (c *Conn) wait(ctx context.Context) error {
-	if c.changed == nil {
-		c.changed = make(chan struct{})
+// wait waits until tell closes what on points to. c.mu is held before and after.
+func (c *Conn) wait(ctx context.Context, on *chan struct{}) error {
+	if *on == nil {
+		*on = make(chan struct{})
 	}
-	changed := c.changed
+	changed := *on
 	c.mu.Unlock()
 	defer c.mu.Lock()
 	select {
@@ -159,7 +182,7 @@ func (c *Conn) wait(ctx context.Context) error {
 // sendError is why nothing can be sent any more, or nil.
 func (c *Conn) sendError() error {
 	switch {
-	case c.closed:
+	case c.closed.Load():
 		return net.ErrClosed
 	case c.link.stage == open:
 		return nil
@@ -171,15 +194,27 @@ func (c *Conn) sendError() error {
 	return net.ErrClosed
 }
 
+// takeAtOnce is how many bytes Receive takes from the link at once where there
+// are that many: a few packets, so that it seldom needs the mutex.
+const takeAtOnce = 8 << 10
+
 // Receive waits for the next message and returns it in a buffer of its own,
 // which the next Receive may use again.
 func (c *Conn) Receive(ctx context.Context) ([]byte, error) {
 	for {
+		if len(c.inbox) > 0 && !c.closed.Load() {
+			msg := c.inbox[4 : 4+binary.BigEndian.Uint32(c.inbox)]
+			c.inbox = c.inbox[4+len(msg):]
+			return msg[:len(msg):len(msg)], nil
+		}
 		c.mu.Lock()
-		msg, ok, err := c.take()
+		ok, err := c.take()
 		c.mu.Unlock()
-		if ok || err != nil {
-			return msg, err
+		if err != nil {
+			return nil, err
+		}
+		if ok {
+			continue
 		}
 		select {
 		case <-c.readable:
@@ -189,22 +224,24 @@ func (c *Conn) Receive(ctx context.Context) ([]byte, error) {
 	}
 }
 
-// take is Receive without waiting. c.mu is held.
-func (c *Conn) take() (msg []byte, ok bool, err error) {
-	if c.closed {
+// take fills inbox with what has come. c.mu is held.
+func (c *Conn) take() (ok bool, err error) {
+	if c.closed.Load() {
 		c.signal() // for whoever else waits
-		return nil, false, net.ErrClosed
+		return false, net.ErrClosed
 	}
-	if c.link.scratch, ok = c.link.pop(c.link.scratch); ok {
+	if c.link.ready.len() > 0 {
+		c.taken = c.link.take(c.taken[:0], takeAtOnce)
+		c.inbox = c.taken
 		if c.link.creditDue() {
 			c.e.kick(c)
 		}
-		return c.link.scratch, true, nil
+		return true, nil
 	}
 	if err = c.sendError(); err != nil {
 		c.signal()
 	}
-	return nil, false, err
+	return false, err
 }
 
 // signal wakes Receive.
@@ -224,6 +261,21 @@ func (c *Conn) tell() {
 		close(c.changed)
 		c.changed = nil
 	}
+	if c.freed != nil && (c.link.stage != open || c.roomy()) {
+		close(c.freed)
+		c.freed, c.full = nil, [3]bool{}
+	}
+}
+
+// roomy tells whether a sender who waits should wake: there is room for some
+// dozens of packets, so that they leave together. c.mu is held.
+func (c *Conn) roomy() bool {
+	for d, waited := range c.full {
+		if waited && c.link.held(transport.Delivery(d)) <= sendBuffer*3/4 {
+			return true
+		}
+	}
+	return false
 }
 
 // Close delivers what Send accepted, says goodbye, and returns when the peer
@@ -233,17 +285,17 @@ func (c *Conn) tell() {
 func (c *Conn) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.closed {
+	if c.closed.Load() {
 		return nil
 	}
-	c.closed = true
+	c.closed.Store(true)
 	undone := c.link.stage == open
 	c.link.close(c.e.now())
 	c.tell()
 	c.signal()
 	c.e.kick(c)
 	for c.link.stage == closing || c.link.stage == lingering && c.link.bye.due {
-		c.wait(context.Background()) // the link's own limits end it
+		c.wait(context.Background(), &c.changed) // the link's own limits end it
 	}
 	if undone && c.link.err != nil && errors.Is(c.link.err, transport.ErrLost) {
 		return c.link.err

@@ -193,8 +193,8 @@ func (s *sealer) nonceFor(p *keyPhase, number uint64) []byte {
 }
 
 // A checksum protects packets by a CRC-32C at their end, over all before it. It
-// notices damage, which the 16 bits of UDP too often do not; it hides nothing
-// and proves nothing.
+// notices damage, which the 16 bits of UDP too often do not, and a number that was
+// made whole wrongly; it hides nothing and proves nothing.
 type checksum struct{}
 
 const checksumSize = 4
@@ -203,16 +203,22 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 func (checksum) overhead() int { return checksumSize }
 
-func (checksum) seal(pkt []byte, _ int, _ uint64) []byte {
-	return binary.BigEndian.AppendUint32(pkt, crc32.Checksum(pkt, castagnoli))
+func (checksum) seal(pkt []byte, _ int, number uint64) []byte {
+	pkt = binary.BigEndian.AppendUint32(pkt, uint32(number>>8))
+	binary.BigEndian.PutUint32(pkt[len(pkt)-checksumSize:], crc32.Checksum(pkt, castagnoli))
+	return pkt
 }
 
-func (checksum) open(pkt []byte, header int, _ uint64) ([]byte, bool) {
+func (checksum) open(pkt []byte, header int, number uint64) ([]byte, bool) {
 	if len(pkt) < header+checksumSize {
 		return nil, false
 	}
 	end := len(pkt) - checksumSize
-	if crc32.Checksum(pkt[:end], castagnoli) != binary.BigEndian.Uint32(pkt[end:]) {
+	sum := binary.BigEndian.Uint32(pkt[end:])
+	binary.BigEndian.PutUint32(pkt[end:], uint32(number>>8))
+	good := crc32.Checksum(pkt, castagnoli) == sum
+	binary.BigEndian.PutUint32(pkt[end:], sum)
+	if !good {
 		return nil, false
 	}
 	return pkt[header:end], true

@@ -72,17 +72,20 @@
 // # Packets
 //
 //	offset size
-//	     0    1  0x40 sealed or 0x50 plaintext; 0x02 more from the host; 0x01 more in odd key phases
+//	     0    1  0x40 sealed or 0x50 plaintext; 0x08 more with a short number;
+//	             0x04 more to be acknowledged at once; 0x02 more from the host;
+//	             0x01 more in odd key phases
 //	     1    8  id
-//	     9    4  the low 32 bits of the packet number
+//	     9    4  the low 32 bits of the packet number; short: 1 byte, the low 8
 //	    13       payload, then 16 bytes of AES-128-GCM tag, or 4 of CRC-32C
 //
-// Sealed, the payload is encrypted and the 13 bytes before it are
-// authenticated; in plaintext the CRC (Castagnoli, big-endian) is of
-// everything before it. Each direction numbers its packets from 0, and a number
+// Sealed, the payload is encrypted and the header before it is authenticated;
+// in plaintext the CRC (Castagnoli, big-endian) is of everything before it and then
+// bits 8 to 39 of the packet number, 4 bytes. Each direction numbers its packets from 0, and a number
 // is never used again: what is sent again goes into a new packet. The receiver
 // takes the number that has these low bits and is nearest to the one after the
-// largest it has seen. A packet that came before is dropped. The payload is
+// largest it has seen. The sender makes a number short while fewer than 64 packets
+// have left after the largest one acknowledged. A packet that came before is dropped. The payload is
 // frames, at least one; numbers in them are QUIC's variable-length integers
 // (RFC 9000, section 16):
 //
@@ -105,9 +108,17 @@
 // ACK acknowledges packets: those from largest-first to largest, and then, going
 // down, after gap+1 that are missing, length+1 more, count times; at most 32
 // times. A packet holds at most one. delay is the time in microseconds between the arrival of the largest
-// and this ACK. Every second packet that holds more than ACK and PADDING is
-// acknowledged at once, as is one that comes out of order; any other within
-// 2 ms.
+// and this ACK. ACK and PADDING are not acknowledged. Of packets that hold more,
+// every second one is acknowledged at once, and so is one that comes out of order,
+// and one that asks for it in its first byte; any other within 25 ms.
+//
+// So it is the sender who decides what an early acknowledgement is worth. He
+// asks for it while packets are being lost, until a second after the last one;
+// when his packets are more than 25 ms apart, since then the answer would travel alone
+// anyway; and for PING, CREDIT, CLOSE, probes, and what is sent again. A stream without
+// losses costs three packets for two messages, and a lone message that is lost
+// is missed after a round trip. Whoever asks too often gets a packet of
+// acknowledgement for each of his packets, no more.
 //
 // # Messages
 //
@@ -131,15 +142,31 @@
 // and is still wanted goes into the next packets, whole or in parts.
 //
 // If nothing was heard of the newest packet for 2 round trips, or one and four
-// times its deviation, but at least 3 ms, a probe is sent: a packet that carries
+// times its deviation, but at least 2 ms, and 25 ms longer where it did not ask to
+// be acknowledged at once, a probe is sent: a packet that carries
 // the oldest bytes not yet acknowledged, whatever the window says. The second
 // probe waits as long, each later one twice as long as the one before, up to
-// a second; from the fourth on each is sent twice. RFC 9002 would wait longer:
+// a second; from the fourth on each is sent twice. After a probe, packets with new
+// messages carry the oldest bytes as well, and where one of those is due within
+// 12 ms, the third probe and later ones wait for it: a packet saved. RFC 9002 would wait longer:
 // its figures are for a path through the world, these for a LAN, where a reply
 // takes a fifth of a millisecond and a lost last message is what people notice.
 //
-// The window is NewReno's, but never under 32 packets: what a few dozen
-// messages need must flow however bad the radio is (congestion.go).
+// The window is CUBIC's (RFC 9438), and slow start ends where the round trips of a
+// whole round have grown, as in HyStart++ (RFC 9406): who shares a narrow link with
+// a TCP connection takes about half. What a few dozen messages need must flow
+// however bad the radio is, so with a round trip of up to 2 ms the window is never
+// under 64 packets. Where it is longer, by more than jitter explains, there is a
+// queue that others wait in too, and the least window goes down with its square,
+// to 4 packets.
+//
+// With a round trip of a millisecond that is thousands of packets a second, so
+// a path that passes 50 and drops the rest would be sent 40 times what it passes.
+// Where more than 70 % of what leaves is lost and yet some arrives, and until it
+// is less than half, packets and probes are spaced: two and a half times as many
+// leave as arrive, and at least 25 a second. Random loss is not mistaken for it: up
+// to 40 % nothing changes. All this is the sender's business; another one may do
+// otherwise (congestion.go).
 //
 // # Staying and going
 //

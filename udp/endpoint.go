@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"bytes"
 	"container/heap"
 	"context"
 	"crypto/rand"
@@ -21,7 +22,7 @@ const (
 	defaultMaxConns = 5000
 	acceptQueue     = 128             // Conns that wait for Accept; further ones are refused
 	socketBuffer    = 4 << 20         // bytes the system is asked to keep for us each way
-	burst           = 32              // datagrams a Conn may send before others have a turn
+	burst           = 44              // datagrams a Conn may send before others have a turn
 	endLimit        = 3 * time.Second // what Close gives the Conns to say goodbye
 	shakeLimit      = 5 * time.Second // for a handshake
 )
@@ -42,7 +43,7 @@ type Endpoint struct {
 	Answered  func(netip.AddrPort) // if not nil, told when an address that is being dialed first answers
 
 	once sync.Once
-	fast fastSocket
+	fast *fastSocket
 	zero time.Time      // instants count from here
 	fail error          // set with stopped
 	work sync.WaitGroup // every goroutine of the Endpoint
@@ -53,6 +54,8 @@ type Endpoint struct {
 	dialed   map[uint64]*Conn
 	accepted map[uint64]*Conn
 	timers   timers
+	timer    *time.Timer   // runs out at wakes, when the first of timers is due or before
+	wakes    instant       // 0: run is awake
 	dirty    []*Conn       // to be served now
 	empty    chan struct{} // closed when the last Conn has gone, once closing
 
@@ -64,7 +67,8 @@ type Endpoint struct {
 
 	strays atomic.Uint64
 
-	gate      gate // the reader's alone, like strangers
+	touched   []*Conn // the reader's alone, like gate and strangers: who got packets just now
+	gate      gate
 	strangers strangers
 }
 
@@ -95,7 +99,7 @@ func (e *Endpoint) start() {
 				return
 			}
 		}
-		e.fast = newFastSocket(e.Socket)
+		e.fast, e.timer, e.wakes = newFastSocket(e.Socket), time.NewTimer(time.Hour), never
 		e.work.Go(e.read)
 		e.work.Go(e.run)
 	})
@@ -171,7 +175,7 @@ func (e *Endpoint) Close() error {
 	if first {
 		for _, c := range e.conns() {
 			c.mu.Lock()
-			c.closed = true
+			c.closed.Store(true)
 			c.cancelShake()
 			if c.link != nil {
 				c.link.close(e.now())
@@ -280,9 +284,9 @@ func (t *timers) Pop() any {
 	return c
 }
 
-// collect moves the Conns that are to be served now into list, and says how
-// long until the next is.
-func (e *Endpoint) collect(list []*Conn) ([]*Conn, time.Duration) {
+// collect moves the Conns that are to be served now into list. When there are none
+// it sets the timer for the next.
+func (e *Endpoint) collect(list []*Conn) []*Conn {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	list = append(list[:0], e.dirty...)
@@ -298,10 +302,14 @@ func (e *Endpoint) collect(list []*Conn) ([]*Conn, time.Duration) {
 		c.due = never
 		list = append(list, c)
 	}
-	if len(e.timers) == 0 {
-		return list, time.Hour
+	if e.wakes = 0; len(list) > 0 {
+		return list // run will be back
 	}
-	return list, duration(e.timers[0].due - now)
+	if e.wakes = never; len(e.timers) > 0 {
+		e.wakes = e.timers[0].due
+		e.timer.Reset(duration(e.wakes - now))
+	}
+	return list
 }
 
 // plan notes when c is to be served next.
@@ -318,41 +326,46 @@ func (e *Endpoint) plan(c *Conn, at instant) {
 	default:
 		heap.Push(&e.timers, c)
 	}
+	if at < e.wakes {
+		e.wakes = at
+		e.timer.Reset(duration(at - e.now()))
+	}
 }
 
 // run serves Conns: whoever has something to send or whose time has come.
 func (e *Endpoint) run() {
-	timer := time.NewTimer(time.Hour)
-	defer timer.Stop()
-	var out output
+	defer e.timer.Stop()
 	var list []*Conn
 	for {
-		var wait time.Duration
-		list, wait = e.collect(list)
+		list = e.collect(list)
 		for _, c := range list {
-			e.serve(c, &out)
+			c.mu.Lock()
+			e.serve(c)
+			c.mu.Unlock()
 		}
 		if len(list) > 0 {
 			clear(list)
 			continue // serving took time
 		}
-		timer.Reset(wait)
 		select {
 		case <-e.kicked:
-		case <-timer.C:
+		case <-e.timer.C:
 		case <-e.stopped:
 			return
 		}
 	}
 }
 
-// serve sends what c wants sent.
-func (e *Endpoint) serve(c *Conn, out *output) {
-	c.mu.Lock()
-	if c.link == nil {
-		c.mu.Unlock()
+// serve sends what c wants sent, from whichever goroutine calls it. Packets of
+// a Conn leave in order: who finds another at it leaves the rest to run. c.mu is
+// held, but not while datagrams leave.
+func (e *Endpoint) serve(c *Conn) {
+	if c.link == nil || c.serving {
+		c.again = c.serving
 		return
 	}
+	c.serving, c.again = true, false
+	out := outputs.Get().(*output)
 	now := e.now()
 	c.link.tick(now)
 	held := c.link.bareHeld
@@ -363,15 +376,17 @@ func (e *Endpoint) serve(c *Conn, out *output) {
 		c.tell()
 	}
 	c.mu.Unlock()
-	if tried, took := out.flush(e.Socket, &e.fast); tried && (!took || stuck) {
-		c.mu.Lock()
+	tried, took := out.flush(e.Socket, e.fast)
+	outputs.Put(out)
+	c.mu.Lock()
+	c.serving = false
+	if tried && (!took || stuck) {
 		c.link.took(took, now)
-		c.mu.Unlock()
 	}
 	switch {
 	case over:
 		e.remove(c)
-	case full:
+	case full || c.again:
 		e.kick(c)
 	default:
 		e.plan(c, at)
@@ -380,13 +395,16 @@ func (e *Endpoint) serve(c *Conn, out *output) {
 
 // read gives each datagram to whom it belongs.
 func (e *Endpoint) read() {
-	buf := make([]byte, e.fast.readSize())
-	for faults := 0; ; {
-		n, size, from, err := e.fast.read(e.Socket, buf)
-		select {
-		case <-e.stopped:
+	faults := 0
+	give := func(got []received) bool {
+		faults = 0
+		e.received(got)
+		return !e.isStopped()
+	}
+	for {
+		err := e.fast.read(e.Socket, give)
+		if e.isStopped() {
 			return
-		default:
 		}
 		if errors.Is(err, net.ErrClosed) {
 			e.stop(fmt.Errorf("%w: %w", transport.ErrLost, err))
@@ -396,15 +414,29 @@ func (e *Endpoint) read() {
 			if faults++; faults > 10 {
 				e.pause(10 * time.Millisecond)
 			}
-			continue
-		}
-		faults = 0
-		for rest := buf[:n]; len(rest) > 0; {
-			one := rest[:min(size, len(rest))]
-			rest = rest[len(one):]
-			e.datagram(one, from)
 		}
 	}
+}
+
+// received takes what was read at once. Only then are those served who have
+// something to say to it: one acknowledgement may do for many packets.
+func (e *Endpoint) received(got []received) {
+	for _, r := range got {
+		for rest := r.b; len(rest) > 0; {
+			rest = e.datagram(rest, r.size, r.from)
+		}
+	}
+	for _, c := range e.touched {
+		c.mu.Lock()
+		c.touched = false
+		c.tell()
+		if c.link.restless(e.now()) {
+			e.serve(c)
+		}
+		c.mu.Unlock()
+	}
+	clear(e.touched)
+	e.touched = e.touched[:0]
 }
 
 // Strays counts the packets that came for conversations which are over, or never
@@ -430,25 +462,26 @@ func (e *Endpoint) pause(d time.Duration) {
 	}
 }
 
-// datagram takes one datagram by its first byte. What is not ours is dropped
-// without a word.
-func (e *Endpoint) datagram(b []byte, from netip.AddrPort) {
+// datagram takes the first datagram of rest, each of which is size bytes long but
+// the last, by its first byte, and as many of those behind it as belong to the same Conn. It
+// returns what is left. What is not ours is dropped without a word.
+func (e *Endpoint) datagram(rest []byte, size int, from netip.AddrPort) []byte {
+	b := rest[:min(size, len(rest))]
+	rest = rest[len(b):]
 	kind := byte(packetSealed)
 	if e.Plaintext {
 		kind = packetPlain
 	}
 	switch {
-	case len(b) < retrySize && len(b) < packetHeader && b[0] != typeRefuse:
+	case len(b) < retrySize && len(b) < leastHeader && b[0] != typeRefuse:
 	case b[0]&^packetFlags == kind:
-		if len(b) < packetHeader {
-			return
+		if len(b) < leastHeader {
+			return rest
 		}
-		id := binary.BigEndian.Uint64(b[1:])
-		if c := e.find(id, b[0]&packetFromHost == 0); c == nil {
-			e.strays.Add(1)
-		} else if len(b) <= largePacket {
-			e.packet(c, b, from)
+		if c := e.find(binary.BigEndian.Uint64(b[1:]), b[0]&packetFromHost == 0); c != nil {
+			return e.packets(c, b, rest, from)
 		}
+		e.strays.Add(1)
 	case b[0] == typeHello:
 		e.onHello(b, from)
 	case b[0] == typeShake:
@@ -456,28 +489,35 @@ func (e *Endpoint) datagram(b []byte, from netip.AddrPort) {
 	case b[0] == typeRetry || b[0] == typeRefuse || b[0] == typeAccept:
 		e.onAnswer(b, from)
 	}
+	return rest
 }
 
-// packet gives a packet to its link.
-func (e *Endpoint) packet(c *Conn, b []byte, from netip.AddrPort) {
+// packets gives the packet b to its link, and those of the same link behind it:
+// one that sends much sends trains of them. It returns what is left of rest.
+func (e *Endpoint) packets(c *Conn, b, rest []byte, from netip.AddrPort) []byte {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.link == nil {
 		c.shake.keep(b)
-		c.mu.Unlock()
-		return
+		return rest
 	}
-	now := e.now()
-	if c.link.stage != open {
-		e.strays.Add(1)
+	now, first, size := e.now(), b, len(b)
+	for {
+		if c.link.stage != open {
+			e.strays.Add(1)
+		}
+		if len(b) <= largePacket && c.link.handle(b, from, now) {
+			if !c.touched {
+				c.touched = true
+				e.touched = append(e.touched, c)
+			}
+		}
+		b = rest[:min(size, len(rest))]
+		const ours = packetFlags &^ packetFromHost // differ from packet to packet
+		if len(b) < leastHeader || (b[0]^first[0])&^ours != 0 || !bytes.Equal(b[1:9], first[1:9]) {
+			break
+		}
+		rest = rest[len(b):]
 	}
-	genuine := c.link.handle(b, from, now)
-	kick := false
-	if genuine {
-		c.tell()
-		kick = c.link.restless(now)
-	}
-	c.mu.Unlock()
-	if kick {
-		e.kick(c)
-	}
+	return rest
 }

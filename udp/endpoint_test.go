@@ -303,7 +303,7 @@ func TestWire(t *testing.T) {
 		time.Sleep(10 * time.Millisecond)
 		mu.Lock()
 		defer mu.Unlock()
-		want := []string{"member 0x01 1200", "host 0x02 29", "member 0x01 1200", "host 0x04 1200", "member 0x50 1200"}
+		want := []string{"member 0x01 1200", "host 0x02 29", "member 0x01 1200", "host 0x04 1200", "member 0x5c 1200"}
 		if len(seen) < 5 || !slices.Equal(seen[:5], want) {
 			t.Errorf("on the wire: %q", seen)
 		}

@@ -128,7 +128,7 @@ func (e *Endpoint) attempt(ctx context.Context, addr netip.AddrPort) (*Conn, err
 	err := e.begin(ctx, c, addr)
 	if err != nil {
 		c.mu.Lock()
-		c.closed = true
+		c.closed.Store(true)
 		if c.link != nil {
 			c.link.abort(e.now(), closeGaveUp, err)
 		}
@@ -324,7 +324,7 @@ func (c *Conn) install(guard protector, rtt instant, k keying, addr netip.AddrPo
 	switch { // both looked at c before there was a link
 	case c.e.isStopped():
 		c.link.fail(c.e.fail)
-	case c.closed:
+	case c.closed.Load():
 		c.link.close(now)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"runtime"
 	"testing"
 	"time"
 
@@ -74,13 +75,13 @@ func TestLinksDoNotAllocate(t *testing.T) {
 	}
 }
 
-// BenchmarkLink sends and receives a message of 1,000 bytes, a packet, and
+// BenchmarkLink sends and receives a message of 200 bytes, a packet, and
 // acknowledges every second.
 func BenchmarkLink(b *testing.B) {
 	for name, plain := range map[string]bool{"sealed": false, "plaintext": true} {
 		b.Run(name, func(b *testing.B) {
 			p := newHotPair(b, plain)
-			msg := make([]byte, 1000)
+			msg := make([]byte, 200)
 			b.SetBytes(int64(len(msg)))
 			b.ReportAllocs()
 			for b.Loop() {
@@ -200,8 +201,44 @@ func TestConnDoesNotAllocate(t *testing.T) {
 		n := testing.AllocsPerRun(runs, round)
 		packets := float64(a.(*Conn).Stats().Sent+b.(*Conn).Stats().Sent-before) / (runs + 1)
 		t.Logf("plain %v: %.1f allocations, %.1f packets for a message each way", plain, n, packets)
-		if n > 2*packets { // the address, which is two objects
+		if n > 2*packets && !raceEnabled { // the address, which is two objects
 			t.Errorf("plain %v: %v allocations for %.1f packets", plain, n, packets)
+		}
+	}
+}
+
+// TestSocketsDoNotAllocate is the same over sockets of the system, where there
+// is no address on the heap, with one message each way and with many.
+func TestSocketsDoNotAllocate(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux is asked for datagrams without package net")
+	}
+	for _, plain := range []bool{true, false} {
+		x, y := systemSockets(t)
+		a, b := endpointPair(t, plain, x, y)
+		ctx, msgs := context.Background(), make([][]byte, 32)
+		for i := range msgs {
+			msgs[i] = make([]byte, 200)
+		}
+		for _, batch := range []int{1, len(msgs)} {
+			round := func() {
+				for _, way := range [][2]transport.Conn{{a, b}, {b, a}} {
+					if err := way[0].(transport.Batcher).SendBatch(ctx, msgs[:batch]); err != nil {
+						t.Fatal(err)
+					}
+					for range batch {
+						if _, err := way[1].Receive(ctx); err != nil {
+							t.Fatal(err)
+						}
+					}
+				}
+			}
+			for range 500 {
+				round()
+			}
+			if n := testing.AllocsPerRun(500, round); n >= 1 && !raceEnabled {
+				t.Errorf("plain %v: %v allocations for %d messages each way", plain, n, batch)
+			}
 		}
 	}
 }

@@ -14,16 +14,16 @@ func duration(i instant) time.Duration { return time.Duration(i) }
 // handle takes a datagram whose header names this link, in place. It returns
 // whether the datagram was genuine and new.
 func (l *link) handle(pkt []byte, from netip.AddrPort, now instant) bool {
-	if l.stage == gone || len(pkt) < packetHeader+l.guard.overhead() {
+	if l.stage == gone || len(pkt) < leastHeader || len(pkt) < headerSize(pkt[0])+l.guard.overhead() {
 		return false
 	}
-	number := wholeNumber(binary.BigEndian.Uint32(pkt[9:]), l.highest)
+	number := numberOf(pkt, l.highest)
 	if number < l.from || l.got.covers(number, number+1) {
 		l.stats.Repeated++
 		return false
 	}
 	size := len(pkt)
-	payload, ok := l.guard.open(pkt, packetHeader, number)
+	payload, ok := l.guard.open(pkt, headerSize(pkt[0]), number)
 	if !ok {
 		return false
 	}
@@ -37,13 +37,14 @@ func (l *link) handle(pkt []byte, from netip.AddrPort, now instant) bool {
 	if number >= l.highest && from != l.peer {
 		l.suspectMove(from, now)
 	}
-	l.note(number, payload, now)
+	l.note(number, payload, pkt[0]&packetAtOnce != 0, now)
 	l.tracePacket(func(t *Trace) func(Packet) { return t.Received }, number, size, payload, now)
 	return true
 }
 
-// note remembers the number and decides when to acknowledge it.
-func (l *link) note(number uint64, payload []byte, now instant) {
+// note remembers the number and decides when to acknowledge it: at once where
+// the sender wants that. He gets no more than a packet for each of his.
+func (l *link) note(number uint64, payload []byte, atOnce bool, now instant) {
 	inOrder := number == l.highest
 	if number >= l.highest {
 		l.highest, l.gotAt = number+1, now
@@ -57,7 +58,7 @@ func (l *link) note(number uint64, payload []byte, now instant) {
 		return
 	}
 	l.pending++
-	if l.pending >= ackEvery || !inOrder {
+	if atOnce || l.pending >= ackEvery || !inOrder {
 		l.ackBy = now
 	} else {
 		l.ackBy = min(l.ackBy, now+ackDelay)
@@ -206,6 +207,6 @@ func (l *link) onResponse(data uint64, from netip.AddrPort) {
 	if l.path.addr.IsValid() && from == l.path.addr && data == l.path.data {
 		l.peer = from
 		l.path.addr = netip.AddrPort{}
-		l.packet, l.largeTries = basePacket, 0 // it is another path
+		l.packet, l.largeTries, l.choke = basePacket, 0, choke{} // it is another path
 	}
 }

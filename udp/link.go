@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"time"
 
 	"parley/transport"
@@ -24,12 +25,12 @@ const (
 // What both ends agree on.
 const (
 	maxMessage  = transport.MaxMessage
-	basePacket  = 1200            // bytes of a datagram every path must carry; the HELLO proves it
-	largePacket = 1452            // tried when there is much to send: Ethernet's 1500 less IPv6 and UDP
-	window      = 256 << 10       // cost of messages a peer may send ahead of what was received
-	maxAckSpans = 32              // in one ACK
-	ackDelay    = 2 * millisecond // longest wait before a packet is acknowledged
-	ackEvery    = 2               // packets that are acknowledged at once
+	basePacket  = 1200             // bytes of a datagram every path must carry; the HELLO proves it
+	largePacket = 1452             // tried when there is much to send: Ethernet's 1500 less IPv6 and UDP
+	window      = 256 << 10        // cost of messages a peer may send ahead of what was received
+	maxAckSpans = 32               // in one ACK
+	ackDelay    = 25 * millisecond // longest wait before a packet is acknowledged
+	ackEvery    = 2                // packets that are acknowledged at once
 )
 
 // How long nothing of ours may have been acknowledged before we ask for it. A
@@ -140,11 +141,10 @@ type link struct {
 	ackBy   instant
 	gotAt   instant // when the largest came
 	in      [2]inLane
-	ready   store  // messages to be received, each behind its length
-	scratch []byte // the message received last
-	waiting int    // cost of ready, but for the bare messages
-	taken   int64  // cost of messages received, but for those
-	granted int64  // what we let the peer begin
+	ready   store // messages to be received, each behind its length
+	waiting int   // cost of ready, but for the bare messages
+	taken   int64 // cost of messages received, but for those
+	granted int64 // what we let the peer begin
 
 	bareWaiting int // cost of the bare messages in ready: nobody gave credit for them
 
@@ -178,7 +178,8 @@ func newLink(id uint64, host bool, peer netip.AddrPort, guard protector, rtt, no
 func (l *link) close(now instant) {
 	if l.stage == open {
 		l.stage, l.ends = closing, now+closeLimit
-		l.taken += unread // nobody will; the peer must not wait for it
+		l.taken += unread                              // nobody will; the peer must not wait for it
+		l.ping = l.ping || l.flying > 0 && l.delay > 0 // not that Close waits for a late acknowledgement
 		l.settle(now)
 	}
 }
@@ -211,12 +212,17 @@ func (l *link) fail(err error) {
 	l.stage = gone
 }
 
+// held is the cost of what was accepted for a lane and is still kept.
+func (l *link) held(d transport.Delivery) int {
+	if d == transport.Bare {
+		return l.bareHeld
+	}
+	return l.out[d].held
+}
+
 // room tells whether a message of n bytes may be pushed now.
 func (l *link) room(d transport.Delivery, n int) bool {
-	held := l.bareHeld
-	if d != transport.Bare {
-		held = l.out[d].held
-	}
+	held := l.held(d)
 	return held == 0 || held+cost(n) <= sendBuffer
 }
 
@@ -229,27 +235,30 @@ func (l *link) push(d transport.Delivery, msg []byte) {
 	l.bareHeld += cost(len(msg))
 }
 
-// pop appends the next message received to b; ok is false when there is none.
-func (l *link) pop(b []byte) (msg []byte, ok bool) {
-	if l.ready.len() == 0 {
-		return b, false
+// take appends messages received to b, each behind its length in 4 bytes: as
+// many as are there and end within the first most bytes of b, but at least one.
+func (l *link) take(b []byte, most int) []byte {
+	for l.ready.len() > 0 {
+		var head [4]byte
+		l.ready.read(l.ready.head, head[:])
+		bare := head[0]&(bareMark>>24) != 0
+		head[0] &^= bareMark >> 24
+		n, at := int(binary.BigEndian.Uint32(head[:])), len(b)
+		if at > 0 && at+len(head)+n > most {
+			break
+		}
+		b = slices.Grow(b, len(head)+n)[:at+len(head)+n]
+		copy(b[at:], head[:])
+		l.ready.read(l.ready.head+uint64(len(head)), b[at+len(head):])
+		l.ready.drop(l.ready.head + uint64(len(head)+n))
+		if bare {
+			l.bareWaiting -= cost(n)
+		} else {
+			l.waiting -= cost(n)
+			l.taken += int64(cost(n))
+		}
 	}
-	var head [4]byte
-	l.ready.read(l.ready.head, head[:])
-	n := int(binary.BigEndian.Uint32(head[:]) &^ bareMark)
-	if cap(b) < n {
-		b = make([]byte, n)
-	}
-	b = b[:n]
-	l.ready.read(l.ready.head+4, b)
-	l.ready.drop(l.ready.head + 4 + uint64(n))
-	if head[0] != 0 {
-		l.bareWaiting -= cost(n)
-	} else {
-		l.waiting -= cost(n)
-		l.taken += int64(cost(n))
-	}
-	return b, true
+	return b
 }
 
 // creditDue tells that the peer should hear that it may send more.
@@ -323,7 +332,7 @@ func (l *link) wake(now instant) instant {
 	if l.path.addr.IsValid() {
 		at = min(at, l.path.at)
 	}
-	if wait := l.paced(now); wait > 0 && l.flying < l.cc.window && l.eager() {
+	if wait := l.paced(now); wait > 0 && (l.probes > 0 || l.flying < l.cc.window) && l.eager() {
 		at = min(at, now+wait)
 	}
 	l.planned = at

@@ -45,7 +45,7 @@ func TestBlackoutMemory(t *testing.T) {
 	s.run(s.now+10*millisecond, func() bool { return !l.startable(0) })
 	l.cc.window = leastWindow // as after many losses
 	s.wires[0].cut = false
-	s.run(s.now+10*millisecond, func() bool { return l.resend.len() > 50 }) // a probe tells that all was lost
+	s.run(s.now+ackDelay+10*millisecond, func() bool { return l.resend.len() > 50 }) // a probe tells that all was lost
 	s.wires[0].cut, s.wires[1].cut = true, true
 	most := l.resend.len()
 	if most < 50 {

@@ -20,7 +20,7 @@ func drain(l *link, now instant) (last []byte) {
 		if b == nil {
 			return last
 		}
-		last = b[packetHeader : len(b)-checksumSize]
+		last = b[headerSize(b[0]) : len(b)-checksumSize]
 	}
 }
 

@@ -11,7 +11,8 @@ func (l *link) poll(b []byte, now instant) (pkt []byte, to netip.AddrPort) {
 	if l.stage == gone || l.mute {
 		return nil, to
 	}
-	b = appendPacketHeader(b[:0], l.kind, l.id, l.next)
+	b = appendPacketHeader(b[:0], l.kind, l.id, l.next, l.acked)
+	header := len(b)
 	if b, to := l.pathPacket(b, now); b != nil {
 		return l.leave(b, sentPacket{at: now}, false), to
 	}
@@ -29,9 +30,12 @@ func (l *link) poll(b []byte, now instant) (pkt []byte, to netip.AddrPort) {
 	}
 	resent := false
 	if eager {
+		if l.probed > 0 && l.flying < rideUnder && l.probes == 0 {
+			l.repeat() // it rides along with what is new
+		}
 		b, resent = l.fill(b, limit, &p)
 	}
-	if len(b) == packetHeader {
+	if len(b) == header {
 		return nil, to
 	}
 	if l.acked <= l.proof && p.state == flying { // prove that the path carries this much
@@ -71,13 +75,17 @@ func (l *link) startable(lane int) bool {
 
 // may tells whether window and pacing allow a packet now.
 func (l *link) may(now instant) bool {
-	return l.probes > 0 || l.bye.due || l.flying+l.packet <= l.cc.window && l.paced(now) == 0
+	return l.bye.due || (l.probes > 0 || l.flying+l.packet <= l.cc.window) && l.paced(now) == 0
 }
 
-// paced is how long pacing makes the next packet wait.
+// paced is how long pacing makes the next packet wait. Probes wait for no more
+// than the choke.
 func (l *link) paced(now instant) instant {
+	if l.probes > 0 {
+		return max(0, l.choke.next-now)
+	}
 	l.pace.refill(now, l.cc.window, l.rtt.smoothed)
-	return l.pace.wait(l.packet, l.cc.window, l.rtt.smoothed)
+	return max(l.choke.next-now, l.pace.wait(l.packet, l.cc.window, l.rtt.smoothed))
 }
 
 func (l *link) appendAck(b []byte, limit int, now instant) []byte {
@@ -94,13 +102,13 @@ func (l *link) fill(b []byte, limit int, p *sentPacket) (_ []byte, resent bool) 
 	start := len(b)
 	if l.bye.due {
 		b = append(b, frameClose, l.bye.code)
-		l.bye.due, p.bye = false, true
+		l.bye.due, p.bye, p.urgent = false, true, true
 		l.bye.sent++
 	}
 	if l.creditDue() && l.stage <= closing {
 		l.granted = l.taken + window
 		b = appendVarint(append(b, frameCredit), uint64(l.granted))
-		l.creditLost, p.credit = false, true
+		l.creditLost, p.credit, p.urgent = false, true, true
 	}
 	b, resent = l.fillResend(b, limit, p)
 	for l.bare.len() > 0 {
@@ -117,7 +125,7 @@ func (l *link) fill(b []byte, limit int, p *sentPacket) (_ []byte, resent bool) 
 		b = l.fillFresh(b, limit, lane, p)
 	}
 	if len(b) == start && l.ping {
-		b = append(b, framePing)
+		b, p.urgent = append(b, framePing), true
 	}
 	if len(b) > start {
 		l.ping = false
@@ -173,11 +181,12 @@ func (l *link) fillFresh(b []byte, limit, lane int, p *sentPacket) []byte {
 		room := limit - len(b) - pieceHeader(o.fresh, m.size, o.begun, left)
 		if room < left {
 			// A message that fits into a packet of its own is not cut.
-			if limit-packetHeader-32 >= m.size || room < leastPiece {
+			if limit-mostHeader-32 >= m.size || room < leastPiece {
 				break
 			}
 			left = room - 8 // the header of a part is longer than that of a whole
 		}
+		p.fresh = true
 		if o.begun == 0 {
 			l.started += int64(cost(m.size))
 		}
@@ -203,14 +212,19 @@ func (l *link) appendRef(b []byte, r ref, p *sentPacket) []byte {
 
 // leave seals a packet and records it.
 func (l *link) leave(b []byte, p sentPacket, resent bool) []byte {
-	number, size := l.next, len(b)+l.guard.overhead()
+	number, size, header := l.next, len(b)+l.guard.overhead(), headerSize(b[0])
 	p.size = uint16(size)
-	l.tracePacket(func(t *Trace) func(Packet) { return t.Sent }, number, size, b[packetHeader:], p.at)
+	l.tracePacket(func(t *Trace) func(Packet) { return t.Sent }, number, size, b[header:], p.at)
 	if resent {
 		l.stats.Resent++
-		l.tracePacket(func(t *Trace) func(Packet) { return t.Resent }, number, size, b[packetHeader:], p.at)
+		l.tracePacket(func(t *Trace) func(Packet) { return t.Resent }, number, size, b[header:], p.at)
 	}
 	if p.state == flying {
+		l.delay = ackDelay
+		if resent || p.urgent || l.probes > 0 || l.acked <= l.proof || l.stage != open || l.wantsSoon(p.at) {
+			b[0] |= packetAtOnce
+			l.delay = 0
+		}
 		l.pace.tokens -= float64(size)
 		l.probes = max(0, l.probes-1)
 	}
@@ -219,7 +233,7 @@ func (l *link) leave(b []byte, p sentPacket, resent bool) []byte {
 	l.forget(p.at)
 	l.stats.Sent++
 	l.stats.BytesOut += uint64(size)
-	return l.guard.seal(b, packetHeader, number)
+	return l.guard.seal(b, header, number)
 }
 
 func padTo(b []byte, size int) []byte {
@@ -261,7 +275,7 @@ func (l *link) largeProbe(b []byte, now instant) []byte {
 	l.largeTries++
 	l.largeOut = true
 	b = padTo(append(b, framePing), largePacket-l.guard.overhead())
-	return l.leave(b, sentPacket{at: now, state: flying, large: true}, false)
+	return l.leave(b, sentPacket{at: now, state: flying, large: true, urgent: true}, false)
 }
 
 func (l *link) tracePacket(which func(*Trace) func(Packet), number uint64, size int, frames []byte, now instant) {

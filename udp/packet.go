@@ -8,32 +8,66 @@ import (
 // The header of a packet, in clear and authenticated:
 //
 //	offset size
-//	     0    1  0x40 sealed or 0x50 plaintext; 0x02 more from the host; 0x01 more in odd key phases
+//	     0    1  0x40 sealed or 0x50 plaintext; 0x08 more with a short number;
+//	             0x04 more to be acknowledged at once; 0x02 more from the host;
+//	             0x01 more in odd key phases
 //	     1    8  connection id, as in the HELLO
-//	     9    4  the low 32 bits of the packet number
+//	     9    4  the low 32 bits of the packet number; short: 1 byte, the low 8
 //
 // Sealed, the payload follows encrypted with a 16-byte tag; in plaintext it
-// follows as it is with the CRC-32C of header and payload, 4 bytes.
+// follows as it is with a CRC-32C, 4 bytes: of the whole packet when in their place stand
+// bits 8 to 39 of the number.
 const (
 	packetSealed   = 0x40
 	packetPlain    = 0x50
+	packetShort    = 0x08
+	packetAtOnce   = 0x04
 	packetFromHost = 0x02
 	packetPhase    = 0x01
-	packetFlags    = packetFromHost | packetPhase
-	packetHeader   = 1 + 8 + 4
+	packetFlags    = packetShort | packetAtOnce | packetFromHost | packetPhase
+	leastHeader    = 1 + 8 + 1
+	mostHeader     = 1 + 8 + 4
+
+	// A number is short if the peer has acknowledged one that is less than
+	// this much smaller: then it can take it for no other, and half of what 8
+	// bits tell apart is left for packets that others overtake.
+	shortAhead = 64
 )
 
-func appendPacketHeader(b []byte, kind byte, id, number uint64) []byte {
+// appendPacketHeader appends a header; acked is one more than the largest
+// packet that the peer has acknowledged.
+func appendPacketHeader(b []byte, kind byte, id, number, acked uint64) []byte {
+	if number < acked+shortAhead {
+		b = append(b, kind|packetShort)
+		b = binary.BigEndian.AppendUint64(b, id)
+		return append(b, byte(number))
+	}
 	b = append(b, kind)
 	b = binary.BigEndian.AppendUint64(b, id)
 	return binary.BigEndian.AppendUint32(b, uint32(number))
 }
 
-// wholeNumber finds the packet number with these low 32 bits that is nearest
-// to the one expected next.
-func wholeNumber(low uint32, expected uint64) uint64 {
-	const wrap = 1 << 32
-	n := expected&^(wrap-1) | uint64(low)
+// headerSize tells how long the header is of the packet that begins with this byte.
+func headerSize(kind byte) int {
+	if kind&packetShort != 0 {
+		return leastHeader
+	}
+	return mostHeader
+}
+
+// numberOf finds the number of a packet that holds a whole header, when
+// expected is the one expected next.
+func numberOf(pkt []byte, expected uint64) uint64 {
+	if pkt[0]&packetShort != 0 {
+		return wholeNumber(uint64(pkt[9]), 1<<8, expected)
+	}
+	return wholeNumber(uint64(binary.BigEndian.Uint32(pkt[9:])), 1<<32, expected)
+}
+
+// wholeNumber finds the packet number that is low modulo wrap, a power of
+// two, and nearest to the one expected next.
+func wholeNumber(low, wrap, expected uint64) uint64 {
+	n := expected&^(wrap-1) | low
 	switch {
 	case n+wrap/2 <= expected:
 		return n + wrap

@@ -14,9 +14,13 @@ import (
 // on them.
 func TestPacketLayout(t *testing.T) {
 	const header = "50 0102030405060708 9abcdef0"
-	b := appendPacketHeader(nil, packetPlain, 0x0102030405060708, 0x123456789abcdef0)
+	b := appendPacketHeader(nil, packetPlain, 0x0102030405060708, 0x123456789abcdef0, 0x123456789abcdef0-shortAhead)
 	if want := unhex(header); !bytes.Equal(b, want) {
 		t.Errorf("header % x, not % x", b, want)
+	}
+	b = appendPacketHeader(nil, packetPlain, 0x0102030405060708, 0x123456789abcdef0, 0x123456789abcdef1-shortAhead)
+	if want := unhex("58 0102030405060708 f0"); !bytes.Equal(b, want) {
+		t.Errorf("short header % x, not % x", b, want)
 	}
 	got := ranges{{1, 3}, {5, 6}, {0x4000, 0x4101}}
 	for name, c := range map[string]struct {
@@ -61,13 +65,19 @@ func FuzzPacket(f *testing.F) {
 	f.Add(uint64(1)<<63, uint64(1)<<61, uint64(1)<<61+1<<31, bytes.Repeat([]byte{0x52}, 40))
 	f.Fuzz(func(t *testing.T, id, number, expected uint64, raw []byte) {
 		number, expected = number>>2, expected>>2
-		b := appendPacketHeader(nil, packetSealed, id, number)
+		b := appendPacketHeader(nil, packetSealed, id, number, 0)
 		r := reader{b: b}
-		if r.byte() != packetSealed || len(b) != packetHeader {
+		if r.byte()&^packetShort != packetSealed || len(b) != headerSize(b[0]) {
 			t.Fatalf("% x", b)
 		}
+		for acked := number - min(number, shortAhead); acked <= number; acked += 7 { // what the peer expects is more
+			b := appendPacketHeader(nil, packetSealed, id, number, acked)
+			if got := numberOf(b, acked+1); got != number {
+				t.Fatalf("%d acknowledged: %d became %d", acked, number, got)
+			}
+		}
 		low := uint32(number)
-		got := wholeNumber(low, expected)
+		got := wholeNumber(uint64(low), 1<<32, expected)
 		if uint32(got) != low {
 			t.Fatalf("%d expected, %x gave %x", expected, low, got)
 		}

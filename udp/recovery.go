@@ -5,7 +5,11 @@ package udp
 // with figures for a LAN.
 const (
 	firstRTT      = 10 * millisecond  // until measured
-	leastProbe    = 3 * millisecond   // shortest wait before asking what became of a packet
+	leastProbe    = 2 * millisecond   // shortest wait before asking what became of a packet
+	wary          = 1 * second        // after a loss, how long each packet is to be acknowledged at once
+	spacingMost   = 2 * ackDelay      // a longer pause between packets says no more than this
+	rideAfter     = 12 * millisecond  // what was probed for twice waits as long for a packet to ride on
+	rideUnder     = 4 * basePacket    // bytes under way, beyond which nothing rides
 	mostProbe     = 1 * second        // longest
 	soonProbe     = 300 * millisecond // longest while the peer has not been silent for hopeful
 	hopeful       = 3 * second
@@ -16,7 +20,7 @@ const (
 	mostReorder   = 64
 	granularity   = 1 * millisecond
 	timeThreshold = 9 // eighths of a round trip after which an overtaken packet counts as lost
-	mostThreshold = 16
+	mostThreshold = 24
 	rememberLost  = 1 * second // how long a lost packet may still turn up and count as spurious
 	rememberMost  = 2048       // packets kept for that
 	mostSent      = 1 << 14    // packets kept at all; more than any window holds of full ones
@@ -43,18 +47,23 @@ type sentPacket struct {
 	credit bool // it carried CREDIT
 	bye    bool // it carried CLOSE
 	large  bool // it tries whether the path carries large packets
+	urgent bool // what is in it is to be acknowledged at once
+	fresh  bool // it carried bytes never sent before
 }
 
 type rttEstimate struct{ smoothed, variance, least, latest instant }
 
+// sample takes a round trip of which the peer says that he waited for delay
+// before he answered. The shortest ever is never lowered by what he says.
 func (r *rttEstimate) sample(latest, delay instant) {
-	latest = max(latest-min(delay, ackDelay), microsecond)
-	r.latest = latest
+	latest = max(latest, microsecond)
 	if r.least == 0 {
 		*r = rttEstimate{latest, latest / 2, latest, latest}
 		return
 	}
 	r.least = min(r.least, latest)
+	latest = max(latest-delay, r.least)
+	r.latest = latest
 	r.variance += (abs(r.smoothed-latest) - r.variance) / 4
 	r.smoothed += (latest - r.smoothed) / 8
 }
@@ -74,6 +83,10 @@ type recovery struct {
 	acked       uint64  // one more than the largest packet acknowledged
 	proof       uint64  // packets are padded until this one, or a later one, is acknowledged
 	asked       instant // when the last packet that wants an acknowledgement left
+	delay       instant // what the peer may wait before it acknowledges that one
+	freshAt     instant // when the last one left that carried something new
+	spacing     instant // of those, about
+	lostAt      instant // when one was last declared lost
 	probed      int     // probes since one was
 	probes      int     // that are to be sent now, whatever the window
 	lossAt      instant
@@ -87,6 +100,7 @@ type recovery struct {
 	largeLost   int  // in a row
 	cc          congestion
 	pace        pacer
+	choke       choke
 }
 
 func (r *recovery) init(rtt instant) {
@@ -96,6 +110,7 @@ func (r *recovery) init(rtt instant) {
 	r.rtt.smoothed, r.rtt.variance = rtt, rtt/2
 	r.reorder, r.threshold = leastReorder, timeThreshold
 	r.packet, r.lossAt = basePacket, never
+	r.spacing, r.lostAt = spacingMost, -wary
 	r.cc = newCongestion()
 }
 
@@ -104,20 +119,31 @@ func (r *recovery) probeAt() instant {
 	if r.flying == 0 {
 		return never
 	}
-	wait := r.patience()
+	wait := r.patience() + r.delay
 	if back := r.probed - patience + 1; back > 0 {
 		most := mostProbe
 		if r.asked < max(r.answered, r.flyingSince)+hopeful {
 			most = soonProbe
 		}
 		wait = min(wait<<min(back, 10), max(wait, most))
+		if rides := r.freshAt + r.spacing*5/4; rides < r.asked+rideAfter {
+			return max(r.asked+wait, rides, r.choke.next)
+		}
 	}
-	return r.asked + wait
+	return max(r.asked+wait, r.choke.next)
 }
 
-// patience is how long an answer may take before it is worth asking.
+// patience is how long an answer given at once may take before it is worth asking.
 func (r *recovery) patience() instant {
-	return max(2*r.rtt.smoothed, r.rtt.smoothed+max(4*r.rtt.variance, granularity)+ackDelay, leastProbe)
+	return max(2*r.rtt.smoothed, r.rtt.smoothed+max(4*r.rtt.variance, granularity), leastProbe)
+}
+
+// wantsSoon tells whether a packet that leaves now is to be acknowledged at once.
+// It is if packets are lost here, so that the next loss is found within a
+// round trip. And if the next packet is likely to come too late to be
+// acknowledged together with this one: then it costs nothing.
+func (r *recovery) wantsSoon(now instant) bool {
+	return r.spacing > ackDelay || now < r.lostAt+wary
 }
 
 // record notes a packet that leaves; its refs were put at the end of r.refs.
@@ -128,6 +154,11 @@ func (r *recovery) record(p sentPacket) {
 		}
 		r.flying += int(p.size)
 		r.asked = p.at
+		if p.fresh {
+			r.spacing += (min(p.at-r.freshAt, spacingMost) - r.spacing) / 4
+			r.freshAt = p.at
+		}
+		r.choke.left(p.at)
 	}
 	p.from = r.refsGone + uint64(r.refs.len()) - uint64(p.refs)
 	r.sent.push(p)
@@ -193,6 +224,7 @@ func (l *link) onAck(r *reader, now instant) bool {
 	}
 	if newest != nil {
 		l.rtt.sample(now-newest.at, instant(min(delay, uint64(second/microsecond)))*microsecond)
+		l.cc.sampled(&l.rtt, top-1, l.next)
 		if l.trace != nil && l.trace.RTT != nil {
 			l.trace.RTT(l.id, duration(l.rtt.latest), duration(l.rtt.smoothed))
 		}
@@ -216,11 +248,13 @@ func (l *link) arrive(n uint64, flew int, now instant) (p *sentPacket, fresh boo
 	switch p.state {
 	case flying:
 		l.flying -= int(p.size)
+		l.choke.arrived(l.flyingSince, now)
 		if !p.large {
-			l.cc.acked(n, int(p.size), 2*flew >= l.cc.window)
+			l.cc.acked(n, int(p.size), 2*flew >= l.cc.window, l.rtt.smoothed, now)
 		}
 	case lost: // it was only late: be slower to give up
 		l.stats.Spurious++
+		l.choke.late(l.flyingSince, now)
 		l.reorder = min(max(l.reorder, l.acked-n+1), mostReorder)
 		l.threshold = min(l.threshold+1, mostThreshold)
 	default:
@@ -267,10 +301,12 @@ func (l *link) lose(n uint64, now instant) {
 	p.state = lost
 	l.flying -= int(p.size)
 	l.stats.Lost++
+	l.lostAt = now
+	l.choke.missed()
 	if p.large {
 		l.largeOut = false
 	} else {
-		l.cc.lost(n, l.next)
+		l.cc.lost(n, l.next, &l.rtt)
 		if p.size > basePacket {
 			if l.largeLost++; l.largeLost == mostLarge {
 				l.packet, l.largeLost = basePacket, 0
@@ -308,13 +344,7 @@ func (l *link) probe() {
 		l.packet = basePacket // the path may no longer carry large packets
 	}
 	l.probes = copies
-	end := l.sent.len()
-	for size, i := 0, int(max(l.settled, l.first)-l.first); i < end && size < basePacket/2; i++ {
-		if p := l.sent.at(i); p.state == flying && !p.copied {
-			p.copied = true
-			size += l.requeue(i)
-		}
-	}
+	l.repeat()
 	// The same again, in a datagram of its own. Where more is waiting, the
 	// second datagram carries other bytes: copies of copies have no bound.
 	if n := l.resend.len(); copies == 2 && n > 0 && n <= mostCopied {
@@ -325,5 +355,16 @@ func (l *link) probe() {
 	}
 	if !l.resending() {
 		l.ping, l.probes = true, 1
+	}
+}
+
+// repeat has what has waited longest sent again.
+func (l *link) repeat() {
+	end := l.sent.len()
+	for size, i := 0, int(max(l.settled, l.first)-l.first); i < end && size < basePacket/2; i++ {
+		if p := l.sent.at(i); p.state == flying && !p.copied {
+			p.copied = true
+			size += l.requeue(i)
+		}
 	}
 }

@@ -253,3 +253,12 @@ func TestNarrowFromTheStart(t *testing.T) {
 		}
 	})
 }
+
+// pop reads the next message received into b.
+func (l *link) pop(b []byte) (msg []byte, ok bool) {
+	if l.ready.len() == 0 {
+		return b, false
+	}
+	msg = l.take(b[:0], 0)
+	return msg[:copy(msg, msg[4:])], true
+}

@@ -80,6 +80,7 @@ func TestProbe(t *testing.T) {
 	onLAN(t, 2, false, goodLink, func(r *rig) {
 		a, b := r.connect()
 		r.talk(a, b, 0, 10)
+		time.Sleep(duration(4 * ackDelay)) // until nothing is under way
 		var full atomic.Int32
 		r.taps[0].watch(func(b []byte, _ netip.AddrPort) bool {
 			if len(b) == basePacket {

@@ -39,6 +39,44 @@ type wire struct {
 	delay, jitter, lateBy    instant
 	mtu                      int
 	cut                      bool
+
+	police float64 // packets a second that pass, the rest is lost; 0: all
+	tokens float64 // that may pass now, at most policeBurst
+	at     instant // when tokens was true
+
+	link *bottleneck // or nil
+}
+
+const policeBurst = 5
+
+// passes tells whether a policed wire passes a packet.
+func (w *wire) passes(now instant) bool {
+	if w.police == 0 {
+		return true
+	}
+	w.tokens = min(policeBurst, w.tokens+w.police*float64(now-w.at)/float64(second))
+	if w.at = now; w.tokens < 1 {
+		return false
+	}
+	w.tokens--
+	return true
+}
+
+// bottleneck is a link that is slower than those who send, and its queue.
+type bottleneck struct {
+	rate  float64 // bytes a nanosecond
+	queue instant // what takes longer to send is dropped
+	free  instant // when all that is queued has left
+}
+
+// pass is how long a packet of n bytes takes, if it is not dropped.
+func (k *bottleneck) pass(n int, now instant) (wait instant, ok bool) {
+	start := max(k.free, now)
+	if start-now > k.queue {
+		return 0, false
+	}
+	k.free = start + instant(float64(n)/k.rate)
+	return k.free - now, true
 }
 
 type arrival struct {
@@ -121,8 +159,15 @@ func (s *sim) carry(i int, b []byte, to netip.AddrPort) {
 	s.sent[i]++
 	s.size[i] += len(b)
 	w, r := s.wires[i], s.random
-	if s.seen != nil && !s.seen(i, b, to) || w.cut || w.mtu > 0 && len(b) > w.mtu || r.Float64() < w.loss || to != s.at[1-i] {
+	if s.seen != nil && !s.seen(i, b, to) || w.cut || !s.wires[i].passes(s.now) || w.mtu > 0 && len(b) > w.mtu || r.Float64() < w.loss || to != s.at[1-i] {
 		return
+	}
+	queued := instant(0)
+	if w.link != nil {
+		var ok bool
+		if queued, ok = w.link.pass(len(b), s.now); !ok {
+			return
+		}
 	}
 	copies := 1
 	if r.Float64() < w.dup {
@@ -133,7 +178,7 @@ func (s *sim) carry(i int, b []byte, to netip.AddrPort) {
 		if r.Float64() < w.corrupt {
 			c[r.IntN(len(c))] ^= 1 << r.IntN(8)
 		}
-		wait := w.delay
+		wait := w.delay + queued
 		if w.jitter > 0 {
 			wait += instant(r.Int64N(int64(w.jitter)))
 		}
@@ -252,5 +297,6 @@ func packetOf(l *link, number uint64, payload []byte) []byte {
 	if !l.host {
 		kind |= packetFromHost
 	}
-	return checksum{}.seal(append(appendPacketHeader(nil, kind, l.id, number), payload...), packetHeader, number)
+	b := appendPacketHeader(nil, kind, l.id, number, 0)
+	return checksum{}.seal(append(b, payload...), len(b), number)
 }

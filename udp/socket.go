@@ -4,6 +4,8 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"syscall"
 )
 
@@ -13,6 +15,8 @@ type output struct {
 	n     int
 	parts []part
 }
+
+var outputs = sync.Pool{New: func() any { return new(output) }}
 
 // part is a datagram in output.buf.
 type part struct {
@@ -76,12 +80,15 @@ func refusal(err error) bool {
 // without allocation, and several datagrams in one call where the system has
 // that. The zero value does as any PacketConn does.
 type fastSocket struct {
-	udp           *net.UDPConn // nil: not the system's
-	raw           *rawSocket   // nil: writes may wait
-	split, joined bool         // the system cuts what is sent, joins what is received
+	udp   *net.UDPConn // nil: not the system's
+	raw   *rawSocket   // nil: writes may wait
+	split atomic.Bool  // the system cuts what is sent
+	buf   []byte       // for read, like one
+	one   [1]received
 }
 
-func newFastSocket(pc net.PacketConn) (s fastSocket) {
+func newFastSocket(pc net.PacketConn) *fastSocket {
+	s := &fastSocket{}
 	if s.udp, _ = pc.(*net.UDPConn); s.udp != nil {
 		// The default holds under a hundred datagrams. Where the system
 		// allows no more than some limit, it takes that.
@@ -92,32 +99,38 @@ func newFastSocket(pc net.PacketConn) (s fastSocket) {
 	return s
 }
 
-// readSize is how large a buffer read needs.
-func (s *fastSocket) readSize() int {
-	if s.joined {
-		return 64 << 10
-	}
-	return 2 << 10 // a longer datagram is none of ours
+// received is a datagram, or several of size bytes each but the last.
+type received struct {
+	b    []byte
+	size int
+	from netip.AddrPort
 }
 
-// read reads into b one datagram, or several of size bytes each but the last.
-func (s *fastSocket) read(pc net.PacketConn, b []byte) (n, size int, from netip.AddrPort, err error) {
-	switch {
-	case s.joined:
-		n, size, from, err = s.readJoined(b)
-	case s.udp != nil:
-		n, from, err = s.udp.ReadFromUDPAddrPort(b)
-	default:
+// read waits for datagrams and gives what is there, until there is an error or
+// give returns false, or once. What it gives is only valid during the call.
+func (s *fastSocket) read(pc net.PacketConn, give func([]received) bool) (err error) {
+	if s.raw != nil {
+		return s.readMany(give)
+	}
+	if s.buf == nil {
+		s.buf = make([]byte, 2<<10) // a longer datagram is none of ours
+	}
+	var n int
+	var from netip.AddrPort
+	if s.udp != nil {
+		n, from, err = s.udp.ReadFromUDPAddrPort(s.buf)
+	} else {
 		var addr net.Addr
-		n, addr, err = pc.ReadFrom(b)
+		n, addr, err = pc.ReadFrom(s.buf)
 		if a, ok := addr.(*net.UDPAddr); ok {
 			from = a.AddrPort()
 		}
 	}
-	if size == 0 {
-		size = max(n, 1)
+	if err == nil && n > 0 {
+		s.one[0] = received{s.buf[:n], n, netip.AddrPortFrom(from.Addr().Unmap(), from.Port())}
+		give(s.one[:])
 	}
-	return n, size, netip.AddrPortFrom(from.Addr().Unmap(), from.Port()), err
+	return err
 }
 
 // write sends b, or loses it where the system has no room for it now: one who
@@ -125,7 +138,7 @@ func (s *fastSocket) read(pc net.PacketConn, b []byte) (n, size int, from netip.
 func (s *fastSocket) write(pc net.PacketConn, b []byte, to netip.AddrPort) (err error) {
 	switch {
 	case s.raw != nil:
-		err = s.writeNow(b, nil, to)
+		err = s.writeNow(b, 0, to)
 	case s.udp != nil:
 		_, err = s.udp.WriteToUDPAddrPort(b, to)
 	default:

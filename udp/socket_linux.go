@@ -9,6 +9,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,78 +21,166 @@ func (s *fastSocket) tune() {
 	if err != nil {
 		return
 	}
-	s.raw = &rawSocket{conn: raw, six: s.udp.LocalAddr().(*net.UDPAddr).IP.To4() == nil}
+	s.raw = &rawSocket{conn: raw, readSize: 2 << 10, six: s.udp.LocalAddr().(*net.UDPAddr).IP.To4() == nil}
 	s.raw.writers.New = func() any { return newRawWriter(s.raw) }
 	raw.Control(func(fd uintptr) {
-		s.joined = unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil
+		if unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil {
+			s.raw.readSize = 64 << 10
+		}
 		_, err := unix.GetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_SEGMENT)
-		s.split = err == nil
+		s.split.Store(err == nil)
 		unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_MTU_DISCOVER, unix.IP_PMTUDISC_PROBE)
 		unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_MTU_DISCOVER, unix.IPV6_PMTUDISC_PROBE)
 	})
 }
 
-func (s *fastSocket) readJoined(b []byte) (n, size int, from netip.AddrPort, err error) {
-	var control [64]byte
-	n, nc, _, from, err := s.udp.ReadMsgUDPAddrPort(b, control[:])
-	for rest := control[:nc]; err == nil && len(rest) >= unix.SizeofCmsghdr; {
-		h, data, more, bad := unix.ParseOneSocketControlMessage(rest)
-		if bad != nil {
+// atOnce is how many datagrams, or joined ones, are read in a call.
+const atOnce = 32
+
+// rawReader is what reading takes.
+type rawReader struct {
+	heads   [atOnce]mmsghdr
+	vectors [atOnce]unix.Iovec
+	names   [atOnce]unix.RawSockaddrInet6
+	control [atOnce][64]byte
+	bufs    [atOnce][]byte
+	got     [atOnce]received
+}
+
+// mmsghdr is the system's struct mmsghdr.
+type mmsghdr struct {
+	unix.Msghdr
+	n uint32
+}
+
+func newRawReader(size int) *rawReader {
+	r := &rawReader{}
+	for i := range r.heads {
+		r.bufs[i] = make([]byte, size)
+		r.vectors[i].Base = &r.bufs[i][0]
+		r.vectors[i].SetLen(size)
+		r.heads[i].Iov = &r.vectors[i]
+		r.heads[i].SetIovlen(1)
+		r.heads[i].Name = (*byte)(unsafe.Pointer(&r.names[i]))
+		r.heads[i].Control = &r.control[i][0]
+	}
+	return r
+}
+
+// readMany gives all there is, and waits for more without asking once more
+// whether there is any: what comes after the last look ends the wait.
+func (s *fastSocket) readMany(give func([]received) bool) (err error) {
+	r := newRawReader(s.raw.readSize)
+	failed := s.raw.conn.Read(func(fd uintptr) (done bool) {
+		for {
+			var n int
+			if n, err = r.read(fd); err == unix.EAGAIN {
+				err = nil
+				return false
+			}
+			if err != nil || !give(r.got[:n]) {
+				return true
+			}
+			if n < atOnce {
+				return false
+			}
+		}
+	})
+	if failed != nil {
+		err = failed
+	}
+	return err
+}
+
+func (r *rawReader) read(fd uintptr) (n int, err error) {
+	for i := range r.heads {
+		r.heads[i].Namelen = unix.SizeofSockaddrInet6
+		r.heads[i].SetControllen(len(r.control[i]))
+	}
+	got, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&r.heads)), atOnce, unix.MSG_DONTWAIT, 0, 0)
+	if errno != 0 {
+		return 0, errno
+	}
+	for i := range int(got) {
+		h := &r.heads[i]
+		if h.n == 0 {
+			continue
+		}
+		size := segmentSize(r.control[i][:h.Controllen])
+		if size == 0 {
+			size = int(h.n)
+		}
+		r.got[n] = received{r.bufs[i][:h.n], size, r.from(i)}
+		n++
+	}
+	return n, nil
+}
+
+// segmentSize is how long the datagrams were that the system joined, or 0.
+func segmentSize(control []byte) int {
+	for len(control) >= unix.SizeofCmsghdr {
+		h, data, rest, err := unix.ParseOneSocketControlMessage(control)
+		if err != nil {
 			break
 		}
 		if h.Level == unix.IPPROTO_UDP && h.Type == unix.UDP_GRO && len(data) >= 4 {
-			size = int(binary.NativeEndian.Uint32(data))
+			return int(binary.NativeEndian.Uint32(data))
 		}
-		rest = more
+		control = rest
 	}
-	return n, size, from, err
+	return 0
+}
+
+// from is who sent the i-th datagram.
+func (r *rawReader) from(i int) netip.AddrPort {
+	six := &r.names[i]
+	port := binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&six.Port))[:])
+	if six.Family == unix.AF_INET {
+		return netip.AddrPortFrom(netip.AddrFrom4((*unix.RawSockaddrInet4)(unsafe.Pointer(six)).Addr), port)
+	}
+	addr := netip.AddrFrom16(six.Addr).Unmap()
+	if six.Scope_id != 0 {
+		addr = addr.WithZone(zoneName(six.Scope_id))
+	}
+	return netip.AddrPortFrom(addr, port)
 }
 
 // writeSegments sends b as datagrams of size bytes, the last of what remains,
 // in one call. It returns false where that cannot be and nothing was sent; else
 // an error is of the path.
 func (s *fastSocket) writeSegments(b []byte, size int, to netip.AddrPort) (done bool, err error) {
-	if !s.split {
+	if !s.split.Load() {
 		return false, nil
 	}
-	var control [32]byte
-	h := control[:unix.CmsgSpace(2)]
-	// A cmsghdr: the length in a machine word, then level and type.
-	if unix.SizeofCmsghdr == 16 {
-		binary.NativeEndian.PutUint64(h, uint64(unix.CmsgLen(2)))
-	} else {
-		binary.NativeEndian.PutUint32(h, uint32(unix.CmsgLen(2)))
-	}
-	at := unix.SizeofCmsghdr - 8
-	binary.NativeEndian.PutUint32(h[at:], unix.IPPROTO_UDP)
-	binary.NativeEndian.PutUint32(h[at+4:], unix.UDP_SEGMENT)
-	binary.NativeEndian.PutUint16(h[unix.CmsgLen(0):], uint16(size))
-	err = s.writeNow(b, h, to)
+	err = s.writeNow(b, size, to)
 	if errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EMSGSIZE) {
-		s.split = false // this interface, or this system, does not
+		s.split.Store(false) // this interface, or this system, does not
 		return false, nil
 	}
 	return true, err
 }
 
-// rawSocket writes past package net, which waits where the system's buffer is
-// full. That happens: packets to an address at which nobody answers stay in it
+// rawSocket reads and writes past package net, which reads one datagram in a
+// call and waits where the system's buffer for writing is full. That happens: packets to an address at which nobody answers stay in it
 // for seconds.
 type rawSocket struct {
-	conn    syscall.RawConn
-	six     bool // an IPv6 socket; IPv4 addresses are mapped
-	writers sync.Pool
+	conn     syscall.RawConn
+	six      bool // an IPv6 socket; IPv4 addresses are mapped
+	readSize int  // how much may come at once
+	writers  sync.Pool
 }
 
 // rawWriter is what a write needs besides the datagram. It is kept, since as
 // local variables all of it would be allocated each time.
 type rawWriter struct {
-	to4   unix.SockaddrInet4
-	to6   unix.SockaddrInet6
-	to    unix.Sockaddr
-	b, h  []byte
-	err   error
-	write func(fd uintptr) bool
+	to4  unix.SockaddrInet4
+	to6  unix.SockaddrInet6
+	to   unix.Sockaddr
+	b, h []byte // the datagram and the control message
+
+	control [32]byte
+	err     error
+	write   func(fd uintptr)
 }
 
 func newRawWriter(s *rawSocket) *rawWriter {
@@ -99,15 +188,14 @@ func newRawWriter(s *rawSocket) *rawWriter {
 	if w.to = &w.to4; s.six {
 		w.to = &w.to6
 	}
-	w.write = func(fd uintptr) bool {
+	w.write = func(fd uintptr) {
 		_, w.err = unix.SendmsgN(int(fd), w.b, w.h, w.to, unix.MSG_DONTWAIT)
-		return true
 	}
 	return w
 }
 
-// writeNow sends b with the control message h.
-func (s *fastSocket) writeNow(b, h []byte, to netip.AddrPort) error {
+// writeNow sends b, as datagrams of size bytes if that is not 0.
+func (s *fastSocket) writeNow(b []byte, size int, to netip.AddrPort) error {
 	w := s.raw.writers.Get().(*rawWriter)
 	defer s.raw.writers.Put(w)
 	switch addr := to.Addr().Unmap(); {
@@ -118,13 +206,32 @@ func (s *fastSocket) writeNow(b, h []byte, to netip.AddrPort) error {
 	default:
 		return unix.EAFNOSUPPORT
 	}
-	w.b, w.h = b, h
-	err := s.raw.conn.Write(w.write)
+	w.b, w.h = b, nil
+	if size > 0 {
+		w.h = segments(w.control[:], size)
+	}
+	err := s.raw.conn.Control(w.write) // not Write, which lets in one at a time
 	if err == nil {
 		err = w.err
 	}
 	w.b, w.h = nil, nil
 	return err
+}
+
+// segments writes the control message that has what is sent cut into size bytes.
+func segments(b []byte, size int) []byte {
+	h := b[:unix.CmsgSpace(2)]
+	// A cmsghdr: the length in a machine word, then level and type.
+	if unix.SizeofCmsghdr == 16 {
+		binary.NativeEndian.PutUint64(h, uint64(unix.CmsgLen(2)))
+	} else {
+		binary.NativeEndian.PutUint32(h, uint32(unix.CmsgLen(2)))
+	}
+	at := unix.SizeofCmsghdr - 8
+	binary.NativeEndian.PutUint32(h[at:], unix.IPPROTO_UDP)
+	binary.NativeEndian.PutUint32(h[at+4:], unix.UDP_SEGMENT)
+	binary.NativeEndian.PutUint16(h[unix.CmsgLen(0):], uint16(size))
+	return h
 }
 
 // zoneIndex is the number of an interface.
@@ -146,6 +253,19 @@ func zoneIndex(zone string) uint32 {
 	return uint32(i.Index)
 }
 
+// zoneName is the name of an interface.
+func zoneName(index uint32) string {
+	if name, ok := zoneNames.Load(index); ok && time.Since(name.(zoneNameEntry).at) < zoneLife {
+		return name.(zoneNameEntry).name
+	}
+	name := strconv.FormatUint(uint64(index), 10)
+	if i, err := net.InterfaceByIndex(int(index)); err == nil {
+		name = i.Name
+	}
+	zoneNames.Store(index, zoneNameEntry{name, time.Now()})
+	return name
+}
+
 // zoneLife is how long an interface's number is remembered: asking takes the
 // system longer than sending.
 const zoneLife = 2 * time.Second
@@ -155,7 +275,15 @@ type zoneEntry struct {
 	at    time.Time
 }
 
-var zones sync.Map // of zoneEntry by name
+type zoneNameEntry struct {
+	name string
+	at   time.Time
+}
+
+var (
+	zones     sync.Map // of zoneEntry by name
+	zoneNames sync.Map // of zoneNameEntry by index
+)
 
 // crowded tells whether packets that cannot leave fill half the send buffer:
 // the other half is for those we know.

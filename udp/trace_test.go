@@ -29,7 +29,7 @@ func TestTrace(t *testing.T) {
 					}
 					defer func() { <-mu }()
 					told[what]++
-					if p.Host || p.Peer != r.at[1] || p.Size <= packetHeader || p.Size > largePacket || p.Conn == 0 {
+					if p.Host || p.Peer != r.at[1] || p.Size <= leastHeader || p.Size > largePacket || p.Conn == 0 {
 						t.Errorf("%s: %+v", what, p)
 					}
 					if p.At < last || p.At > time.Minute || p.At == 0 {

@@ -232,7 +232,7 @@ func (e *Endpoint) offer(ctx context.Context, c *Conn, confirm func(context.Cont
 	ctx, cancel := context.WithTimeout(ctx, proofTime)
 	defer cancel()
 	c.mu.Lock()
-	if c.closed {
+	if c.closed.Load() {
 		cancel()
 	}
 	c.mu.Unlock()
@@ -246,7 +246,7 @@ func (e *Endpoint) offer(ctx context.Context, c *Conn, confirm func(context.Cont
 		}
 	}
 	c.mu.Lock()
-	c.closed = true
+	c.closed.Store(true)
 	if c.link.mute { // never heard of again
 		c.link.fail(err)
 	} else {
@@ -263,7 +263,7 @@ func (c *Conn) confirmed(ctx context.Context) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for c.link.mute {
-		if err := c.wait(ctx); err != nil {
+		if err := c.wait(ctx, &c.changed); err != nil {
 			return err
 		}
 	}

@@ -110,6 +110,7 @@ class TCP:
 HELLO, RETRY, REFUSE, ACCEPT = 1, 2, 3, 4
 VERSION, PLAINTEXT = 1, 2
 FROM_MEMBER, FROM_HOST = 0x50, 0x52
+AT_ONCE, SHORT = 0x04, 0x08  # more in the first byte
 FULL = 1200  # bytes of a datagram that proves the path
 
 PADDING, PING, ACK, CREDIT, CHALLENGE, RESPONSE, CLOSE = range(7)
@@ -282,7 +283,7 @@ class UDP:
             self.flying[number] = (time.monotonic(), frames)
             if not self.path_proven:
                 packet = packet.ljust(FULL - 4, bytes([PADDING]))
-        packet += struct.pack(">I", crc32c(packet))
+        packet += struct.pack(">I", crc32c(packet + struct.pack(">I", number >> 8 & 0xFFFFFFFF)))
         self.stats["sent"] += 1
         if not self.unlucky():
             try:
@@ -327,23 +328,25 @@ class UDP:
             data = self.sock.recv(65536)
         except ConnectionRefusedError:
             return []
-        if len(data) < 18 or data[0] != FROM_HOST or data[1:9] != self.id or self.unlucky():
+        if len(data) < 15 or data[0] & ~(AT_ONCE | SHORT) != FROM_HOST or data[1:9] != self.id or self.unlucky():
             return []
-        if crc32c(data[:-4]) != struct.unpack(">I", data[-4:])[0]:
+        header = 10 if data[0] & SHORT else 13
+        wrap = 1 << 8 * (header - 9)
+        low = int.from_bytes(data[9:header], "big")
+        expected = max(self.seen, default=-1) + 1
+        number = expected + (low - expected + wrap // 2) % wrap - wrap // 2
+        if number < 0:
+            number += wrap
+        if crc32c(data[:-4] + struct.pack(">I", number >> 8 & 0xFFFFFFFF)) != struct.unpack(">I", data[-4:])[0]:
             self.stats["corrupt"] += 1
             return []
-        low = struct.unpack(">I", data[9:13])[0]
-        expected = max(self.seen, default=-1) + 1
-        number = expected + ((low - expected + (1 << 31)) & 0xFFFFFFFF) - (1 << 31)
-        if number < 0:
-            number += 1 << 32
         self.heard = time.monotonic()
         self.stats["received"] += 1
         if number in self.seen:
             self.stats["repeated"] += 1
             return []
         self.seen.add(number)
-        messages, asks = self.frames(Reader(data[13:-4]))
+        messages, asks = self.frames(Reader(data[header:-4]))
         for message in messages:
             self.taken += len(message) + COST
         if self.credit_here - self.taken < CREDIT_FIRST // 2:
