@@ -84,7 +84,7 @@ func TestFullScreenPassword(t *testing.T) {
 	term.sees("wrong")
 	term.types("sesame\r")
 	ana.await("ben", comes("ben"))
-	term.sees("encrypted")
+	term.sees("ben (you)")
 	term.types("\x03")
 	term.sees("Ctrl-C again leaves")
 	term.types("\x03")

@@ -306,7 +306,6 @@ func (m *model) show(i int) {
 	if i != m.at {
 		if w := m.current(); w != nil {
 			w.mark = 0
-			w.looked()
 		}
 		m.last = m.at
 	}

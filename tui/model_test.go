@@ -360,7 +360,7 @@ func TestScrollsBack(t *testing.T) {
 	}
 	b.tell(pageMsg{win: 1, look: room.Look{Events: older, More: true}})
 	b.press("pgup", "pgup")
-	b.sees("old 3")
+	b.sees("old 2")
 	b.press("esc")
 	b.sees("later")
 	b.press("ctrl+home", "ctrl+home")

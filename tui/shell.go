@@ -19,6 +19,7 @@ import (
 const (
 	frame     = 16 * time.Millisecond  // batches of events are at least so far apart
 	batch     = 256                    // events in one
+	fps       = 120                    // of the terminal: what is typed is seen within 8 ms
 	sampling  = 500 * time.Millisecond // how often a seat's counters are read
 	heartbeat = time.Second            // of the clock
 	lastWord  = 2 * time.Second        // how long one who leaves waits for what was said last
@@ -75,7 +76,7 @@ type shell struct {
 func newShell(ctx context.Context, o Options, n Network) *shell {
 	s := &shell{o: o, net: n, m: newModel(o), seats: make(map[int]*seated), asked: make(map[int]chan doAnswer)}
 	s.ctx, s.cancel = context.WithCancel(ctx)
-	s.program = tea.NewProgram(teaModel{s}, tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithoutSignalHandler())
+	s.program = tea.NewProgram(teaModel{s}, tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithoutSignalHandler(), tea.WithFPS(fps))
 	s.send = func(msg any) { s.program.Send(msg) }
 	return s
 }

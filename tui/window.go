@@ -188,15 +188,13 @@ func (w *window) paged(m *model, msg pageMsg) {
 		}
 		older = append(older, &item{e: e, mention: said(e) && talk.Mentions(e.Text, w.nick)})
 	}
-	if len(w.items) > 0 {
-		w.items[0].width = 0
+	at := slices.IndexFunc(w.items, func(it *item) bool { return it.e.Seq > 0 })
+	if at < 0 { // below the words we were greeted with
+		at = len(w.items)
 	}
-	w.items = append(older, w.items...)
-	w.looked()
+	w.items = slices.Insert(w.items, at, older...)
+	w.stale() // the days may begin elsewhere
 }
-
-// looked has the screen be at its end if nothing is below.
-func (w *window) looked() { w.scroll = max(w.scroll, 0) }
 
 // stale has everything drawn anew.
 func (w *window) stale() {
