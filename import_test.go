@@ -29,8 +29,9 @@ var mayImport = map[string][]string{
 	"room":      {"transport"},
 	"cluster":   {"room", "transport"},
 	"node":      {"room", "udp", "tcp", "discovery", "history", "cluster", "transport"},
-	"line":      {"room", "transport"},
-	"tui":       {"room", "transport"},
+	"talk":      {"room", "transport"},
+	"line":      {"room", "talk", "transport"},
+	"tui":       {"room", "talk", "transport"},
 	"lab":       {"node", "udp", "tcp", "discovery", "room", "transport"},
 	"lab/page":  {},
 	// For tests alone.

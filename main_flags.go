@@ -62,6 +62,10 @@ type common struct {
 	Keep          string `default:"90d" placeholder:"HOW-LONG" help:"How long what is said is kept on this computer's disk: 90d (so many days), 10000 (so many messages), forever, or none."`
 	DataDir       string `placeholder:"DIR" help:"Where your identity, and what was said, is kept. Default: the system's place for such things."`
 	JSON          bool   `name:"json" short:"j" help:"Print one JSON object a line."`
+	TUI           bool   `name:"tui" hidden:"" help:"Show the full screen."`
+	Theme         string `hidden:"" enum:"dark,light,contrast" default:"dark" help:"Colours of the full screen: dark, light or contrast."`
+	Bell          string `hidden:"" enum:"off,dm,mention,all" default:"mention" help:"When the full screen rings: off, dm, mention or all."`
+	NoNotify      bool   `hidden:"" help:"The full screen rings without asking the terminal for a notification."`
 	Plain         bool   `help:"Print plain lines, for screen readers and simple terminals."`
 	Quiet         bool   `short:"q" help:"Leave out who comes and goes, and other talk."`
 	LogLevel      string `enum:"debug,info,warn,error" default:"warn" help:"How much to log: debug, info, warn or error."`

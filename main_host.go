@@ -38,6 +38,9 @@ func (h *hostCmd) Run(ctx context.Context, p *program) error {
 			return err
 		}
 	}
+	if !h.Headless && p.fullScreen() {
+		return p.onScreen(ctx, h.begin(p))
+	}
 	n, err := p.node()
 	if err != nil {
 		return err
@@ -73,8 +76,7 @@ func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
 	if err != nil {
 		return err
 	}
-	hosting, err := n.Open(ctx, room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden,
-		Approve: h.Approve, Slow: h.Slow, Filters: h.filters, MaxSeats: h.MaxMembers, Password: verifier})
+	hosting, err := n.Open(ctx, h.options(verifier))
 	if err != nil {
 		return err
 	}
@@ -99,6 +101,12 @@ func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
 		return cause
 	}
 	return err
+}
+
+// options are the rooms as the flags describe them.
+func (h *hostCmd) options(verifier *room.Verifier) room.HostOptions {
+	return room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden,
+		Approve: h.Approve, Slow: h.Slow, Filters: h.filters, MaxSeats: h.MaxMembers, Password: verifier}
 }
 
 // stand hosts without a seat until ctx ends.

@@ -13,6 +13,9 @@ import (
 
 // Run joins a room and stays until the person leaves or ctx ends.
 func (j *joinCmd) Run(ctx context.Context, p *program) error {
+	if p.fullScreen() {
+		return p.onScreen(ctx, j.begin(p))
+	}
 	n, err := p.node()
 	if err != nil {
 		return err

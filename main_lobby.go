@@ -17,6 +17,9 @@ const firstLook = 600 * time.Millisecond
 
 // Run is parley without a command: pick a room on this network, or host one.
 func (c *pickCmd) Run(ctx context.Context, p *program) error {
+	if p.fullScreen() {
+		return p.onScreen(ctx, nil)
+	}
 	if !p.mayAsk() {
 		p.talk("parley host ROOM opens a room, parley join ROOM joins one, parley --help says more. On this network there are:")
 		return (&roomsCmd{Wait: 1500 * time.Millisecond}).Run(ctx, p)

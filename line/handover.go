@@ -1,10 +1,5 @@
 package line
 
-import (
-	"parley/room"
-	"parley/text"
-)
-
 // keeper is a seat that knows whether it hosts the room, and whether others are
 // there: a *room.Member.
 type keeper interface {
@@ -26,14 +21,3 @@ func (t *typist) closes() bool {
 
 // staying is what a host is told who quits while others are there.
 const staying = "others are still here, and the room closes with you: /handover NICK first gives it to one of them (/handover lists who), or /quit again to close it"
-
-// handover puts in words how a room changes hands. All of it is in the event.
-func (v *view) handover(e room.Event) (head string, body []string) {
-	switch e.State {
-	case "failed":
-		return "! ", text.Lines(e.Text)
-	case "offered", "accepted", "copying", "done":
-		return "* ", text.Lines(e.Text)
-	}
-	return "", nil
-}

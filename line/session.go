@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"parley/room"
+	"parley/talk"
 	"parley/text"
 )
 
@@ -163,7 +164,7 @@ func (s *session) sit(m seat) {
 			s.view.say("", true, "* ", line)
 		}
 		if people := m.Names(); len(people) > 0 {
-			s.view.say("", true, "* ", roster(people))
+			s.view.say("", true, "* ", talk.Roster(people))
 		}
 		if s.o.Terminal {
 			s.tell("", "/help lists the commands, Ctrl-D leaves")

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"parley/room"
+	"parley/talk"
 	"parley/text"
 	"parley/transport"
 )
@@ -110,13 +111,7 @@ func (t *typist) input(line string) (room.Action, error) {
 }
 
 // front returns what the front end does for the command word, if it is one of its own.
-func front(word string) string {
-	if word == "" || word[0] != '/' && word[0] != '\\' {
-		return ""
-	}
-	c, _ := room.Find(word[1:])
-	return c.Front
-}
+func front(word string) string { return talk.Front(word) }
 
 // quits tells whether line is the command to end, which need not wait until
 // what was typed before has been sent.
@@ -368,35 +363,8 @@ func (s *session) submit() {
 	}
 }
 
-// inParts makes messages of many lines that were pasted, as few as hold them in
-// order. Nothing: they cannot be held.
-func inParts(line string) (parts []string) {
-	if strings.HasPrefix(line, "/") || strings.HasPrefix(line, "@") {
-		return nil
-	}
-	rest := strings.Split(strings.TrimRight(line, "\n"), "\n")
-	for len(rest) > 0 {
-		n, size := 0, 0
-		for n < len(rest) && size+len(rest[n]) <= text.MaxText {
-			size += len(rest[n]) + 1
-			n++
-		}
-		if n == 0 {
-			return nil
-		}
-		part := strings.Join(rest[:n], "\n")
-		if strings.HasPrefix(part, "/") { // said, as all of it is
-			if part = "/" + part; len(part) > text.MaxText {
-				return nil
-			}
-		}
-		if strings.TrimSpace(part) != "" {
-			parts = append(parts, part)
-		}
-		rest = rest[n:]
-	}
-	return parts
-}
+// inParts makes messages of many lines that were pasted.
+func inParts(line string) []string { return talk.InParts(line) }
 
 // finish ends the input of a terminal: what was typed before is still sent.
 func (s *session) finish() {
@@ -408,30 +376,9 @@ func (s *session) finish() {
 }
 
 // complete offers what a word may become: names, and commands in front.
-func (s *session) complete(word string, first bool) (offers []string) {
-	if s.seat == nil || word == "" {
+func (s *session) complete(word string, first bool) []string {
+	if s.seat == nil {
 		return nil
 	}
-	if first && word[0] == '/' {
-		for _, c := range room.Commands {
-			if strings.HasPrefix(c.Name, word[1:]) {
-				offers = append(offers, "/"+c.Name+" ")
-			}
-		}
-		return offers
-	}
-	at := strings.HasPrefix(word, "@")
-	key := text.Key(strings.TrimPrefix(word, "@"))
-	for _, p := range s.seat.Names() {
-		switch {
-		case !strings.HasPrefix(text.Key(p.Nick), key):
-		case at:
-			offers = append(offers, "@"+p.Nick+" ")
-		case first:
-			offers = append(offers, p.Nick+": ")
-		default:
-			offers = append(offers, p.Nick+" ")
-		}
-	}
-	return offers
+	return talk.Complete(word, first, s.seat.Names())
 }

@@ -109,15 +109,15 @@
 // down, after gap+1 that are missing, length+1 more, count times; at most 32
 // times. A packet holds at most one. delay is the time in microseconds between the arrival of the largest
 // and this ACK. ACK and PADDING are not acknowledged. Of packets that hold more,
-// every second one is acknowledged at once, and so is one that comes out of order,
+// every eighth one is acknowledged at once, and so is one that comes out of order,
 // and one that asks for it in its first byte; any other within 25 ms.
 //
 // So it is the sender who decides what an early acknowledgement is worth. He
 // asks for it while packets are being lost, until a second after the last one;
 // when his packets are more than 25 ms apart, since then the answer would travel alone
-// anyway; and for PING, CREDIT, CLOSE, probes, and what is sent again. A stream without
-// losses costs three packets for two messages, and a lone message that is lost
-// is missed after a round trip. Whoever asks too often gets a packet of
+// anyway; when his window or his buffer is full; and for PING, CREDIT, CLOSE, probes, and
+// what is sent again. A stream without losses costs an acknowledgement for eight packets
+// or 25 ms, and a lone message that is lost is missed after a round trip. Whoever asks too often gets a packet of
 // acknowledgement for each of his packets, no more.
 //
 // # Messages

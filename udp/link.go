@@ -30,7 +30,7 @@ const (
 	window      = 256 << 10        // cost of messages a peer may send ahead of what was received
 	maxAckSpans = 32               // in one ACK
 	ackDelay    = 25 * millisecond // longest wait before a packet is acknowledged
-	ackEvery    = 2                // packets that are acknowledged at once
+	ackEvery    = 8                // packets that one acknowledgement waits for at most
 )
 
 // How long nothing of ours may have been acknowledged before we ask for it. A

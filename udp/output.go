@@ -221,7 +221,7 @@ func (l *link) leave(b []byte, p sentPacket, resent bool) []byte {
 	}
 	if p.state == flying {
 		l.delay = ackDelay
-		if resent || p.urgent || l.probes > 0 || l.acked <= l.proof || l.stage != open || l.wantsSoon(p.at) {
+		if resent || p.urgent || l.probes > 0 || l.acked <= l.proof || l.stage != open || l.wantsSoon(p.at) || l.cornered(size) {
 			b[0] |= packetAtOnce
 			l.delay = 0
 		}
@@ -234,6 +234,13 @@ func (l *link) leave(b []byte, p sentPacket, resent bool) []byte {
 	l.stats.Sent++
 	l.stats.BytesOut += uint64(size)
 	return l.guard.seal(b, header, number)
+}
+
+// cornered tells whether a packet of this size is the last for now: the window is
+// full, or what waits for its acknowledgement fills much of the buffer.
+func (l *link) cornered(size int) bool {
+	return l.flying+size+l.packet > l.cc.window ||
+		l.out[0].held+l.out[1].held > sendBuffer/2 && !l.startable(0) && !l.startable(1)
 }
 
 func padTo(b []byte, size int) []byte {
