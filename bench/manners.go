@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -33,7 +32,7 @@ func manners(args []string) error {
 	short := f.Bool("short", false, "a look: 8 seconds a cell")
 	f.StringVar(&m.only, "only", "share,narrow,needless,far", "which workloads")
 	if err := f.Parse(args); err != nil {
-		return cmp.Or(ignoreHelp(err), err)
+		return err
 	}
 	if *short {
 		m.length, m.warm = 8*time.Second, 2*time.Second
