@@ -54,7 +54,8 @@ type store struct {
 // multiple of its size.
 type block [blockSize]byte
 
-// blockSize is that of two or three packets. An empty store keeps one block.
+// blockSize is that of two or three packets. An empty store keeps no block: most
+// are, nearly always.
 const blockSize = 4 << 10
 
 var blocks = sync.Pool{New: func() any { return new(block) }}
@@ -65,7 +66,7 @@ func (s *store) len() int { return int(s.tail - s.head) }
 func (s *store) push(b []byte) uint64 {
 	at := s.tail
 	for len(b) > 0 {
-		if s.tail%blockSize == 0 {
+		if s.tail%blockSize == 0 || s.blocks.len() == 0 {
 			s.blocks.push(blocks.Get().(*block))
 		}
 		n := copy(s.find(s.tail), b)
@@ -92,5 +93,7 @@ func (s *store) drop(to uint64) {
 	for n := to/blockSize - s.head/blockSize; n > 0; n-- {
 		blocks.Put(s.blocks.pop())
 	}
-	s.head = to
+	if s.head = to; s.head == s.tail && s.blocks.len() > 0 {
+		blocks.Put(s.blocks.pop())
+	}
 }

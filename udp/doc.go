@@ -113,12 +113,12 @@
 // and one that asks for it in its first byte; any other within 25 ms.
 //
 // So it is the sender who decides what an early acknowledgement is worth. He
-// asks for it while packets are being lost, until a second after the last one;
-// when his packets are more than 25 ms apart, since then the answer would travel alone
-// anyway; when his window or his buffer is full; and for PING, CREDIT, CLOSE, probes, and
-// what is sent again. A stream without losses costs an acknowledgement for eight packets
-// or 25 ms, and a lone message that is lost is missed after a round trip. Whoever asks too often gets a packet of
-// acknowledgement for each of his packets, no more.
+// asks for it in his first 16 packets; while packets are being lost, until a
+// second and 64 packets after the last one; when his window or his buffer is
+// full; and for PING, CREDIT, CLOSE, probes, and what is sent again. A stream
+// without losses costs an acknowledgement for eight packets or 25 ms; where
+// packets are lost, the next one is missed after a round trip. Whoever asks too
+// often gets a packet of acknowledgement for each of his packets, no more.
 //
 // # Messages
 //

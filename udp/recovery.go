@@ -6,7 +6,9 @@ package udp
 const (
 	firstRTT      = 10 * millisecond  // until measured
 	leastProbe    = 2 * millisecond   // shortest wait before asking what became of a packet
-	wary          = 1 * second        // after a loss, how long each packet is to be acknowledged at once
+	wary          = 1 * second        // after a loss, how long each packet is to be acknowledged at once,
+	waryPackets   = 64                // and how many at least: who says little meets the next loss later
+	waryFirst     = 16                // of a path of which nothing is known yet
 	spacingMost   = 2 * ackDelay      // a longer pause between packets says no more than this
 	rideAfter     = 12 * millisecond  // what was probed for twice waits as long for a packet to ride on
 	rideUnder     = 4 * basePacket    // bytes under way, beyond which nothing rides
@@ -88,6 +90,7 @@ type recovery struct {
 	freshAt     instant // when the last one left that carried something new
 	spacing     instant // of those, about
 	lostAt      instant // when one was last declared lost
+	waryTo      uint64  // packets before this one are to be acknowledged at once
 	probed      int     // probes since one was
 	probes      int     // that are to be sent now, whatever the window
 	lossAt      instant
@@ -111,7 +114,7 @@ func (r *recovery) init(rtt instant) {
 	r.rtt.smoothed, r.rtt.variance = rtt, rtt/2
 	r.reorder = leastReorder
 	r.packet, r.lossAt = basePacket, never
-	r.spacing, r.lostAt = spacingMost, -wary
+	r.spacing, r.lostAt, r.waryTo = spacingMost, -wary, waryFirst
 	r.cc = newCongestion()
 }
 
@@ -141,10 +144,10 @@ func (r *recovery) patience() instant {
 
 // wantsSoon tells whether a packet that leaves now is to be acknowledged at once.
 // It is if packets are lost here, so that the next loss is found within a
-// round trip. And if the next packet is likely to come too late to be
-// acknowledged together with this one: then it costs nothing.
+// round trip. Where none are, acknowledgements may wait: a host that has said
+// something to hundreds does not want all of them while it is at it.
 func (r *recovery) wantsSoon(now instant) bool {
-	return r.spacing > ackDelay || now < r.lostAt+wary
+	return r.next < r.waryTo || now < r.lostAt+wary
 }
 
 // record notes a packet that leaves; its refs were put at the end of r.refs.
@@ -306,7 +309,7 @@ func (l *link) lose(n uint64, now instant) {
 	p.state = lost
 	l.flying -= int(p.size)
 	l.stats.Lost++
-	l.lostAt = now
+	l.lostAt, l.waryTo = now, l.next+waryPackets
 	l.choke.missed()
 	if p.large {
 		l.largeOut = false
