@@ -121,7 +121,7 @@ var (
 // time only much trouble is sure to be met.
 func TestLANDoubledAndFlipped(t *testing.T) {
 	doubled, flipped := doubled, flipped
-	doubled.name, doubled.impair = "30 % twice, 5 % lost", "dup=30%,loss=5%,seed=6"
+	doubled.name, doubled.impair = "30 % twice, 10 % lost", "dup=30%,loss=10%,seed=6"
 	flipped.name, flipped.impair = "a bit flipped in 5 %", "corrupt=5%,seed=7"
 	doubled.run(t, 40, 20*time.Millisecond, overUDP, overPlain)
 	flipped.run(t, 60, 20*time.Millisecond, overUDP, overPlain)
