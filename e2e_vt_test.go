@@ -109,7 +109,7 @@ func (v *vt) escape(b []byte) int {
 		if v.y == v.top {
 			v.scroll(v.top, -1)
 		} else {
-			v.y--
+			v.y = max(0, v.y-1)
 		}
 		return 2
 	case '[':
@@ -199,7 +199,7 @@ func (v *vt) control(final byte, params []string) {
 			v.put(v.last)
 		}
 	case 'r':
-		v.top, v.bottom = n-1, param(1, v.h)-1
+		v.top, v.bottom = min(v.h, n)-1, min(v.h, param(1, v.h))-1
 		v.x, v.y = 0, 0
 	case 'S':
 		v.scroll(v.top, n)

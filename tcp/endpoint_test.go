@@ -236,12 +236,18 @@ func TestOneOfMany(t *testing.T) {
 			})
 		}
 		time.Sleep(200 * time.Millisecond)
-		worst := time.Duration(0)
+		worst, again := time.Duration(0), 0
 		for range 20 {
 			begin := time.Now()
 			c, err := client.Dial(t.Context(), netip.MustParseAddrPort(lan10))
+			if err != nil && again == 0 { // seldom somebody is crowded out; he tries again
+				t.Log(err)
+				again++
+				c, err = client.Dial(t.Context(), netip.MustParseAddrPort(lan10))
+			}
 			if err != nil {
-				t.Fatal(err)
+				t.Error(err)
+				break
 			}
 			worst = max(worst, time.Since(begin))
 			c.Close()
