@@ -237,10 +237,11 @@ func (l *link) leave(b []byte, p sentPacket, resent bool) []byte {
 }
 
 // cornered tells whether a packet of this size is the last for now: the window is
-// full, or what waits for its acknowledgement fills much of the buffer.
+// full, or what waits for its acknowledgement leaves no room in the buffer for the
+// longest message.
 func (l *link) cornered(size int) bool {
 	return l.flying+size+l.packet > l.cc.window ||
-		l.out[0].held+l.out[1].held > sendBuffer/2 && !l.startable(0) && !l.startable(1)
+		l.out[0].held+l.out[1].held+cost(maxMessage) > sendBuffer && !l.startable(0) && !l.startable(1)
 }
 
 func padTo(b []byte, size int) []byte {

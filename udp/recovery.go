@@ -1,5 +1,7 @@
 package udp
 
+import "math"
+
 // Recovery finds out what became of the packets sent: which arrived, which
 // are lost, how long a round trip takes, when to probe. It follows RFC 9002
 // with figures for a LAN.
@@ -95,7 +97,7 @@ type recovery struct {
 	probes      int     // that are to be sent now, whatever the window
 	lossAt      instant
 	rtt         rttEstimate
-	reorder     uint64  // packets by which one may be overtaken before it counts as lost
+	reorder     float64 // packets by which one may be overtaken before it counts as lost
 	late        instant // and how old it may get, if that is more than timeThreshold allows
 	creditLost  bool
 	packet      int // bytes of a datagram
@@ -263,7 +265,7 @@ func (l *link) arrive(n uint64, flew int, now instant) (p *sentPacket, fresh boo
 	case lost: // it was only late: be slower to give up
 		l.stats.Spurious++
 		l.choke.late(l.flyingSince, now)
-		l.reorder = min(max(l.reorder, l.acked-n+1), mostReorder)
+		l.reorder = min(max(l.reorder, float64(l.acked-n+1)), mostReorder)
 		l.late = min(max(l.late, now-p.at), mostLate)
 	default:
 		return p, false
@@ -289,7 +291,7 @@ func (l *link) findLost(now instant) {
 	limit := max(timeThreshold*max(l.rtt.smoothed, l.rtt.latest)/8, l.late, granularity)
 	for n := l.settled; n < l.acked; n++ {
 		p := l.sent.at(int(n - l.first))
-		if p.state == flying && l.acked-1-n < l.reorder && now-p.at < limit {
+		if p.state == flying && float64(l.acked-1-n) < math.Round(l.reorder) && now-p.at < limit {
 			l.lossAt = min(l.lossAt, p.at+limit)
 			continue
 		}

@@ -73,15 +73,16 @@ func (s *fastSocket) readMany(give func([]received) bool) (err error) {
 	r := newRawReader(s.raw.readSize)
 	failed := s.raw.conn.Read(func(fd uintptr) (done bool) {
 		for {
-			var n int
-			if n, err = r.read(fd); err == unix.EAGAIN {
+			var some []received
+			var all bool
+			if some, all, err = r.read(fd); err == unix.EAGAIN {
 				err = nil
 				return false
 			}
-			if err != nil || !give(r.got[:n]) {
+			if err != nil || !give(some) {
 				return true
 			}
-			if n < atOnce {
+			if all {
 				return false
 			}
 		}
@@ -92,15 +93,17 @@ func (s *fastSocket) readMany(give func([]received) bool) (err error) {
 	return err
 }
 
-func (r *rawReader) read(fd uintptr) (n int, err error) {
+// read returns what is there, but for empty datagrams, and whether that is all.
+func (r *rawReader) read(fd uintptr) (some []received, all bool, err error) {
 	for i := range r.heads {
 		r.heads[i].Namelen = unix.SizeofSockaddrInet6
 		r.heads[i].SetControllen(len(r.control[i]))
 	}
 	got, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&r.heads)), atOnce, unix.MSG_DONTWAIT, 0, 0)
 	if errno != 0 {
-		return 0, errno
+		return nil, false, errno
 	}
+	n := 0
 	for i := range int(got) {
 		h := &r.heads[i]
 		if h.n == 0 {
@@ -113,7 +116,7 @@ func (r *rawReader) read(fd uintptr) (n int, err error) {
 		r.got[n] = received{r.bufs[i][:h.n], size, r.from(i)}
 		n++
 	}
-	return n, nil
+	return r.got[:n], got < atOnce, nil
 }
 
 // segmentSize is how long the datagrams were that the system joined, or 0.

@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"math"
 	"testing"
 
 	"parley/transport"
@@ -29,6 +30,23 @@ func TestSpurious(t *testing.T) {
 			if again > c.most*sent {
 				t.Errorf("jitter %s, a message every %v: %.0f of %.0f packets were sent again", c.name, duration(gap), again, sent)
 			}
+		}
+	}
+}
+
+// TestWhatLateOnesTaughtIsForgotten: where packets overtook each other once and
+// later only get lost, they are given up as soon as at first.
+func TestWhatLateOnesTaughtIsForgotten(t *testing.T) {
+	for _, taught := range []float64{5, 60, mostReorder} {
+		var r recovery
+		r.init(0)
+		r.reorder, r.late = taught, mostLate
+		for i := range instant(16 * unlearn) {
+			r.record(sentPacket{at: i * millisecond, state: lost})
+			r.forget(i*millisecond + rememberLost)
+		}
+		if math.Round(r.reorder) != leastReorder || r.late > granularity {
+			t.Errorf("of %v packets, %v are left, and %v", taught, r.reorder, duration(r.late))
 		}
 	}
 }
