@@ -52,16 +52,16 @@ const (
 	// sendBuffer is the cost of messages accepted and not yet acknowledged, or not
 	// yet sent if bare, per lane: more than a LAN has under way, and what a
 	// peer costs that reads nothing.
-	sendBuffer   = 128 << 10
-	maxSpans     = 256         // of packet numbers remembered; what is older counts as having come
-	ackSpans     = 8           // in one ACK, the most that is sent: older ones were told many times
-	deadAfter    = 30 * second // without a word from the peer
-	lateness     = 1 * second  // a timer this late means that we were stopped, not the peer
-	graceAfter   = 5 * second  // what the peer gets to answer then
-	closeTries   = 8           // probes in a row that Close waits for,
-	closeSilence = 2 * second  // and as long, since with a short round trip they take no time
-	closeLimit   = 10 * second // and the longest it waits for a peer that answers but does not read
-	lingerTries  = 10          // times CLOSE is sent: at 30 % loss one in 100,000 goes unheard
+	sendBuffer   = 2 * (maxMessage + 32) // two of the longest
+	maxSpans     = 256                   // of packet numbers remembered; what is older counts as having come
+	ackSpans     = 8                     // in one ACK, the most that is sent: older ones were told many times
+	deadAfter    = 30 * second           // without a word from the peer
+	lateness     = 1 * second            // a timer this late means that we were stopped, not the peer
+	graceAfter   = 5 * second            // what the peer gets to answer then
+	closeTries   = 8                     // probes in a row that Close waits for,
+	closeSilence = 2 * second            // and as long, since with a short round trip they take no time
+	closeLimit   = 10 * second           // and the longest it waits for a peer that answers but does not read
+	lingerTries  = 10                    // times CLOSE is sent: at 30 % loss one in 100,000 goes unheard
 	lingerAfter  = 200 * millisecond
 	lingerProbes = 16      // or as many times the wait of a probe, if that is less
 	unread       = 1 << 40 // cost of messages; more than a peer has in a lifetime
