@@ -54,7 +54,7 @@ const (
 	// peer costs that reads nothing.
 	sendBuffer   = 2 * (maxMessage + 32) // two of the longest
 	maxSpans     = 256                   // of packet numbers remembered; what is older counts as having come
-	ackSpans     = maxAckSpans           // what is left out looks lost, where packets overtake each other
+	ackSpans     = 16                    // in one ACK, the most that is sent: each is two bytes more
 	deadAfter    = 30 * second           // without a word from the peer
 	lateness     = 1 * second            // a timer this late means that we were stopped, not the peer
 	graceAfter   = 5 * second            // what the peer gets to answer then
