@@ -211,7 +211,7 @@ func TestConnDoesNotAllocate(t *testing.T) {
 // is no address on the heap, with one message each way and with many.
 func TestSocketsDoNotAllocate(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("only Linux is asked for datagrams without package net")
+		t.Skip("SKIPPED: only Linux is asked for datagrams without package net")
 	}
 	for _, plain := range []bool{true, false} {
 		x, y := systemSockets(t)

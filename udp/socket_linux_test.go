@@ -16,7 +16,7 @@ func TestEmptyDatagrams(t *testing.T) {
 	defer in.Close()
 	s := newFastSocket(in)
 	if s.raw == nil {
-		t.Skip("the system has no joined reads")
+		t.Skip("SKIPPED: the system has no joined reads")
 	}
 	out, err := net.DialUDP("udp4", nil, in.LocalAddr().(*net.UDPAddr))
 	if err != nil {
