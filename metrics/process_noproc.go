@@ -1,0 +1,6 @@
+//go:build unix && !linux
+
+package metrics
+
+// readProc knows nothing more.
+func (s *process) readProc() {}
