@@ -30,6 +30,10 @@ type conn struct {
 	nc   net.Conn // what is read and written: raw, or TLS over it
 	peer transport.Peer
 
+	trace  *Trace // nil: none
+	id     uint64
+	dialed bool
+
 	out      outbox
 	in       inbox
 	closing  chan struct{} // closed by Close
@@ -52,10 +56,13 @@ type conn struct {
 	stats transport.Stats
 }
 
+// conns counts those of this program: a Trace may have several Endpoints.
+var conns atomic.Uint64
+
 // newConn starts a conn. trip is the round-trip time of the handshake, or 0;
 // dialed tells that it is ours.
-func newConn(raw, nc net.Conn, peer transport.Peer, trip time.Duration, dialed bool) *conn {
-	c := &conn{raw: raw, nc: nc, peer: peer, closing: make(chan struct{}), over: make(chan struct{}),
+func newConn(e *Endpoint, raw, nc net.Conn, peer transport.Peer, trip time.Duration, dialed bool) *conn {
+	c := &conn{raw: raw, nc: nc, peer: peer, trace: e.Trace, id: conns.Add(1), dialed: dialed, closing: make(chan struct{}), over: make(chan struct{}),
 		finished: make(chan struct{}), began: time.Now(), armed: never}
 	c.out.init()
 	c.in.init()
@@ -287,6 +294,7 @@ func (c *conn) flush(b []byte, messages bool) error {
 		c.arm(now + askAfter)
 	}
 	c.mu.Unlock()
+	c.traceSent(b, now)
 	for len(b) > 0 {
 		n, err := c.nc.Write(b[:min(len(b), writeChunk)])
 		b = b[n:]

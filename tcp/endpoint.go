@@ -49,6 +49,8 @@ type Endpoint struct {
 	// closes them. Nil: they are turned away.
 	Guests func(net.Conn)
 
+	Trace *Trace // nil: none
+
 	start, listen sync.Once
 	ctx           context.Context // ends with Close
 	cancel        context.CancelFunc

@@ -129,6 +129,7 @@ func (c *conn) read() error {
 			c.heard(n)
 		}
 		whole, messages, scanErr := c.scan(b[start:end])
+		c.traceReceived(b[start:start+whole], n)
 		if messages && !c.isClosing() {
 			start += whole
 			c.in.publish(start)

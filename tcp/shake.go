@@ -90,7 +90,7 @@ func (e *Endpoint) callOut(raw net.Conn) (*conn, error) {
 		return nil, err
 	}
 	raw.SetDeadline(time.Time{})
-	return newConn(raw, nc, peer, trip, true), nil
+	return newConn(e, raw, nc, peer, trip, true), nil
 }
 
 // callIn does the host's part, with a caller who began with head.
@@ -130,7 +130,7 @@ func (e *Endpoint) callIn(raw net.Conn, head []byte) (*conn, error) {
 	if e.Plaintext {
 		nc = raw // head was all preamble
 	}
-	return newConn(raw, nc, peer, 0, false), nil
+	return newConn(e, raw, nc, peer, 0, false), nil
 }
 
 // handshake does the handshake of TLS and takes the binding from it.

@@ -166,7 +166,9 @@ func (p *pacer) wait(size, window int, rtt instant) instant {
 //
 // What is lost at random is not throttled by it, since there more arrive the
 // more are sent: below 60 % of loss a rate that is two and a half times the
-// delivered one only grows. A darkness is one long run of losses, and no run
+// delivered one only grows. And that tells the two apart: now and then a choke
+// that holds is made firm, 3 leave for 2, and stays so while no fewer arrive.
+// It lets go when none is lost any more. A darkness is one long run of losses, and no run
 // counts for more than chokeRun. Time in which nothing was under way does not
 // count, so that who says little is not taken for one with a narrow path.
 const (
@@ -175,50 +177,78 @@ const (
 	chokeMean  = 32                // packets that share is a mean of, about
 	chokeTimes = 16                // and gap
 	chokeRun   = 8                 // losses in a row that count
-	chokeSlow  = 100 * millisecond // between two that arrived, the most that counts: 25 packets a second leave in any case
+	chokeTrial = 32                // packets that arrive before it is made firm,
+	chokeAgain = 128               // and before it is again, if that was wrong
+	chokeFewer = 1.4               // times the gap that is more than chance
+	chokeFree  = 12                // packets in a row that arrive when the path is wide again
+	chokeSlow  = 100 * millisecond // between two that arrived, the most that counts: 25 packets a second leave in any case, 15 if firm
 	chokeFast  = 250 * microsecond // who gets so many through is not held
 )
 
 type choke struct {
-	holds bool
-	share float64 // of packets that were lost, lately
-	gap   instant // between two that arrived, lately
-	run   int     // losses since one arrived, less those that were none
-	last  instant // when one arrived
-	next  instant // when the next packet may leave
+	holds  bool
+	firm   bool    // 3 leave for 2 that arrive
+	share  float64 // of packets that were lost, lately
+	gap    instant // between two that arrived, lately
+	firmed instant // gap when it became firm, or less since
+	trial  int     // packets that are to arrive before it does
+	row    int     // that arrived since one was lost
+	run    int     // losses since one arrived, less those that were none
+	last   instant // when one arrived
+	since  instant // from when on one has been under way, or was held
+	next   instant // when the next packet may leave
 }
 
-// arrived notes that a packet has arrived; since is from when on there has
-// always been one under way.
-func (c *choke) arrived(since, now instant) {
-	c.gap += (min(now-max(c.last, since), chokeSlow) - c.gap) / chokeTimes
+// arrived notes that a packet has arrived.
+func (c *choke) arrived(now instant) {
+	c.gap += (min(now-max(c.last, c.since), chokeSlow) - c.gap) / chokeTimes
 	c.share -= c.share / chokeMean
 	c.run, c.last = min(c.run, 0), now
-	least := chokeAt
-	if c.holds {
-		least = chokeUntil
+	c.row++
+	if held := c.holds; !held {
+		c.holds = c.share >= chokeAt
+		c.firm, c.trial = false, chokeTrial
+	} else if c.firm {
+		c.holds = c.row < chokeFree
+	} else {
+		c.holds = c.share >= chokeUntil
 	}
-	if c.holds = c.share >= least && c.gap >= chokeFast; !c.holds {
+	if c.holds = c.holds && c.gap >= chokeFast; !c.holds {
 		c.next = 0
+		return
+	}
+	c.firmed = min(c.firmed, c.gap)
+	if c.firm && float64(c.gap) > chokeFewer*float64(c.firmed) {
+		c.firm, c.trial = false, chokeAgain
+	} else if c.trial--; !c.firm && c.trial <= 0 {
+		c.firm, c.firmed = true, c.gap
 	}
 }
 
 // missed notes that a packet was lost, or, late, that it was not after all.
 func (c *choke) missed() {
+	c.row = 0
 	if c.run++; c.run > 0 && c.run <= chokeRun {
 		c.share += (1 - c.share) / chokeMean
 	}
 }
 
-func (c *choke) late(since, now instant) {
+func (c *choke) late(now instant) {
 	c.run = max(c.run-1, -chokeRun)
-	c.arrived(since, now)
+	c.arrived(now)
 }
 
-// left notes that a packet leaves. Where timers are late the next one follows
-// the sooner.
-func (c *choke) left(now instant) {
-	if space := c.gap * 2 / 5; c.holds {
+// left notes that a packet leaves; idle tells that no other one was under way.
+// Where timers are late the next one follows the sooner.
+func (c *choke) left(idle bool, now instant) {
+	space := c.gap * 2 / 5
+	if c.firm {
+		space = c.gap * 2 / 3
+	}
+	if idle && !(c.holds && now < c.next+space) { // and not since the choke held it
+		c.since = now
+	}
+	if c.holds {
 		c.next = max(c.next, now-space) + space
 	}
 }

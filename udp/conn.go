@@ -52,6 +52,9 @@ func newConn(e *Endpoint, id uint64, host bool, peer netip.AddrPort) *Conn {
 		peer: transport.Peer{Addr: peer, Via: "udp", Secure: !e.Plaintext}}
 }
 
+// ID is what a Trace calls the Conn: Packet.Conn.
+func (c *Conn) ID() uint64 { return c.id }
+
 // Peer tells who is at the other end, and where it is now.
 func (c *Conn) Peer() transport.Peer {
 	c.mu.Lock()
@@ -234,7 +237,7 @@ func (c *Conn) take() (ok bool, err error) {
 		c.taken = c.link.take(c.taken[:0], takeAtOnce)
 		c.inbox = c.taken
 		if c.link.creditDue() {
-			c.e.kick(c)
+			c.e.serve(c)
 		}
 		return true, nil
 	}

@@ -96,9 +96,10 @@
 //	0x04 CHALLENGE  8 bytes
 //	0x05 RESPONSE   the same 8 bytes
 //	0x06 CLOSE      code, 1 byte
-//	0x10 MESSAGE    number, length, bytes             a whole message, ordered lane
+//	0x10 MESSAGES   number, then once or more: length*2, 1 more if another follows, bytes
+//	                whole messages with numbers in a row, ordered lane
 //	0x11 FRAGMENT   number, total, offset, length, bytes   a part of one
-//	0x12 MESSAGE    as 0x10, unordered lane
+//	0x12 MESSAGES   as 0x10, unordered lane
 //	0x13 FRAGMENT   as 0x11, unordered lane
 //	0x14 BARE       length, bytes
 //
@@ -108,15 +109,16 @@
 // ACK acknowledges packets: those from largest-first to largest, and then, going
 // down, after gap+1 that are missing, length+1 more, count times; at most 32
 // times. A packet holds at most one. delay is the time in microseconds between the arrival of the largest
-// and this ACK. ACK and PADDING are not acknowledged. Of packets that hold more,
-// every eighth one is acknowledged at once, and so is one that comes out of order,
+// and this ACK. What came is named by the next 8 ACKs; what is older may be left
+// out, unless it is in a range with what is not. ACK and PADDING are not acknowledged. Of packets that hold more,
+// every sixteenth one is acknowledged at once, and so is one that comes out of order,
 // and one that asks for it in its first byte; any other within 25 ms.
 //
 // So it is the sender who decides what an early acknowledgement is worth. He
-// asks for it in his first 16 packets; while packets are being lost, until a
+// asks for it in his first 4 packets; while packets are being lost, until a
 // second and 64 packets after the last one; when his window or his buffer is
 // full; and for PING, CREDIT, CLOSE, probes, and what is sent again. A stream
-// without losses costs an acknowledgement for eight packets or 25 ms; where
+// without losses costs an acknowledgement for 16 packets or 25 ms; where
 // packets are lost, the next one is missed after a round trip. Whoever asks too
 // often gets a packet of acknowledgement for each of his packets, no more.
 //
@@ -151,7 +153,11 @@
 // probe waits as long, each later one twice as long as the one before, up to
 // a second; from the fourth on each is sent twice. After a probe, packets with new
 // messages carry the oldest bytes as well, and where one of those is due within
-// 12 ms, the third probe and later ones wait for it: a packet saved. RFC 9002 would wait longer:
+// 12 ms, the third probe and later ones wait for it, and the second one if 15 % are lost: a packet saved. Where a round
+// trip takes 20 ms or more, and for 3 seconds after a loss, a packet carries once more
+// what the ones before it brought for the first time and is not yet acknowledged, as long as
+// 4,800 bytes are under way at most and all fits: what is lost then is repaired by
+// the next packet and not a round trip later. RFC 9002 would wait longer:
 // its figures are for a path through the world, these for a LAN, where a reply
 // takes a fifth of a millisecond and a lost last message is what people notice.
 //
@@ -167,8 +173,11 @@
 // a path that passes 50 and drops the rest would be sent 40 times what it passes.
 // Where more than 70 % of what leaves is lost and yet some arrives, and until it
 // is less than half, packets and probes are spaced: two and a half times as many
-// leave as arrive, and at least 25 a second. Random loss is not mistaken for it: up
-// to 40 % nothing changes. All this is the sender's business; another one may do
+// leave as arrive, and at least 25 a second. After 32 that arrived it is tried with
+// one and a half times as many, at least 15; where no fewer arrive, it stays so until
+// 12 in a row do. Random loss is not mistaken for it: up
+// to 40 % nothing changes. Where few packets may leave, short messages
+// are cut, too, to fill them. All this is the sender's business; another one may do
 // otherwise (congestion.go).
 //
 // # Staying and going
@@ -188,7 +197,7 @@
 // After 30 s without a word, or
 // without an acknowledgement while something waits for one, the Conn is lost. A
 // datagram is at most 1200 bytes until a padded PING of 1452 has been
-// acknowledged, which is tried when there is much to send; when large ones
+// acknowledged, which is tried three times and then every 2 s when there is much to send; when large ones
 // only vanish, or the peer moves, it is 1200 again. A peer whose packets come from another address is sent a
 // CHALLENGE there; it has moved when the RESPONSE comes from there, and not
 // before, since anybody may copy a packet and send it from elsewhere.
@@ -207,7 +216,8 @@
 // together, input.go and output.go take packets apart and build them. A Conn is
 // a link behind a mutex. The Endpoint moves the datagrams of all its links
 // with two goroutines: one reads and answers, one keeps the time and sends what
-// has gathered. What can leave at once leaves from the goroutine that sends it.
+// has gathered. What can leave at once leaves from the goroutine that sends it,
+// and a CREDIT from the one that receives.
 //
 // pion/dtls is used by keys.go alone. Admission (admit.go, hello.go) and the
 // flow of handshake datagrams (flow.go, filter.go) stand between it and the

@@ -336,13 +336,18 @@ func (e *Endpoint) plan(c *Conn, at instant) {
 func (e *Endpoint) run() {
 	defer e.timer.Stop()
 	var list []*Conn
+	out := new(output)
 	for {
 		list = e.collect(list)
 		for _, c := range list {
 			c.mu.Lock()
-			e.serve(c)
+			e.board(c, out)
 			c.mu.Unlock()
+			if out.n > len(out.buf)/2 {
+				e.depart(out)
+			}
 		}
+		e.depart(out)
 		if len(list) > 0 {
 			clear(list)
 			continue // serving took time
@@ -360,36 +365,58 @@ func (e *Endpoint) run() {
 // a Conn leave in order: who finds another at it leaves the rest to run. c.mu is
 // held, but not while datagrams leave.
 func (e *Endpoint) serve(c *Conn) {
+	out := outputs.Get().(*output)
+	e.board(c, out)
+	c.mu.Unlock()
+	e.depart(out)
+	outputs.Put(out)
+	c.mu.Lock()
+}
+
+// board gathers what c wants sent, if nobody else is at it. c.mu is held.
+func (e *Endpoint) board(c *Conn, out *output) {
 	if c.link == nil || c.serving {
 		c.again = c.serving
 		return
 	}
 	c.serving, c.again = true, false
-	out := outputs.Get().(*output)
 	now := e.now()
 	c.link.tick(now)
 	held := c.link.bareHeld
-	full := out.gather(c.link, now)
-	at := c.link.wake(now)
-	over, stuck := c.link.stage == gone, c.link.refused != never
-	if over || c.link.stage != open || c.link.bareHeld < held {
+	t := turn{c: c, now: now, full: out.gather(c.link, now)}
+	t.end, t.at = len(out.parts), c.link.wake(now)
+	out.turns = append(out.turns, t)
+	if c.link.stage != open || c.link.bareHeld < held {
 		c.tell()
 	}
-	c.mu.Unlock()
-	tried, took := out.flush(e.Socket, e.fast)
-	outputs.Put(out)
-	c.mu.Lock()
+}
+
+// depart sends what was gathered, and plans when those whose it was are served again.
+func (e *Endpoint) depart(out *output) {
+	out.flush(e.Socket, e.fast)
+	for i := range out.turns {
+		t := &out.turns[i]
+		t.c.mu.Lock()
+		e.end(t)
+		t.c.mu.Unlock()
+	}
+	out.reset()
+}
+
+// end notes what became of a turn. The Conn's mutex is held.
+func (e *Endpoint) end(t *turn) {
+	c := t.c
 	c.serving = false
-	if tried && (!took || stuck) {
-		c.link.took(took, now)
+	if t.tried && (!t.took || c.link.refused != never) {
+		c.link.took(t.took, t.now)
 	}
 	switch {
-	case over:
+	case c.link.stage == gone:
 		e.remove(c)
-	case full || c.again:
+	case t.full || c.again:
 		e.kick(c)
 	default:
-		e.plan(c, at)
+		e.plan(c, t.at)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,21 +26,26 @@ const (
 // alone what is received. The same seed does the same to the n-th datagram,
 // whatever else happens. Closing it closes pc; what is still delayed is then
 // lost. A write that was put off reports no error.
-func Impair(pc net.PacketConn, s Spec) net.PacketConn {
-	c := &impaired{
-		PacketConn: pc, spec: s,
-		random: rand.New(rand.NewPCG(s.Seed, 0x7061726c6579)), // any constant
-		wake:   make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
+func Impair(pc net.PacketConn, s Spec) *Impaired {
+	c := &Impaired{
+		PacketConn: pc, spec: s, random: luck(s.Seed),
+		wake: make(chan struct{}, 1), stop: make(chan struct{}), stopped: make(chan struct{}),
 	}
+	c.harms.Store(s != Spec{})
 	go c.run()
 	return c
 }
 
-type impaired struct {
+// luck is what a seed makes.
+func luck(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0x7061726c6579)) } // any constant
+
+// Impaired is a PacketConn that damages what is sent through it.
+type Impaired struct {
 	net.PacketConn
-	spec Spec
+	harms atomic.Bool // spec is not zero
 
 	mu      sync.Mutex
+	spec    Spec
 	random  *rand.Rand
 	waiting delayQueue
 	held    *delayed // in waiting, until another datagram has overtaken it
@@ -48,6 +54,22 @@ type impaired struct {
 	closed  bool
 
 	wake, stop, stopped chan struct{}
+}
+
+// Set does s to what is sent from now on, with the luck that its seed makes from
+// here. What waits to be sent still goes when it was to go.
+func (c *Impaired) Set(s Spec) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.spec, c.random = s, luck(s.Seed)
+	c.harms.Store(s != Spec{})
+}
+
+// Spec is what is done to what is sent.
+func (c *Impaired) Spec() Spec {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.spec
 }
 
 // A delayed datagram waits for its time.
@@ -68,7 +90,7 @@ type fate struct {
 
 // draw decides over the next datagram. It draws equally often whatever comes
 // out, so that one decision does not move those that follow.
-func (c *impaired) draw() (f fate) {
+func (c *Impaired) draw() (f fate) {
 	s, r := &c.spec, c.random
 	f.lose = r.Float64() < s.Loss
 	f.repeat = r.Float64() < s.Dup
@@ -84,7 +106,7 @@ func (c *impaired) draw() (f fate) {
 
 // WriteTo sends b, or does to it what the Spec says. Of a lost datagram it says
 // that it was sent.
-func (c *impaired) WriteTo(b []byte, to net.Addr) (int, error) {
+func (c *Impaired) WriteTo(b []byte, to net.Addr) (int, error) {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()
@@ -126,7 +148,7 @@ func (c *impaired) WriteTo(b []byte, to net.Addr) (int, error) {
 
 // schedule puts d into the queue, or onto direct if it need not wait. If d is
 // not to be held back, the datagram that is follows it.
-func (c *impaired) schedule(direct []*delayed, d *delayed, now time.Time, hold bool) []*delayed {
+func (c *Impaired) schedule(direct []*delayed, d *delayed, now time.Time, hold bool) []*delayed {
 	if hold {
 		d.due = d.due.Add(reorderHold)
 		if c.push(d) && c.held == nil {
@@ -151,7 +173,7 @@ func (c *impaired) schedule(direct []*delayed, d *delayed, now time.Time, hold b
 }
 
 // push queues a copy of d's datagram, unless there is too much already.
-func (c *impaired) push(d *delayed) bool {
+func (c *Impaired) push(d *delayed) bool {
 	if c.bytes+len(d.b) > maxDelayed {
 		return false
 	}
@@ -166,7 +188,7 @@ func (c *impaired) push(d *delayed) bool {
 	return true
 }
 
-func (c *impaired) remove(d *delayed) {
+func (c *Impaired) remove(d *delayed) {
 	heap.Remove(&c.waiting, d.index)
 	c.bytes -= len(d.b)
 	if c.held == d {
@@ -175,7 +197,7 @@ func (c *impaired) remove(d *delayed) {
 }
 
 // run sends what was delayed when its time comes.
-func (c *impaired) run() {
+func (c *Impaired) run() {
 	defer close(c.stopped)
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -192,7 +214,7 @@ func (c *impaired) run() {
 }
 
 // sendDue sends what is due and returns how long there is nothing to do.
-func (c *impaired) sendDue() time.Duration {
+func (c *Impaired) sendDue() time.Duration {
 	for {
 		c.mu.Lock()
 		if c.closed || len(c.waiting) == 0 {
@@ -211,7 +233,7 @@ func (c *impaired) sendDue() time.Duration {
 }
 
 // Close closes the PacketConn below. Closing again does nothing.
-func (c *impaired) Close() error {
+func (c *Impaired) Close() error {
 	c.mu.Lock()
 	if c.closed {
 		c.mu.Unlock()

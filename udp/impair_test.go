@@ -389,3 +389,73 @@ func FuzzParseSpec(f *testing.F) {
 		}
 	})
 }
+
+// What befalls datagrams can change at any time, and the same seed means the same
+// from there on.
+func TestImpairSet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &sink{start: time.Now()}
+		c := Impair(s, Spec{})
+		defer c.Close()
+		send := func(n int) (arrived string) {
+			before := s.count()
+			for i := range n {
+				c.WriteTo(binary.BigEndian.AppendUint32(nil, uint32(i)), &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1})
+			}
+			time.Sleep(time.Second)
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			for _, d := range s.got[before:] {
+				arrived += fmt.Sprint(d.n, " ")
+			}
+			return arrived
+		}
+		all := send(100)
+		c.Set(Spec{Loss: 0.5, Delay: 20 * time.Millisecond, Seed: 7})
+		some := send(100)
+		if n := strings.Count(some, " "); n < 30 || n > 70 || c.Spec().Loss != 0.5 {
+			t.Errorf("%d of 100 arrived", n)
+		}
+		c.Set(Spec{Loss: 0.5, Seed: 7})
+		if again := send(100); again != some {
+			t.Errorf("the same seed lost others: %s", again)
+		}
+		c.Set(Spec{})
+		if got := send(100); got != all {
+			t.Errorf("nothing is to be done: %s", got)
+		}
+	})
+}
+
+// Changing it while others send is safe, through a real socket, too.
+func TestImpairSetConcurrently(t *testing.T) {
+	pc, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := Impair(pc, Spec{})
+	defer c.Close()
+	fast := newFastSocket(c)
+	to := pc.LocalAddr().(*net.UDPAddr).AddrPort()
+	var work sync.WaitGroup
+	for range 2 {
+		work.Go(func() {
+			for range 500 {
+				fast.write(c, []byte("datagram"), to)
+			}
+		})
+		work.Go(func() {
+			for i := range 500 {
+				c.Set(Spec{Loss: float64(i%2) / 2, Delay: time.Duration(i%3) * time.Millisecond})
+			}
+		})
+	}
+	work.Wait()
+	c.Set(Spec{Loss: 1})
+	if !fast.damaged() {
+		t.Error("nothing befalls what is written")
+	}
+	if c.Set(Spec{}); fast.damaged() {
+		t.Error("something does, still")
+	}
+}

@@ -20,6 +20,7 @@ func (l *link) handle(pkt []byte, from netip.AddrPort, now instant) bool {
 	number := numberOf(pkt, l.highest)
 	if number < l.from || l.got.covers(number, number+1) {
 		l.stats.Repeated++
+		l.tracePacket(func(t *Trace) func(Packet) { return t.Repeated }, number, len(pkt), nil, false, now)
 		return false
 	}
 	size := len(pkt)
@@ -38,7 +39,7 @@ func (l *link) handle(pkt []byte, from netip.AddrPort, now instant) bool {
 		l.suspectMove(from, now)
 	}
 	l.note(number, payload, pkt[0]&packetAtOnce != 0, now)
-	l.tracePacket(func(t *Trace) func(Packet) { return t.Received }, number, size, payload, now)
+	l.tracePacket(func(t *Trace) func(Packet) { return t.Received }, number, size, payload, false, now)
 	return true
 }
 
@@ -50,6 +51,7 @@ func (l *link) note(number uint64, payload []byte, atOnce bool, now instant) {
 		l.highest, l.gotAt = number+1, now
 	}
 	l.got.add(number, number+1)
+	l.news = min(l.news, number)
 	if len(l.got) > maxSpans {
 		l.from = l.got[1].lo
 		l.got.dropBelow(l.from)
@@ -107,10 +109,15 @@ func (l *link) frames(payload []byte, from netip.AddrPort, now instant) bool {
 			}
 		case t == frameClose:
 			l.onClose(r.byte(), now)
-		case t >= frameMessage && t < frameBare:
+		case t >= frameMessages && t < frameBare:
 			l.spoken = now
-			if p := r.piece(t); r.bad || !l.onPiece(p) {
-				return false
+			for p := r.piece(t); ; r.next(&p) {
+				if r.bad || !l.onPiece(p) {
+					return false
+				}
+				if !p.more {
+					break
+				}
 			}
 		case t == frameBare:
 			if b := r.take(r.varint()); !r.bad && len(b) > 0 && l.stage == open && l.bareWaiting+cost(len(b)) <= window {

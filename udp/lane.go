@@ -11,16 +11,16 @@ func cost(n int) int { return n + 32 }
 
 // outMsg is a message on its way out.
 type outMsg struct {
-	at    uint64 // address of its first byte in outLane.data
-	size  int
-	acked ranges // bytes acknowledged, while only a part is
-	done  bool   // all are
+	at   uint64 // address of its first byte in outLane.data
+	size int32
+	done bool // all of it is acknowledged
 }
 
-// ref names bytes of a message that travelled in a packet.
+// ref names bytes of a message that travelled in a packet, and how many whole
+// messages after it travelled there, too.
 type ref struct {
-	lane, offset, size int32
-	number             uint64
+	lane, offset, size, more int32
+	number                   uint64
 }
 
 // outLane holds messages until they are acknowledged.
@@ -31,10 +31,14 @@ type outLane struct {
 	begun int    // bytes of it that were sent
 	data  store
 	held  int // cost of msgs
+
+	// Bytes acknowledged of messages of which only a part is. They stand apart
+	// since few messages are cut, and what is kept of the others is to be small.
+	acked map[uint64]ranges
 }
 
 func (l *outLane) push(msg []byte) {
-	l.msgs.push(outMsg{at: l.data.push(msg), size: len(msg)})
+	l.msgs.push(outMsg{at: l.data.push(msg), size: int32(len(msg))})
 	l.held += cost(len(msg))
 }
 
@@ -60,30 +64,64 @@ func (l *outLane) find(number uint64) *outMsg {
 	return nil
 }
 
-// wants tells whether the bytes r names are still to be acknowledged.
-func (l *outLane) wants(r ref) bool {
-	m := l.find(r.number)
-	return m != nil && !m.acked.covers(uint64(r.offset), uint64(r.offset+r.size))
+// size is how long a message is that is not yet acknowledged.
+func (l *outLane) size(number uint64) int32 {
+	if m := l.find(number); m != nil {
+		return m.size
+	}
+	return 0
 }
 
-// ack notes that the bytes r names have come.
+// append appends size bytes of data from at on to b, which has room for them.
+func (l *outLane) append(b []byte, at uint64, size int) []byte {
+	n := len(b)
+	b = b[:n+size]
+	l.data.read(at, b[n:])
+	return b
+}
+
+// wants tells whether the bytes r names are still to be acknowledged.
+func (l *outLane) wants(r ref) bool {
+	return l.find(r.number) != nil && !l.acked[r.number].covers(uint64(r.offset), uint64(r.offset+r.size))
+}
+
+// ack notes that what r names has come.
 func (l *outLane) ack(r ref) {
-	m := l.find(r.number)
-	if m == nil {
-		return
+	if m := l.find(r.number); m != nil {
+		m.done = r.size == m.size || l.ackPart(r, m.size)
 	}
-	if int(r.size) < m.size {
-		m.acked.add(uint64(r.offset), uint64(r.offset+r.size))
-		if !m.acked.covers(0, uint64(m.size)) {
-			return
+	for n := r.number + 1; n <= r.number+uint64(r.more); n++ {
+		if m := l.find(n); m != nil {
+			m.done = true
 		}
 	}
-	m.done, m.acked = true, nil
+	end := l.data.head
 	for l.msgs.len() > 0 && l.msgs.at(0).done {
 		m := l.msgs.pop()
+		end = m.at + uint64(m.size)
+		l.held -= cost(int(m.size))
+		if l.acked != nil {
+			l.forgetParts(l.base)
+		}
 		l.base++
-		l.held -= cost(m.size)
-		l.data.drop(m.at + uint64(m.size))
+	}
+	l.data.drop(end)
+}
+
+// ackPart notes a part of a message of size bytes, and tells whether it was the last.
+func (l *outLane) ackPart(r ref, size int32) bool {
+	got := l.acked[r.number]
+	got.add(uint64(r.offset), uint64(r.offset+r.size))
+	if l.acked == nil {
+		l.acked = make(map[uint64]ranges)
+	}
+	l.acked[r.number] = got
+	return got.covers(0, uint64(size))
+}
+
+func (l *outLane) forgetParts(number uint64) {
+	if delete(l.acked, number); len(l.acked) == 0 {
+		l.acked = nil // a map does not shrink
 	}
 }
 

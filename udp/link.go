@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -30,7 +31,7 @@ const (
 	window      = 256 << 10        // cost of messages a peer may send ahead of what was received
 	maxAckSpans = 32               // in one ACK
 	ackDelay    = 25 * millisecond // longest wait before a packet is acknowledged
-	ackEvery    = 8                // packets that one acknowledgement waits for at most
+	ackEvery    = 16               // packets that one acknowledgement waits for at most
 )
 
 // How long nothing of ours may have been acknowledged before we ask for it. A
@@ -54,7 +55,7 @@ const (
 	// peer costs that reads nothing.
 	sendBuffer   = 2 * (maxMessage + 32) // two of the longest
 	maxSpans     = 256                   // of packet numbers remembered; what is older counts as having come
-	ackSpans     = 16                    // in one ACK, the most that is sent: each is two bytes more
+	ackRepeats   = 8                     // ACKs that name a packet, if those before it are missing
 	deadAfter    = 30 * second           // without a word from the peer
 	lateness     = 1 * second            // a timer this late means that we were stopped, not the peer
 	graceAfter   = 5 * second            // what the peer gets to answer then
@@ -139,7 +140,9 @@ type link struct {
 	highest uint64 // one more than the largest
 	pending int    // packets not yet acknowledged
 	ackBy   instant
-	gotAt   instant // when the largest came
+	gotAt   instant                // when the largest came
+	news    uint64                 // the smallest that came since the last ACK,
+	told    [ackRepeats - 1]uint64 // and before those before it
 	in      [2]inLane
 	ready   store // messages to be received, each behind its length
 	waiting int   // cost of ready, but for the bare messages
@@ -169,6 +172,10 @@ func newLink(id uint64, host bool, peer netip.AddrPort, guard protector, rtt, no
 		l.kind |= packetFromHost
 	}
 	l.in[0].ordered = true
+	l.news = math.MaxUint64
+	for i := range l.told {
+		l.told[i] = l.news
+	}
 	l.recovery.init(rtt)
 	l.answered, l.spoken = now, now-livelyFor
 	return l
@@ -261,9 +268,10 @@ func (l *link) take(b []byte, most int) []byte {
 	return b
 }
 
-// creditDue tells that the peer should hear that it may send more.
+// creditDue tells that the peer should hear that it may send more. What is left to
+// it then is as much as it keeps unacknowledged (sendBuffer): it need not wait.
 func (l *link) creditDue() bool {
-	return l.creditLost || l.taken+window-l.granted >= window/4
+	return l.creditLost || l.taken+window-l.granted >= window/2
 }
 
 // tick does what has become due.

@@ -2,7 +2,9 @@ package udp
 
 import (
 	"encoding/binary"
+	"math"
 	"net/netip"
+	"slices"
 )
 
 // poll builds the next datagram to send in b, whose capacity is a largePacket,
@@ -19,7 +21,7 @@ func (l *link) poll(b []byte, now instant) (pkt []byte, to netip.AddrPort) {
 	limit := l.packet - l.guard.overhead()
 	p := sentPacket{at: now}
 	eager := l.eager() && l.may(now)
-	if eager && l.wantsLarge() {
+	if eager && l.wantsLarge(now) {
 		return l.largeProbe(b, now), l.peer
 	}
 	if !eager && now < l.ackBy {
@@ -31,7 +33,9 @@ func (l *link) poll(b []byte, now instant) (pkt []byte, to netip.AddrPort) {
 	resent := false
 	if eager {
 		if l.probed > 0 && l.flying < rideUnder && l.probes == 0 {
-			l.repeat() // it rides along with what is new
+			l.repeat(true) // it rides along with what is new
+		} else if l.doubles(limit, now) {
+			l.repeat(false)
 		}
 		b, resent = l.fill(b, limit, &p)
 	}
@@ -70,7 +74,7 @@ func (l *link) startable(lane int) bool {
 	if o.fresh >= o.end() {
 		return false
 	}
-	return o.begun > 0 || l.started+int64(cost(o.msgs.at(int(o.fresh-o.base)).size)) <= l.limit
+	return o.begun > 0 || l.started+int64(cost(int(o.msgs.at(int(o.fresh-o.base)).size))) <= l.limit
 }
 
 // may tells whether window and pacing allow a packet now.
@@ -88,13 +92,27 @@ func (l *link) paced(now instant) instant {
 	return max(l.choke.next-now, l.pace.wait(l.packet, l.cc.window, l.rtt.smoothed))
 }
 
+// untold is how many spans of got, from the highest down, hold what came lately.
+func (l *link) untold() int {
+	low := min(l.news, slices.Min(l.told[:]))
+	n := 1
+	for n < min(len(l.got), maxAckSpans) && l.got[len(l.got)-1-n].hi > low {
+		n++
+	}
+	return n
+}
+
 func (l *link) appendAck(b []byte, limit int, now instant) []byte {
 	l.pending, l.ackBy = 0, never
 	if len(l.got) == 0 {
 		return b
 	}
 	delay := uint64((now - l.gotAt) / microsecond)
-	return appendAck(b, l.got, delay, ackSpans, limit-len(b))
+	b = appendAck(b, l.got, delay, l.untold(), limit-len(b))
+	copy(l.told[1:], l.told[:])
+	l.told[0] = l.news
+	l.news = math.MaxUint64
+	return b
 }
 
 // fill puts frames into b until it is limit bytes long.
@@ -111,6 +129,7 @@ func (l *link) fill(b []byte, limit int, p *sentPacket) (_ []byte, resent bool) 
 		l.creditLost, p.credit, p.urgent = false, true, true
 	}
 	b, resent = l.fillResend(b, limit, p)
+	p.again = p.refs
 	for l.bare.len() > 0 {
 		msg := *l.bare.at(0)
 		if len(b)+1+2+len(msg) > limit {
@@ -146,12 +165,12 @@ func (l *link) fillResend(b []byte, limit int, p *sentPacket) (_ []byte, any boo
 			continue
 		}
 		o := &l.out[r.lane]
-		if !o.wants(*r) {
+		if !o.wants(*r) || l.carries(p, *r) {
 			l.resend.pop()
 			continue
 		}
 		m := o.find(r.number)
-		room := limit - len(b) - pieceHeader(r.number, m.size, int(r.offset), int(r.size))
+		room := limit - len(b) - pieceHeader(r.number, int(m.size), int(r.offset), int(r.size))
 		if room < int(r.size) {
 			if any || room < leastPiece {
 				break
@@ -168,43 +187,79 @@ func (l *link) fillResend(b []byte, limit int, p *sentPacket) (_ []byte, any boo
 	return b, any
 }
 
+// carries tells whether packet p, which is being filled, carries r already.
+func (l *link) carries(p *sentPacket, r ref) bool {
+	for i := range int(p.refs) {
+		if *l.refs.at(l.refs.len() - 1 - i) == r {
+			return true
+		}
+	}
+	return false
+}
+
 // leastPiece is the smallest part of a message worth a frame, in bytes.
-const leastPiece = 256
+const leastPiece = 64
 
 // fillFresh puts in what was never sent.
 func (l *link) fillFresh(b []byte, limit, lane int, p *sentPacket) []byte {
 	o := &l.out[lane]
 	for l.startable(lane) {
 		l.spoken = p.at
-		m := o.msgs.at(int(o.fresh - o.base))
-		left := m.size - o.begun
-		room := limit - len(b) - pieceHeader(o.fresh, m.size, o.begun, left)
+		size := int(o.msgs.at(int(o.fresh - o.base)).size)
+		left := size - o.begun
+		room := limit - len(b) - pieceHeader(o.fresh, size, o.begun, left)
 		if room < left {
-			// A message that fits into a packet of its own is not cut.
-			if limit-mostHeader-32 >= m.size || room < leastPiece {
+			// A message that fits into a packet of its own is not cut, unless
+			// packets are what there is too little of.
+			if limit-mostHeader-32 >= size && !l.narrow() || room < leastPiece {
 				break
 			}
 			left = room - 8 // the header of a part is longer than that of a whole
 		}
 		p.fresh = true
 		if o.begun == 0 {
-			l.started += int64(cost(m.size))
+			l.started += int64(cost(size))
 		}
 		b = l.appendRef(b, ref{lane: int32(lane), number: o.fresh, offset: int32(o.begun), size: int32(left)}, p)
-		if o.begun += left; o.begun == m.size {
+		if o.begun += left; o.begun == size {
 			o.fresh, o.begun = o.fresh+1, 0
+		}
+		if left == size {
+			b = l.fillNext(b, limit, lane)
 		}
 	}
 	return b
 }
 
+// fillNext puts in the messages after the one just put in, as far as they fit whole.
+func (l *link) fillNext(b []byte, limit, lane int) []byte {
+	o, r := &l.out[lane], l.refs.at(l.refs.len()-1)
+	length := len(b) - int(r.size) - 1 // where the length of the one before ends
+	for l.startable(lane) {
+		m := o.msgs.at(int(o.fresh - o.base))
+		size := int(m.size)
+		if len(b)+nextHeader(size)+size > limit {
+			break
+		}
+		b[length] |= 1
+		b = appendVarint(b, uint64(size)*2)
+		length = len(b) - 1
+		b = o.append(b, m.at, size)
+		l.started += int64(cost(size))
+		o.fresh++
+		r.more++
+	}
+	return b
+}
+
+// narrow tells whether so few packets may leave that each should be full.
+func (l *link) narrow() bool { return l.choke.holds || l.cc.threshold > 0 && l.cc.window < leastWindow }
+
 func (l *link) appendRef(b []byte, r ref, p *sentPacket) []byte {
 	o := &l.out[r.lane]
 	m := o.find(r.number)
-	b = appendPiece(b, int(r.lane), r.number, m.size, int(r.offset), int(r.size))
-	n := len(b)
-	b = b[:n+int(r.size)]
-	o.data.read(m.at+uint64(r.offset), b[n:])
+	b = appendPiece(b, int(r.lane), r.number, int(m.size), int(r.offset), int(r.size))
+	b = o.append(b, m.at+uint64(r.offset), int(r.size))
 	l.refs.push(r)
 	p.refs++
 	return b
@@ -214,10 +269,10 @@ func (l *link) appendRef(b []byte, r ref, p *sentPacket) []byte {
 func (l *link) leave(b []byte, p sentPacket, resent bool) []byte {
 	number, size, header := l.next, len(b)+l.guard.overhead(), headerSize(b[0])
 	p.size = uint16(size)
-	l.tracePacket(func(t *Trace) func(Packet) { return t.Sent }, number, size, b[header:], p.at)
+	l.tracePacket(func(t *Trace) func(Packet) { return t.Sent }, number, size, b[header:], resent, p.at)
 	if resent {
 		l.stats.Resent++
-		l.tracePacket(func(t *Trace) func(Packet) { return t.Resent }, number, size, b[header:], p.at)
+		l.tracePacket(func(t *Trace) func(Packet) { return t.Resent }, number, size, b[header:], true, p.at)
 	}
 	if p.state == flying {
 		l.delay = ackDelay
@@ -269,29 +324,29 @@ func (l *link) pathPacket(b []byte, now instant) ([]byte, netip.AddrPort) {
 	return nil, netip.AddrPort{}
 }
 
-// wantsLarge tells whether to try a large packet: only with much to send, and
-// not for ever.
-func (l *link) wantsLarge() bool {
-	const tries, much = 3, 8 * basePacket
-	if l.packet == largePacket || l.acked == 0 || l.largeTries == tries || l.probed > 0 {
+// wantsLarge tells whether to try a large packet: only with much to send, a few
+// times soon and then now and again.
+func (l *link) wantsLarge(now instant) bool {
+	const tries, again, much = 3, 2 * second, 8 * basePacket
+	if l.packet == largePacket || l.acked == 0 || l.largeTries >= tries && now < l.largeAt+again || l.probed > 0 && !l.choke.holds {
 		return false
 	}
 	return !l.largeOut && l.out[0].data.len()+l.out[1].data.len() >= much
 }
 
 func (l *link) largeProbe(b []byte, now instant) []byte {
-	l.largeTries++
+	l.largeTries, l.largeAt = l.largeTries+1, now
 	l.largeOut = true
 	b = padTo(append(b, framePing), largePacket-l.guard.overhead())
 	return l.leave(b, sentPacket{at: now, state: flying, large: true, urgent: true}, false)
 }
 
-func (l *link) tracePacket(which func(*Trace) func(Packet), number uint64, size int, frames []byte, now instant) {
+func (l *link) tracePacket(which func(*Trace) func(Packet), number uint64, size int, frames []byte, again bool, now instant) {
 	if l.trace == nil {
 		return
 	}
 	if f := which(l.trace); f != nil {
-		f(Packet{Conn: l.id, Number: number, Size: size, Peer: l.peer, Host: l.host, At: duration(now), Frames: frames})
+		f(Packet{Conn: l.id, Number: number, Size: size, Peer: l.peer, Host: l.host, At: duration(now), Frames: frames, Again: again})
 	}
 }
 

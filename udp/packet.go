@@ -88,9 +88,10 @@ func wholeNumber(low, wrap, expected uint64) uint64 {
 //	0x04 CHALLENGE   8 random bytes
 //	0x05 RESPONSE    the 8 bytes of a CHALLENGE
 //	0x06 CLOSE       1-byte code
-//	0x10 MESSAGE     number, length, then that many bytes: a whole message, ordered lane
+//	0x10 MESSAGES    number, then once or more: length*2, 1 more if another follows, and that
+//	                 many bytes: whole messages with numbers in a row, ordered lane
 //	0x11 FRAGMENT    number, total, offset, length, then that many bytes, ordered lane
-//	0x12 MESSAGE     the same as 0x10 in the unordered lane
+//	0x12 MESSAGES    the same as 0x10 in the unordered lane
 //	0x13 FRAGMENT    the same as 0x11 in the unordered lane
 //	0x14 BARE        length, then that many bytes
 //
@@ -107,7 +108,7 @@ const (
 	frameChallenge = 0x04
 	frameResponse  = 0x05
 	frameClose     = 0x06
-	frameMessage   = 0x10 // or with the bits below
+	frameMessages  = 0x10 // or with the bits below
 	frameBare      = 0x14
 
 	bitFragment  = 0x01
@@ -206,6 +207,7 @@ type piece struct {
 	total  int    // bytes of the message
 	offset int    // of data in it
 	data   []byte
+	more   bool // the message after it follows
 }
 
 // piece reads what follows the frame type t.
@@ -213,41 +215,55 @@ func (r *reader) piece(t byte) (p piece) {
 	p.lane = int(t&bitUnordered) / bitUnordered
 	p.number = r.varint()
 	if t&bitFragment == 0 {
-		p.data = r.take(r.varint())
-		p.total = len(p.data)
-	} else {
-		total, offset := r.varint(), r.varint()
-		p.data = r.take(r.varint())
-		if total > maxMessage || offset > total || uint64(len(p.data)) > total-offset {
-			r.fail()
-		}
-		p.total, p.offset = int(total), int(offset)
+		r.whole(&p)
+		return p
 	}
-	if len(p.data) == 0 || p.total == 0 || p.total > maxMessage {
+	total, offset := r.varint(), r.varint()
+	p.data = r.take(r.varint())
+	if total > maxMessage || offset > total || uint64(len(p.data)) > total-offset || len(p.data) == 0 {
 		r.fail()
 	}
+	p.total, p.offset = int(total), int(offset)
 	return p
+}
+
+// next reads the message after p.
+func (r *reader) next(p *piece) {
+	p.number++
+	r.whole(p)
+}
+
+// whole reads a message of MESSAGES.
+func (r *reader) whole(p *piece) {
+	length := r.varint()
+	p.more = length&1 != 0
+	p.data = r.take(length >> 1)
+	if p.total = len(p.data); p.total == 0 || p.total > maxMessage {
+		r.fail()
+	}
 }
 
 // pieceHeader is how many bytes appendPiece needs besides the data.
 func pieceHeader(number uint64, total, offset, length int) int {
-	n := 1 + varintLen(number) + varintLen(uint64(length))
-	if length != total {
-		n += varintLen(uint64(total)) + varintLen(uint64(offset))
+	if length == total {
+		return 1 + varintLen(number) + nextHeader(length)
 	}
-	return n
+	return 1 + varintLen(number) + varintLen(uint64(total)) + varintLen(uint64(offset)) + varintLen(uint64(length))
 }
+
+// nextHeader is how many bytes a further message takes in MESSAGES besides its own.
+func nextHeader(length int) int { return varintLen(uint64(length) * 2) }
 
 // appendPiece appends the frame's head; the caller appends length bytes of data.
 func appendPiece(b []byte, lane int, number uint64, total, offset, length int) []byte {
-	t := byte(frameMessage | lane*bitUnordered)
+	t := byte(frameMessages | lane*bitUnordered)
 	if length == total {
 		b = appendVarint(append(b, t), number)
-	} else {
-		b = appendVarint(append(b, t|bitFragment), number)
-		b = appendVarint(b, uint64(total))
-		b = appendVarint(b, uint64(offset))
+		return appendVarint(b, uint64(length)*2)
 	}
+	b = appendVarint(append(b, t|bitFragment), number)
+	b = appendVarint(b, uint64(total))
+	b = appendVarint(b, uint64(offset))
 	return appendVarint(b, uint64(length))
 }
 

@@ -29,7 +29,7 @@ func TestPacketLayout(t *testing.T) {
 	}{
 		"ack":       {appendAck(nil, got, 300, maxAckSpans, 1000), "02 80004100 412c 02 4100 7ff9 00 01 01"},
 		"ack short": {appendAck(nil, got, 300, 1, 1000), "02 80004100 412c 00 4100"},
-		"message":   {appendPiece(nil, 0, 70, 5, 0, 5), "10 4046 05"},
+		"message":   {appendPiece(nil, 0, 70, 5, 0, 5), "10 4046 0a"},
 		"fragment":  {appendPiece(nil, 1, 70, 65536, 1200, 20), "13 4046 80010000 44b0 14"},
 	} {
 		if want := unhex(c.want); !bytes.Equal(c.got, want) {
@@ -100,10 +100,11 @@ func FuzzFrames(f *testing.F) {
 	f.Add(append(acks(span{0, 2}, span{4, 5}), frameClose, 0))
 	f.Add(pieceFrame(0, 3, 4000, 100, make([]byte, 50)))
 	f.Add(pieceFrame(1, 0, 40, 0, make([]byte, 40)))
+	f.Add([]byte{frameMessages, 0, 5, 1, 2, 3, 1, 4, 2, 5, framePing})
 	f.Add(append([]byte{frameBare, 3, 1, 2, 3, frameCredit}, appendVarint(nil, 1<<40)...))
 	f.Add([]byte{frameChallenge, 1, 2, 3, 4, 5, 6, 7, 8, frameResponse, 1, 2, 3, 4, 5, 6, 7, 8})
 	f.Add([]byte{frameAck, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0})
-	f.Add([]byte{frameMessage | bitFragment, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 1, 0})
+	f.Add([]byte{frameMessages | bitFragment, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0, 1, 0})
 	f.Fuzz(func(t *testing.T, payload []byte) {
 		payload = payload[:min(len(payload), largePacket)]
 		l := frameLink(false)
@@ -157,7 +158,7 @@ func checkAck(t *testing.T, b []byte) {
 }
 
 func checkPieces(t *testing.T, b []byte) {
-	if len(b) == 0 || b[0] < frameMessage || b[0] >= frameBare {
+	if len(b) == 0 || b[0] < frameMessages || b[0] >= frameBare {
 		return
 	}
 	r := reader{b: b[1:]}

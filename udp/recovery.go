@@ -10,10 +10,13 @@ const (
 	leastProbe    = 2 * millisecond   // shortest wait before asking what became of a packet
 	wary          = 1 * second        // after a loss, how long each packet is to be acknowledged at once,
 	waryPackets   = 64                // and how many at least: who says little meets the next loss later
-	waryFirst     = 16                // of a path of which nothing is known yet
+	waryFirst     = 4                 // of a path of which nothing is known yet; few, since hundreds may do so together
 	spacingMost   = 2 * ackDelay      // a longer pause between packets says no more than this
-	rideAfter     = 12 * millisecond  // what was probed for twice waits as long for a packet to ride on
+	rideAfter     = 12 * millisecond  // what was probed for twice waits as long for a packet to ride on,
+	rideLoss      = 0.15              // or once, where such a share is lost
 	rideUnder     = 4 * basePacket    // bytes under way, beyond which nothing rides
+	longTrip      = 20 * millisecond  // a round trip from which on what is said is said twice
+	doubling      = 3 * second        // after a loss
 	mostProbe     = 1 * second        // longest
 	soonProbe     = 300 * millisecond // longest while the peer has not been silent for hopeful
 	hopeful       = 3 * second
@@ -46,6 +49,7 @@ type sentPacket struct {
 	at     instant
 	from   uint64 // its refs are recovery.refs from this one on, counted from the first ever
 	refs   uint16 // and as many
+	again  uint16 // the first ones of them earlier packets carried, too
 	size   uint16
 	state  packetState
 	copied bool // a probe carries its refs
@@ -102,8 +106,9 @@ type recovery struct {
 	creditLost  bool
 	packet      int // bytes of a datagram
 	largeTries  int
-	largeOut    bool // one is flying
-	largeLost   int  // in a row
+	largeAt     instant // when the last one left that tried
+	largeOut    bool    // one is flying
+	largeLost   int     // in a row
 	cc          congestion
 	pace        pacer
 	choke       choke
@@ -132,6 +137,8 @@ func (r *recovery) probeAt() instant {
 			most = soonProbe
 		}
 		wait = min(wait<<min(back, 10), max(wait, most))
+	}
+	if r.probed >= patience || r.probed > 0 && r.choke.share >= rideLoss {
 		if rides := r.freshAt + r.spacing*5/4; rides < r.asked+rideAfter {
 			return max(r.asked+wait, rides, r.choke.next)
 		}
@@ -155,6 +162,7 @@ func (r *recovery) wantsSoon(now instant) bool {
 // record notes a packet that leaves; its refs were put at the end of r.refs.
 func (r *recovery) record(p sentPacket) {
 	if p.state == flying {
+		r.choke.left(r.flying == 0, p.at)
 		if r.flying == 0 {
 			r.flyingSince = p.at
 		}
@@ -164,7 +172,6 @@ func (r *recovery) record(p sentPacket) {
 			r.spacing += (min(p.at-r.freshAt, spacingMost) - r.spacing) / 4
 			r.freshAt = p.at
 		}
-		r.choke.left(p.at)
 	}
 	p.from = r.refsGone + uint64(r.refs.len()) - uint64(p.refs)
 	r.sent.push(p)
@@ -258,13 +265,13 @@ func (l *link) arrive(n uint64, flew int, now instant) (p *sentPacket, fresh boo
 	switch p.state {
 	case flying:
 		l.flying -= int(p.size)
-		l.choke.arrived(l.flyingSince, now)
+		l.choke.arrived(now)
 		if !p.large {
 			l.cc.acked(n, int(p.size), 2*flew >= l.cc.window, l.rtt.smoothed, now)
 		}
 	case lost: // it was only late: be slower to give up
 		l.stats.Spurious++
-		l.choke.late(l.flyingSince, now)
+		l.choke.late(now)
 		l.reorder = min(max(l.reorder, float64(l.acked-n+1)), mostReorder)
 		l.late = min(max(l.late, now-p.at), mostLate)
 	default:
@@ -281,7 +288,7 @@ func (l *link) arrive(n uint64, flew int, now instant) (p *sentPacket, fresh boo
 	}
 	p.state = arrived
 	l.eachRef(i, func(r ref) { l.out[r.lane].ack(r) })
-	l.tracePacket(func(t *Trace) func(Packet) { return t.Acked }, n, int(p.size), nil, now)
+	l.tracePacket(func(t *Trace) func(Packet) { return t.Acked }, n, int(p.size), nil, false, now)
 	return p, true
 }
 
@@ -318,24 +325,39 @@ func (l *link) lose(n uint64, now instant) {
 	} else {
 		l.cc.lost(n, l.next, &l.rtt)
 		if p.size > basePacket {
-			if l.largeLost++; l.largeLost == mostLarge {
+			most := mostLarge
+			if l.choke.holds { // where most are lost, a few say nothing of the large ones
+				most *= 4
+			}
+			if l.largeLost++; l.largeLost >= most {
 				l.packet, l.largeLost = basePacket, 0
 			}
 		}
 	}
-	l.requeue(i)
-	l.tracePacket(func(t *Trace) func(Packet) { return t.Lost }, n, int(p.size), nil, now)
+	l.requeue(i, 0)
+	l.tracePacket(func(t *Trace) func(Packet) { return t.Lost }, n, int(p.size), nil, false, now)
 }
 
-// requeue has what the i-th packet carried sent again, where it is still wanted.
-func (l *link) requeue(i int) (size int) {
+// requeue has what the i-th packet carried sent again, from its ref first on, where it is still wanted.
+func (l *link) requeue(i, first int) (size int) {
 	p := l.sent.at(i)
 	l.creditLost = l.creditLost || p.credit
 	l.bye.due = l.bye.due || p.bye && l.stage == lingering
 	l.eachRef(i, func(r ref) {
-		if l.out[r.lane].wants(r) {
-			l.resend.push(r)
-			size += int(r.size)
+		if first--; first >= 0 {
+			return
+		}
+		o := &l.out[r.lane]
+		for last := r.number + uint64(r.more); ; {
+			if r.more = 0; o.wants(r) {
+				l.resend.push(r)
+				size += int(r.size)
+			}
+			if r.number == last {
+				break
+			}
+			r.number++
+			r.offset, r.size = 0, o.size(r.number)
 		}
 	})
 	return size
@@ -350,11 +372,11 @@ func (l *link) probe() {
 	if l.probed > doubleAfter {
 		copies = 2
 	}
-	if l.probed > doubleAfter && l.packet > basePacket {
+	if l.probed > doubleAfter && l.packet > basePacket && !l.choke.holds {
 		l.packet = basePacket // the path may no longer carry large packets
 	}
 	l.probes = copies
-	l.repeat()
+	l.repeat(true)
 	// The same again, in a datagram of its own. Where more is waiting, the
 	// second datagram carries other bytes: copies of copies have no bound.
 	if n := l.resend.len(); copies == 2 && n > 0 && n <= mostCopied {
@@ -368,13 +390,27 @@ func (l *link) probe() {
 	}
 }
 
-// repeat has what has waited longest sent again.
-func (l *link) repeat() {
+// doubles tells whether the next packet is to carry what the ones before it did
+// besides what is new: where a round trip is long and packets were lost lately,
+// a message that is lost would otherwise be two round trips late. Only what
+// takes no packet more is sent twice, and none of a stream.
+func (l *link) doubles(limit int, now instant) bool {
+	return l.rtt.least >= longTrip && now < l.lostAt+doubling && l.flying > 0 && l.flying < rideUnder && l.probes == 0 &&
+		!l.resending() && l.out[0].unsent()+l.out[1].unsent()+basePacket/2+mostHeader < limit
+}
+
+// repeat has what has waited longest sent again, or, unless all, what is under way for the
+// first time.
+func (l *link) repeat(all bool) {
 	end := l.sent.len()
 	for size, i := 0, int(max(l.settled, l.first)-l.first); i < end && size < basePacket/2; i++ {
 		if p := l.sent.at(i); p.state == flying && !p.copied {
 			p.copied = true
-			size += l.requeue(i)
+			first := int(p.again)
+			if all {
+				first = 0
+			}
+			size += l.requeue(i, first)
 		}
 	}
 }

@@ -44,7 +44,25 @@ type wire struct {
 	tokens float64 // that may pass now, at most policeBurst
 	at     instant // when tokens was true
 
-	link *bottleneck // or nil
+	link  *bottleneck  // or nil
+	queue *packetQueue // or nil
+}
+
+// packetQueue is a path on which every packet takes its time, and so many wait at most.
+type packetQueue struct {
+	per  instant // for each packet
+	most int     // that wait
+	free instant // when all that wait have left
+}
+
+// pass is how long a packet takes, if it is not dropped.
+func (k *packetQueue) pass(now instant) (wait instant, ok bool) {
+	start := max(k.free, now)
+	if start-now > instant(k.most)*k.per {
+		return 0, false
+	}
+	k.free = start + k.per
+	return k.free - now, true
 }
 
 const policeBurst = 5
@@ -166,6 +184,12 @@ func (s *sim) carry(i int, b []byte, to netip.AddrPort) {
 	if w.link != nil {
 		var ok bool
 		if queued, ok = w.link.pass(len(b), s.now); !ok {
+			return
+		}
+	}
+	if w.queue != nil {
+		var ok bool
+		if queued, ok = w.queue.pass(s.now); !ok {
 			return
 		}
 	}

@@ -9,11 +9,14 @@ import (
 	"syscall"
 )
 
-// output gathers the datagrams of one turn, so that they leave together.
+// output gathers the datagrams of one turn, or of several Conns' turns, so that
+// they leave together.
 type output struct {
-	buf   [burst * largePacket]byte
-	n     int
-	parts []part
+	buf    [burst * largePacket]byte
+	n      int
+	parts  []part
+	turns  []turn
+	trains []train
 }
 
 var outputs = sync.Pool{New: func() any { return new(output) }}
@@ -24,11 +27,29 @@ type part struct {
 	addr     netip.AddrPort
 }
 
+// turn is a Conn's part in an output.
+type turn struct {
+	c           *Conn
+	now, at     instant // when it began, and when the next is due
+	end         int     // of its parts
+	full        bool    // there may be more
+	tried, took bool    // there were datagrams, and one was taken by the system
+}
+
+// train is datagrams to one address that may leave as one: of size bytes each but
+// the last.
+type train struct {
+	b    []byte
+	size int
+	addr netip.AddrPort
+	turn int
+	err  error
+}
+
 // gather takes what l wants sent; full tells that there may be more. The
 // link's mutex is held.
 func (o *output) gather(l *link, now instant) (full bool) {
-	o.n, o.parts = 0, o.parts[:0]
-	for len(o.parts) < burst {
+	for o.n+largePacket <= len(o.buf) {
 		b, to := l.poll(o.buf[o.n:o.n:o.n+largePacket], now)
 		if b == nil {
 			return false
@@ -40,28 +61,32 @@ func (o *output) gather(l *link, now instant) (full bool) {
 }
 
 // flush sends what was gathered. A datagram that the system will not take is
-// a lost datagram. It tells whether there were any, and whether one was taken.
-func (o *output) flush(pc net.PacketConn, fast *fastSocket) (tried, took bool) {
-	tried = len(o.parts) > 0
-	for parts := o.parts; len(parts) > 0; {
-		p := parts[0]
-		size, n := p.to-p.from, 1
-		for n < len(parts) && parts[n].addr == p.addr && parts[n-1].to-parts[n-1].from == size && parts[n].to-parts[n].from <= size {
-			n++
+// a lost datagram. Each turn learns whether there were any, and whether one was taken.
+func (o *output) flush(pc net.PacketConn, fast *fastSocket) {
+	joins, at := fast.joins(), 0
+	for i := range o.turns {
+		t := &o.turns[i]
+		for t.tried = at < t.end; at < t.end; {
+			p, n := o.parts[at], at+1
+			size := p.to - p.from
+			for joins && n < t.end && o.parts[n].addr == p.addr && o.parts[n-1].to-o.parts[n-1].from == size && o.parts[n].to-o.parts[n].from <= size {
+				n++
+			}
+			o.trains = append(o.trains, train{b: o.buf[p.from:o.parts[n-1].to], size: size, addr: p.addr, turn: i})
+			at = n
 		}
-		whole := o.buf[p.from:parts[n-1].to]
-		joined, err := false, error(nil)
-		if n > 1 {
-			joined, err = fast.writeSegments(whole, size, p.addr)
-		}
-		took = took || joined && !refusal(err)
-		for i := 0; i < n && !joined; i++ {
-			took = !refusal(fast.write(pc, o.buf[parts[i].from:parts[i].to], p.addr)) || took
-		}
-		parts = parts[n:]
 	}
-	o.parts = o.parts[:0]
-	return tried, took
+	fast.writeTrains(pc, o.trains)
+	for i := range o.trains {
+		t := &o.turns[o.trains[i].turn]
+		t.took = t.took || !refusal(o.trains[i].err)
+	}
+}
+
+// reset forgets what was gathered.
+func (o *output) reset() {
+	clear(o.turns) // let go of the Conns
+	o.n, o.parts, o.turns, o.trains = 0, o.parts[:0], o.turns[:0], o.trains[:0]
 }
 
 // refusal tells an error by which the system will not send to a peer, such as no
@@ -84,11 +109,18 @@ type fastSocket struct {
 	raw   *rawSocket   // nil: writes may wait
 	split atomic.Bool  // the system cuts what is sent
 	buf   []byte       // for read, like one
-	one   [1]received
+
+	// damage is what stands before the socket and befalls what is written, as long
+	// as it does anything; nil: nothing does.
+	damage *Impaired
+	one    [1]received
 }
 
 func newFastSocket(pc net.PacketConn) *fastSocket {
 	s := &fastSocket{}
+	if s.damage, _ = pc.(*Impaired); s.damage != nil {
+		pc = s.damage.PacketConn
+	}
 	if s.udp, _ = pc.(*net.UDPConn); s.udp != nil {
 		// The default holds under a hundred datagrams. Where the system
 		// allows no more than some limit, it takes that.
@@ -98,6 +130,12 @@ func newFastSocket(pc net.PacketConn) *fastSocket {
 	}
 	return s
 }
+
+// joins tells whether several datagrams can leave as one.
+func (s *fastSocket) joins() bool { return s.raw != nil && s.split.Load() && !s.damaged() }
+
+// damaged tells whether something befalls what is written.
+func (s *fastSocket) damaged() bool { return s.damage != nil && s.damage.harms.Load() }
 
 // received is a datagram, or several of size bytes each but the last.
 type received struct {
@@ -133,12 +171,28 @@ func (s *fastSocket) read(pc net.PacketConn, give func([]received) bool) (err er
 	return err
 }
 
+// writeTrains sends trains, as many in a call as the system takes, and notes
+// what became of each.
+func (s *fastSocket) writeTrains(pc net.PacketConn, trains []train) {
+	if s.raw != nil && !s.damaged() {
+		s.writeNow(trains)
+	} else {
+		for i := range trains {
+			trains[i].err = s.write(pc, trains[i].b, trains[i].addr)
+		}
+	}
+}
+
 // write sends b, or loses it where the system has no room for it now: one who
 // waited would hold up everybody else.
 func (s *fastSocket) write(pc net.PacketConn, b []byte, to netip.AddrPort) (err error) {
 	switch {
+	case s.damaged():
+		_, err = s.damage.WriteTo(b, net.UDPAddrFromAddrPort(to))
 	case s.raw != nil:
-		err = s.writeNow(b, 0, to)
+		one := [...]train{{b: b, size: len(b), addr: to}}
+		s.writeNow(one[:])
+		err = one[0].err
 	case s.udp != nil:
 		_, err = s.udp.WriteToUDPAddrPort(b, to)
 	default:

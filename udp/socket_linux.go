@@ -2,7 +2,6 @@ package udp
 
 import (
 	"encoding/binary"
-	"errors"
 	"net"
 	"net/netip"
 	"strconv"
@@ -22,7 +21,7 @@ func (s *fastSocket) tune() {
 		return
 	}
 	s.raw = &rawSocket{conn: raw, readSize: 2 << 10, six: s.udp.LocalAddr().(*net.UDPAddr).IP.To4() == nil}
-	s.raw.writers.New = func() any { return newRawWriter(s.raw) }
+	s.raw.writers.New = func() any { return newRawWriter() }
 	raw.Control(func(fd uintptr) {
 		if unix.SetsockoptInt(int(fd), unix.IPPROTO_UDP, unix.UDP_GRO, 1) == nil {
 			s.raw.readSize = 64 << 10
@@ -148,21 +147,6 @@ func (r *rawReader) from(i int) netip.AddrPort {
 	return netip.AddrPortFrom(addr, port)
 }
 
-// writeSegments sends b as datagrams of size bytes, the last of what remains,
-// in one call. It returns false where that cannot be and nothing was sent; else
-// an error is of the path.
-func (s *fastSocket) writeSegments(b []byte, size int, to netip.AddrPort) (done bool, err error) {
-	if !s.split.Load() {
-		return false, nil
-	}
-	err = s.writeNow(b, size, to)
-	if errors.Is(err, unix.EIO) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EMSGSIZE) {
-		s.split.Store(false) // this interface, or this system, does not
-		return false, nil
-	}
-	return true, err
-}
-
 // rawSocket reads and writes past package net, which reads one datagram in a
 // call and waits where the system's buffer for writing is full. That happens: packets to an address at which nobody answers stay in it
 // for seconds.
@@ -173,52 +157,113 @@ type rawSocket struct {
 	writers  sync.Pool
 }
 
-// rawWriter is what a write needs besides the datagram. It is kept, since as
+// rawWriter is what writing takes besides the datagrams. It is kept, since as
 // local variables all of it would be allocated each time.
 type rawWriter struct {
-	to4  unix.SockaddrInet4
-	to6  unix.SockaddrInet6
-	to   unix.Sockaddr
-	b, h []byte // the datagram and the control message
-
-	control [32]byte
-	err     error
+	heads   [atOnce]mmsghdr
+	vectors [atOnce]unix.Iovec
+	names   [atOnce]unix.RawSockaddrInet6
+	control [atOnce][24]byte
+	errs    [atOnce]syscall.Errno
+	n       int
 	write   func(fd uintptr)
 }
 
-func newRawWriter(s *rawSocket) *rawWriter {
+func newRawWriter() *rawWriter {
 	w := &rawWriter{}
-	if w.to = &w.to4; s.six {
-		w.to = &w.to6
+	for i := range w.heads {
+		w.heads[i].Iov = &w.vectors[i]
+		w.heads[i].SetIovlen(1)
+		w.heads[i].Name = (*byte)(unsafe.Pointer(&w.names[i]))
 	}
 	w.write = func(fd uintptr) {
-		_, w.err = unix.SendmsgN(int(fd), w.b, w.h, w.to, unix.MSG_DONTWAIT)
+		for at := 0; at < w.n; {
+			sent, _, errno := unix.Syscall6(unix.SYS_SENDMMSG, fd, uintptr(unsafe.Pointer(&w.heads[at])), uintptr(w.n-at), unix.MSG_DONTWAIT, 0, 0)
+			if errno != 0 { // of the first of them: the others are tried again
+				w.errs[at], sent = errno, 1
+			}
+			at += int(sent)
+		}
 	}
 	return w
 }
 
-// writeNow sends b, as datagrams of size bytes if that is not 0.
-func (s *fastSocket) writeNow(b []byte, size int, to netip.AddrPort) error {
-	w := s.raw.writers.Get().(*rawWriter)
-	defer s.raw.writers.Put(w)
-	switch addr := to.Addr().Unmap(); {
-	case s.raw.six:
-		w.to6.Port, w.to6.Addr, w.to6.ZoneId = int(to.Port()), addr.As16(), zoneIndex(addr.Zone())
+// put makes t the i-th to be written.
+func (w *rawWriter) put(i int, t *train, six bool) error {
+	addr, h, name := t.addr.Addr().Unmap(), &w.heads[i], &w.names[i]
+	switch {
+	case six:
+		name.Family, name.Addr, name.Scope_id = unix.AF_INET6, addr.As16(), zoneIndex(addr.Zone())
+		h.Namelen = unix.SizeofSockaddrInet6
 	case addr.Is4():
-		w.to4.Port, w.to4.Addr = int(to.Port()), addr.As4()
+		four := (*unix.RawSockaddrInet4)(unsafe.Pointer(name))
+		four.Family, four.Addr = unix.AF_INET, addr.As4()
+		h.Namelen = unix.SizeofSockaddrInet4
 	default:
 		return unix.EAFNOSUPPORT
 	}
-	w.b, w.h = b, nil
-	if size > 0 {
-		w.h = segments(w.control[:], size)
+	binary.BigEndian.PutUint16((*[2]byte)(unsafe.Pointer(&name.Port))[:], t.addr.Port()) // at the same place in both
+	w.vectors[i].Base = unsafe.SliceData(t.b)
+	w.vectors[i].SetLen(len(t.b))
+	h.Control = nil
+	h.SetControllen(0)
+	if len(t.b) > t.size {
+		b := segments(w.control[i][:], t.size)
+		h.Control = &b[0]
+		h.SetControllen(len(b))
 	}
-	err := s.raw.conn.Control(w.write) // not Write, which lets in one at a time
-	if err == nil {
-		err = w.err
+	w.errs[i] = 0
+	return nil
+}
+
+// writeNow sends trains, and notes what became of each. Those that the system or an
+// interface does not cut are sent in pieces.
+func (s *fastSocket) writeNow(trains []train) {
+	w := s.raw.writers.Get().(*rawWriter)
+	defer s.raw.writers.Put(w)
+	for len(trains) > 0 {
+		some := trains[:min(len(trains), atOnce)]
+		trains = trains[len(some):]
+		w.n = 0
+		for i := range some {
+			if some[i].err = w.put(w.n, &some[i], s.raw.six); some[i].err == nil {
+				w.n++
+			}
+		}
+		closed := s.raw.conn.Control(w.write) // not Write, which lets in one at a time
+		n := 0
+		for i := range some {
+			t := &some[i]
+			if t.err != nil {
+				continue
+			}
+			errno := w.errs[n]
+			w.vectors[n].Base = nil
+			n++
+			switch {
+			case closed != nil:
+				t.err = closed
+			case len(t.b) > t.size && (errno == unix.EIO || errno == unix.EINVAL || errno == unix.EMSGSIZE):
+				s.split.Store(false)
+				s.writePieces(t)
+			case errno != 0:
+				t.err = errno
+			}
+		}
 	}
-	w.b, w.h = nil, nil
-	return err
+}
+
+// writePieces sends the datagrams of a train one by one. One that was taken is
+// enough.
+func (s *fastSocket) writePieces(t *train) {
+	for b := t.b; len(b) > 0; {
+		one := [...]train{{b: b[:min(t.size, len(b))], size: t.size, addr: t.addr}}
+		s.writeNow(one[:])
+		if len(b) == len(t.b) || !refusal(one[0].err) {
+			t.err = one[0].err
+		}
+		b = b[len(one[0].b):]
+	}
 }
 
 // segments writes the control message that has what is sent cut into size bytes.

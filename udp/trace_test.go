@@ -92,3 +92,24 @@ func TestTrace(t *testing.T) {
 		})
 	})
 }
+
+// What a packet carries is seen without taking it apart for good.
+func TestContent(t *testing.T) {
+	b := appendVarint([]byte{framePing, frameAck}, 9)
+	b = append(b, 1, 0, 2) // delay, count, first
+	b = append(b, frameMessages, 5)
+	b = append(appendVarint(b, 2*3+1), "one"...)
+	b = append(appendVarint(b, 2*3), "two"...)
+	b = append(b, frameMessages|bitUnordered|bitFragment, 7, 10, 4, 2, 'x', 'y')
+	b = append(b, frameBare, 1, 'z')
+	c := Packet{Frames: b}.Content()
+	if c.Messages != 3 || string(c.First) != "one" || c.Upto != [2]uint64{7, 0} || c.Bare != 1 {
+		t.Errorf("%+v", c)
+	}
+	if c := (Packet{Frames: b[:6]}).Content(); c.First != nil || c.Messages != 0 {
+		t.Errorf("an acknowledgement carries %+v", c)
+	}
+	for i := range b {
+		Packet{Frames: b[:i]}.Content() // none is too short to be looked at
+	}
+}
