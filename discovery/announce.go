@@ -72,6 +72,7 @@ type announcer struct {
 	unpaid    int       // bytes of the queries that a beacon is to answer
 	farewells []farewell
 	answers   []reply
+	calls     []packet // to go out at once
 	total     bucket
 	askers    map[netip.AddrPort]*bucket
 	addresses map[netip.Addr]*bucket // in bytes; full again when the askers there are
@@ -199,7 +200,7 @@ func (a *announcer) asked(now time.Time, from netip.AddrPort, at netip.Addr, msg
 		a.count.Junk.Add(1)
 		return
 	}
-	if h.kind != query || a.leaving {
+	if h.kind != query && h.kind != call || a.leaving {
 		return
 	}
 	if from.Port() == 0 || !onLink(a.links, from.Addr()) && !(at.IsValid() && a.may(from.Addr())) {
@@ -223,8 +224,28 @@ func (a *announcer) asked(now time.Time, from netip.AddrPort, at netip.Addr, msg
 	a.total.take(now)
 	a.recent[a.recentAt] = asked{from, h.nonce}
 	a.recentAt = (a.recentAt + 1) % recentAsked
+	if h.kind == call {
+		a.callBack(now, from, at, h)
+		return
+	}
 	h.rest = nil
 	a.answers = append(a.answers, reply{now.Add(a.dice.upTo(answerDelay)), from, at, min(len(msg), maxDatagram), h})
+}
+
+// callBack answers a call. Both datagrams together are shorter than it was, and
+// nobody else than who seems to have sent it is called.
+func (a *announcer) callBack(now time.Time, from netip.AddrPort, at netip.Addr, h header) {
+	port, ok := parseCall(&h)
+	if !ok {
+		a.count.Junk.Add(1)
+		return
+	}
+	if !from.Addr().IsLoopback() && !a.address(now, from.Addr()).takes(now, minCall) { // a sender is soon forged, and has many ports
+		a.count.Limited.Add(1)
+		return
+	}
+	data, to := appendHeader(nil, called, 0, h.nonce), netip.AddrPortFrom(from.Addr(), port)
+	a.calls = append(a.calls, packet{to: from, data: data, from: at}, packet{to: to, data: data, call: true})
 }
 
 // crowd takes note of a query that cannot be answered, for there are too many.
@@ -282,6 +303,7 @@ func (a *announcer) tick(now time.Time) (out []packet, wake time.Time) {
 		out = append(out, packet{data: f.data})
 		return false
 	})
+	out, a.calls = append(out, a.calls...), nil
 	if a.leaving {
 		return out, wake
 	}

@@ -58,6 +58,8 @@ const (
 	// the first three queries over both families, then some 5 % of a processor.
 	verifyBurst = 50 * 8 * 3 * 2
 	verifyASec  = 1000
+	// verifyShare is which part of that one address may use up.
+	verifyShare = 4
 )
 
 // browser is the machine of a listener. What it knows is in roster.go.
@@ -77,6 +79,8 @@ type browser struct {
 	nonces  ring // of the last queries
 	checks  []check
 	checked ring // their nonces
+
+	timed func(now time.Time, from netip.Addr, issue uint64) // told of genuine answers; may be nil
 }
 
 // check is a query to the one who sent a beacon and has never answered. It is
@@ -155,7 +159,7 @@ func (r *ring) holds(now time.Time, nonce [8]byte) bool {
 }
 
 func newBrowser(now time.Time, d *dice, pinned func([32]byte) bool, heard func(Sighting), count *Counters) *browser {
-	b := &browser{dice: d, roster: roster{pinned: pinned, heard: heard, count: count, entries: map[[32]byte]*entry{},
+	b := &browser{dice: d, roster: roster{pinned: pinned, heard: heard, count: count, entries: map[[32]byte]*entry{}, shares: map[netip.Addr]*bucket{},
 		effort: newBucket(now, verifyBurst, verifyASec)}}
 	b.startRound(now.Add(d.upTo(queryFirst)))
 	return b
@@ -279,7 +283,7 @@ func (b *browser) handle(now time.Time, from netip.AddrPort, msg []byte) {
 	case err != nil:
 		b.count.Junk.Add(1)
 		return
-	case h.kind == query:
+	case h.kind == query, h.kind == call, h.kind == called:
 		return
 	case !onLink(b.links, from.Addr()) && !(h.kind == answer && b.peer(from.Addr())):
 		b.count.OffLink.Add(1)
@@ -295,7 +299,11 @@ func (b *browser) handle(now time.Time, from netip.AddrPort, msg []byte) {
 			b.count.Junk.Add(1)
 			break
 		}
-		if o := b.take(now, from.Addr(), &h, &n); o != nil && !o.answered {
+		o := b.take(now, from.Addr(), &h, &n)
+		if o != nil && h.kind == answer && b.timed != nil {
+			b.timed(now, from.Addr(), n.issue)
+		}
+		if o != nil && !o.answered {
 			doubt = true
 		}
 		rest = next

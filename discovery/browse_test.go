@@ -390,6 +390,39 @@ func TestForgeriesCostLittle(t *testing.T) {
 	}
 }
 
+// Who makes up notices as fast as he can does not keep others' from being believed: a
+// room is found, and stays, beside forgeries from one address at 3,000 a second.
+func TestForgerHidesNobody(t *testing.T) {
+	s := newSeat(nil)
+	forged := datagramOf(t, beacon, [8]byte{}, room("physics", 2), 1, 1)
+	forged[len(forged)-1] ^= 1
+	asked := 0
+	for step := range 1500 {
+		sent := s.until(time.Duration(step+1) * 10 * time.Millisecond)
+		for range 30 { // before any answer comes
+			s.hear("10.0.0.66:1000", forged)
+		}
+		for _, m := range sent {
+			if m.kind == query {
+				asked++
+				s.hear("10.0.0.2:1000", datagramOf(t, answer, [8]byte(m.data[7:15]), room("maths", 1), 1, uint64(asked)))
+			}
+		}
+		if step >= 20 && len(s.now()) != 1 {
+			t.Fatalf("%d rooms after %d ms", len(s.now()), 10*step)
+		}
+	}
+	if n := s.browser.count.Forged.Load(); n > (verifyBurst+15*verifyASec)/verifyShare+1 {
+		t.Errorf("%d forgeries of one address were looked at", n)
+	}
+	for i := range 1000 { // and sources are not kept without end
+		s.hear(fmt.Sprintf("10.0.%d.%d:1000", i/250, i%250), forged)
+	}
+	if len(s.shares) > maxEntries+1 {
+		t.Errorf("%d addresses are kept", len(s.shares))
+	}
+}
+
 // Beacons without end, from many places or one, make a listener ask little.
 func TestChecksAreFew(t *testing.T) {
 	for _, places := range []int{1, 200} {

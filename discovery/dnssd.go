@@ -10,10 +10,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/pion/logging"
 	"github.com/pion/mdns/v2"
+	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/net/ipv4"
 )
 
@@ -31,6 +33,14 @@ const (
 	labelBytes = 4
 	maxLabel   = 63 // bytes of a name in DNS
 	maxWaiting = 16 // leads that the loop has not taken
+
+	// Lives of records in seconds: of services, and of what has to do with a host (RFC 6762, 10).
+	serviceLife = 4500
+	hostLife    = 120
+	// The first announcements follow each other closely, for one may be lost; the later
+	// ones keep a host's records alive.
+	soonAnnounced  = 3
+	announcedEvery = hostLife * time.Second / 2
 )
 
 var mdnsGroup = netip.AddrFrom4([4]byte{224, 0, 0, 251})
@@ -47,13 +57,21 @@ type responder struct {
 	socket *ipv4.PacketConn // conn's
 	links  []Interface
 	rooms  []Room
+	said   map[string]said // of each room, by its name
 	cancel context.CancelFunc
+}
+
+// said is how often a room was announced, and when last.
+type said struct {
+	times int
+	last  time.Time
 }
 
 func newResponder(d *dice, browse bool, warn func(string)) *responder {
 	var b [labelBytes]byte
 	d.fill(b[:])
-	return &responder{label: "parley-" + hex.EncodeToString(b[:]), browse: browse, warn: warn, found: make(chan netip.AddrPort, maxWaiting)}
+	return &responder{label: "parley-" + hex.EncodeToString(b[:]), browse: browse, warn: warn,
+		found: make(chan netip.AddrPort, maxWaiting), said: make(map[string]said)}
 }
 
 // follow brings what is published in line with links and rooms. Nobody is told of
@@ -75,6 +93,7 @@ func (r *responder) follow(links []Interface, rooms []Room) {
 		if !slices.ContainsFunc(rooms, func(o Room) bool { return o.Name == old.Name && published(o, old) }) {
 			r.conn.Unregister(r.instance(old), service)
 			r.goodbye(old)
+			delete(r.said, old.Name)
 		}
 	}
 	for _, o := range rooms {
@@ -85,6 +104,28 @@ func (r *responder) follow(links []Interface, rooms []Room) {
 		}
 	}
 	r.rooms = rooms
+	r.announce(time.Now())
+}
+
+// announce tells of rooms unasked. The library does not, nor does it answer those who
+// ask with the names of the rooms that they know already.
+func (r *responder) announce(now time.Time) {
+	for _, o := range r.rooms {
+		if a := r.said[o.Name]; a.times < soonAnnounced || now.Sub(a.last) >= announcedEvery {
+			r.said[o.Name] = said{a.times + 1, now}
+			r.tell(func(i Interface) []byte { return r.announcement(o, i) })
+		}
+	}
+}
+
+// tell sends an answer over all links.
+func (r *responder) tell(answer func(Interface) []byte) {
+	to := net.UDPAddrFromAddrPort(netip.AddrPortFrom(mdnsGroup, mdnsPort))
+	for _, i := range r.links {
+		if i.Flags&net.FlagLoopback == 0 { // an error is that of one that has just gone
+			r.socket.WriteTo(answer(i), &ipv4.ControlMessage{IfIndex: i.Index}, to)
+		}
+	}
 }
 
 // published tells whether two rooms look the same in DNS, which does not count members.
@@ -112,8 +153,13 @@ func (r *responder) open() {
 		r.warn(fmt.Sprintf("no DNS-SD: %v", err))
 		return
 	}
-	quiet := &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled}
 	r.socket = ipv4.NewPacketConn(pc)
+	if err := keepOnLink(r.socket, r.links); err != nil {
+		pc.Close()
+		r.warn(fmt.Sprintf("no DNS-SD: %v", err))
+		return
+	}
+	quiet := &logging.DefaultLoggerFactory{Writer: io.Discard, DefaultLogLevel: logging.LogLevelDisabled}
 	conn, err := mdns.NewServer(r.socket, nil, mdns.WithInterfaces(all...), mdns.WithLoggerFactory(quiet),
 		mdns.WithLocalNames(r.label+".local"), mdns.WithQueryInterval(roundEvery))
 	if err != nil {
@@ -147,7 +193,7 @@ func (r *responder) discovered(e mdns.ServiceEvent) {
 // two hosts may have chosen one name.
 func (r *responder) instance(o Room) string {
 	end := " (" + strings.TrimPrefix(r.label, "parley-") + ")"
-	name := o.Name
+	name := strings.NewReplacer(".", "-", `\`, "-").Replace(o.Name) // the library would begin another label
 	for len(name)+len(end) > maxLabel {
 		_, n := utf8.DecodeLastRuneInString(name)
 		name = name[:len(name)-n]
@@ -173,30 +219,58 @@ func (r *responder) instanceOf(o Room) mdns.ServiceInstance {
 	}
 }
 
+// announcement is an answer with all that one needs to know of a room on a link.
+func (r *responder) announcement(o Room, link Interface) []byte {
+	service := r.instanceOf(o)
+	instance, host := dnsName(r.instance(o)+"."+serviceDomain), dnsName(service.Host)
+	record := func(name dnsmessage.Name, life uint32, body dnsmessage.ResourceBody) dnsmessage.Resource {
+		return dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: name, Class: dnsmessage.ClassINET | cacheFlush, TTL: life}, Body: body}
+	}
+	var txt dnsmessage.TXTResource
+	for _, e := range service.Text {
+		txt.TXT = append(txt.TXT, e.Key+"="+string(e.Value))
+	}
+	all := []dnsmessage.Resource{pointer(instance, serviceLife),
+		record(instance, hostLife, &dnsmessage.SRVResource{Port: o.UDP, Target: host}), record(instance, serviceLife, &txt)}
+	for _, p := range link.Prefixes {
+		if a := p.Addr().Unmap(); a.Is4() {
+			all = append(all, record(host, hostLife, &dnsmessage.AResource{A: a.As4()}))
+		}
+	}
+	return pack(all)
+}
+
 // goodbye takes a room back, which the library does not: a record that lives no
 // more. It is believed only from the port of multicast DNS.
 func (r *responder) goodbye(o Room) {
-	to := net.UDPAddrFromAddrPort(netip.AddrPortFrom(mdnsGroup, mdnsPort))
-	for _, i := range r.links {
-		if i.Flags&net.FlagLoopback == 0 { // an error is that of one who has just gone
-			r.socket.WriteTo(farewellRecord(r.instance(o)), &ipv4.ControlMessage{IfIndex: i.Index}, to)
-		}
-	}
+	r.tell(func(Interface) []byte { return takenBack(r.instance(o)) })
 }
 
-// farewellRecord is an answer of multicast DNS with one record, by which the
-// service points to the instance for no time.
-func farewellRecord(instance string) []byte {
-	b := []byte{0, 0, 0x84, 0, 0, 0, 0, 1, 0, 0, 0, 0} // an authoritative answer with one record
-	label := func(s string) { b = append(append(b, byte(len(s))), s...) }
-	of := func() { label("_parley"); label("_udp"); label("local"); b = append(b, 0) }
-	of()
-	b = append(b, 0, 12, 0, 1, 0, 0, 0, 0) // PTR, IN, no time
-	at := len(b)
-	b = append(b, 0, 0)
-	label(instance)
-	of()
-	b[at], b[at+1] = byte((len(b)-at-2)>>8), byte(len(b)-at-2)
+func takenBack(instance string) []byte {
+	return pack([]dnsmessage.Resource{pointer(dnsName(instance+"."+serviceDomain), 0)})
+}
+
+const (
+	serviceDomain = service + ".local."
+	cacheFlush    = 1 << 15 // there is no other such record (RFC 6762, 10.2)
+)
+
+// pointer is the record by which an instance is found.
+func pointer(instance dnsmessage.Name, life uint32) dnsmessage.Resource {
+	return dnsmessage.Resource{Header: dnsmessage.ResourceHeader{Name: dnsName(serviceDomain), Class: dnsmessage.ClassINET, TTL: life},
+		Body: &dnsmessage.PTRResource{PTR: instance}}
+}
+
+// dnsName is a name of ours, and they fit.
+func dnsName(name string) dnsmessage.Name {
+	n, _ := dnsmessage.NewName(name)
+	return n
+}
+
+// pack is an authoritative answer; nothing if it cannot be one.
+func pack(answers []dnsmessage.Resource) []byte {
+	m := dnsmessage.Message{Header: dnsmessage.Header{Response: true, Authoritative: true}, Answers: answers}
+	b, _ := m.Pack()
 	return b
 }
 
@@ -213,4 +287,5 @@ func (r *responder) close() {
 	}
 	r.conn.Close()
 	r.conn, r.rooms, r.cancel = nil, nil, nil
+	clear(r.said)
 }

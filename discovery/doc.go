@@ -9,7 +9,7 @@
 //
 // # Protocol
 //
-// Four kinds of datagram, laid out in wire.go, to UDP port 7668 unless said
+// Six kinds of datagram, laid out in wire.go, to UDP port 7668 unless said
 // otherwise:
 //
 //	beacon   host -> everyone   these rooms are here. At 0, 1 and 3 s, then every
@@ -27,6 +27,10 @@
 //	                            not longer than the query. Rooms that do not fit
 //	                            go into pages, and the query's turn chooses one.
 //	goodbye  host -> everyone   these rooms are gone. Twice, 200 ms apart.
+//	call     anyone -> host     call me back, at this port of mine. Padded to 400 bytes.
+//	called   host -> asker      to the port that the call was sent from, and to the port in
+//	                            it; and the host begins a TCP connection to that, and
+//	                            ends it. So one learns whether others could join here.
 //
 // "Everyone" is, on every interface that is up and not point-to-point, and for
 // each of its addresses: the broadcast address of the network and
@@ -80,7 +84,8 @@
 // # Limits
 //
 // A listener keeps 256 rooms and 8 for one address, the first come; rooms marked
-// with [Service.Keep] go before others. A host answers one address and port three times
+// with [Service.Keep] go before others. It verifies 2,400 signatures at once and 1,000 a
+// second, of which one address may use up a quarter. A host answers one address and port three times
 // at once and then once a second, with 1000 bytes a second for one address whatever its
 // ports, and all together 50 times a second. What is above that it answers with
 // one beacon. In every case fewer bytes leave than

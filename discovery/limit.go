@@ -14,6 +14,7 @@ type packet struct {
 	data []byte
 	from netip.Addr // the direct socket to send by; zero: a private one of the link
 	far  bool       // by the socket for peers
+	call bool       // and by TCP
 }
 
 // Counters count what was heard and not used. They tell an operator why a room

@@ -1,7 +1,11 @@
 package discovery
 
 import (
+	"crypto/ed25519"
+	"maps"
 	"net/netip"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -77,9 +81,9 @@ func TestWhoMayAskFromElsewhere(t *testing.T) {
 }
 
 // The record that takes a room back is one that others can read.
-func TestFarewellRecord(t *testing.T) {
+func TestTakenBack(t *testing.T) {
 	var m dnsmessage.Message
-	if err := m.Unpack(farewellRecord("physik ä (0011aabb)")); err != nil {
+	if err := m.Unpack(takenBack("physik ä (0011aabb)")); err != nil {
 		t.Fatal(err)
 	}
 	if len(m.Answers) != 1 || m.Answers[0].Header.TTL != 0 || m.Answers[0].Header.Name.String() != "_parley._udp.local." {
@@ -87,6 +91,44 @@ func TestFarewellRecord(t *testing.T) {
 	}
 	if to := m.Answers[0].Body.(*dnsmessage.PTRResource).PTR.String(); to != "physik ä (0011aabb)._parley._udp.local." {
 		t.Errorf("it takes back %q", to)
+	}
+}
+
+// What is said unasked has all that one needs to go there: for the longest name, too.
+func TestAnnouncement(t *testing.T) {
+	r := newResponder(&dice{source: zeroes{}}, false, func(string) {})
+	link := Interface{Prefixes: []netip.Prefix{netip.MustParsePrefix("10.77.0.1/24"), netip.MustParsePrefix("fe80::1/64")}}
+	for _, name := range []string{"physics", "v1.2", strings.Repeat("ä", 31)} {
+		o := Room{Name: name, UDP: 7667, TCP: 7667, Signer: ed25519.NewKeyFromSeed(make([]byte, 32))}
+		var m dnsmessage.Message
+		if err := m.Unpack(r.announcement(o, link)); err != nil {
+			t.Fatal(name, err)
+		}
+		got := make(map[string]int)
+		for _, a := range m.Answers {
+			switch body := a.Body.(type) {
+			case *dnsmessage.PTRResource:
+				if body.PTR.String() != r.instance(o)+"._parley._udp.local." || a.Header.TTL == 0 {
+					t.Errorf("%s: %+v", name, a)
+				}
+			case *dnsmessage.SRVResource:
+				if body.Port != 7667 || body.Target.String() != "parley-00000000.local." {
+					t.Errorf("%s: %+v", name, body)
+				}
+			case *dnsmessage.TXTResource:
+				if !slices.Contains(body.TXT, "room="+name) {
+					t.Errorf("%s: %q", name, body.TXT)
+				}
+			case *dnsmessage.AResource:
+				if body.A != [4]byte{10, 77, 0, 1} {
+					t.Errorf("%s: %v", name, body.A)
+				}
+			}
+			got[a.Header.Type.String()]++
+		}
+		if want := map[string]int{"TypePTR": 1, "TypeSRV": 1, "TypeTXT": 1, "TypeA": 1}; !maps.Equal(got, want) {
+			t.Errorf("%s: %v", name, got)
+		}
 	}
 }
 

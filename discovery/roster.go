@@ -2,6 +2,7 @@ package discovery
 
 import (
 	"cmp"
+	"maps"
 	"net/netip"
 	"slices"
 	"time"
@@ -15,8 +16,9 @@ type roster struct {
 	entries map[[32]byte]*entry
 	made    uint64 // entries so far
 
-	round  int    // of queries
-	effort bucket // signatures to verify
+	round  int                    // of queries
+	effort bucket                 // signatures to verify
+	shares map[netip.Addr]*bucket // of effort, of those who have lately used any
 }
 
 // entry is a room: whatever is announced under one key. One without a place is
@@ -64,10 +66,11 @@ func (r *roster) take(now time.Time, from netip.Addr, h *header, n *notice) *hos
 		r.count.Full.Add(1)
 		return nil
 	}
-	if !r.effort.take(now) {
+	if !r.share(now, from).has(now) || !r.effort.take(now) {
 		r.count.Limited.Add(1)
 		return nil
 	}
+	r.share(now, from).take(now)
 	if !n.genuine(h) {
 		r.count.Forged.Add(1)
 		return nil
@@ -93,6 +96,26 @@ func (r *roster) take(now time.Time, from netip.Addr, h *header, n *notice) *hos
 	o.hear(now, from, r.round, h.kind, n)
 	r.show(now, e)
 	return o
+}
+
+// share is what an address may still have verified: so that what one makes up does
+// not keep what others say from being looked at. Those beyond the first maxEntries
+// at a time have one share together.
+func (r *roster) share(now time.Time, from netip.Addr) *bucket {
+	b := r.shares[from]
+	if b == nil && len(r.shares) >= maxEntries {
+		maps.DeleteFunc(r.shares, func(_ netip.Addr, b *bucket) bool { return b.full(now) })
+		if len(r.shares) >= maxEntries {
+			from = netip.Addr{}
+			b = r.shares[from]
+		}
+	}
+	if b == nil {
+		whole := newBucket(now, verifyBurst/verifyShare, verifyASec/verifyShare)
+		b = &whole
+		r.shares[from] = b
+	}
+	return b
 }
 
 // timely tells whether a notice is news, and if not, whether it is merely a

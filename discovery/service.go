@@ -42,6 +42,10 @@ type Service struct {
 	// Net is: rooms are published, and published hosts asked.
 	DNSSD bool
 
+	// Call begins a TCP connection to an address and ends it, for somebody who wants
+	// to know whether others reach him. It must not block. Nil: that is not done.
+	Call func(to netip.AddrPort)
+
 	// Keep tells which rooms to list even if there are too many. It must
 	// not block.
 	Keep func(key [32]byte) bool
@@ -127,8 +131,7 @@ func (s *Service) run(ctx context.Context, looking bool, start func(time.Time, *
 		leads, follow = r.found, func() { r.follow(l.now, m.published()) }
 		follow()
 	}
-	again := time.NewTicker(rescan)
-	defer again.Stop()
+	again := time.Now().Add(rescan) // for two timers that are due at once, select would draw lots
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	ended, changed := ctx.Done(), s.Changed
@@ -136,13 +139,28 @@ func (s *Service) run(ctx context.Context, looking bool, start func(time.Time, *
 		out, wake := m.tick(time.Now())
 		for _, p := range out {
 			l.send(p)
+			if p.call && s.Call != nil {
+				s.Call(p.to)
+			}
 		}
 		if wake.IsZero() {
 			break
 		}
+		if again.Before(wake) {
+			wake = again
+		}
 		timer.Reset(time.Until(wake))
 		select {
 		case <-timer.C:
+			if time.Now().Before(again) {
+				break
+			}
+			again = time.Now().Add(rescan)
+			if change, fresh := l.refresh(ctx); change || fresh {
+				m.linksAre(time.Now(), l.now, fresh)
+			}
+			m.poll(time.Now())
+			follow()
 		case in := <-l.inbox:
 			count.Heard.Add(1)
 			if in.at.IsValid() {
@@ -151,12 +169,6 @@ func (s *Service) run(ctx context.Context, looking bool, start func(time.Time, *
 				m.handle(time.Now(), in.from, in.data[:in.size])
 			}
 			datagrams.Put(in)
-		case <-again.C:
-			if change, fresh := l.refresh(ctx); change || fresh {
-				m.linksAre(time.Now(), l.now, fresh)
-			}
-			m.poll(time.Now())
-			follow()
 		case to := <-leads:
 			m.lead(time.Now(), to)
 		case _, open := <-changed:

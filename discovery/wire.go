@@ -16,13 +16,14 @@ import (
 //	offset size
 //	     0    4  "prly"
 //	     4    1  version, 1; others are not for us
-//	     5    1  kind: 1 beacon, 2 query, 3 answer, 4 goodbye
+//	     5    1  kind: 1 beacon, 2 query, 3 answer, 4 goodbye, 5 call, 6 called
 //	     6    1  turn: in a query which page of a long list is wanted, counted
 //	             up by each query of an asker; else 0
-//	     7    8  nonce: in a query random, in an answer that of the query, else 0
+//	     7    8  nonce: in a query or call random, in what answers it the same, else 0
 //
-// In a query the rest is padding and not looked at. In the other kinds one or
-// more notices follow, up to the end.
+// In a query the rest is padding and not looked at. In a call a port of 1024 or
+// more follows in two bytes, and padding to 400 bytes at least; after the header of
+// a called there is nothing. In the other kinds one or more notices follow, up to the end.
 const (
 	magic      = "prly"
 	version    = 1
@@ -36,6 +37,8 @@ const (
 	query   kind = 2
 	answer  kind = 3
 	goodbye kind = 4
+	call    kind = 5
+	called  kind = 6
 )
 
 // maxDatagram is what passes every link unfragmented. It is also the size of a
@@ -112,7 +115,7 @@ func parseHeader(b []byte) (h header, err error) {
 		return h, errForeign
 	}
 	h = header{kind: kind(b[5]), turn: b[6], nonce: [8]byte(b[7:headerSize]), rest: b[headerSize:]}
-	if h.kind < beacon || h.kind > goodbye {
+	if h.kind < beacon || h.kind > called {
 		return h, errForeign
 	}
 	return h, nil

@@ -80,7 +80,7 @@ func TestMalformed(t *testing.T) {
 		"other magic":     edit(func(b []byte) []byte { b[0]++; return b }),
 		"other version":   edit(func(b []byte) []byte { b[4]++; return b }),
 		"kind 0":          edit(func(b []byte) []byte { b[5] = 0; return b }),
-		"kind 5":          edit(func(b []byte) []byte { b[5] = 5; return b }),
+		"kind 7":          edit(func(b []byte) []byte { b[5] = 7; return b }),
 		"cut":             good[:len(good)-1],
 		"longer":          append(bytes.Clone(good), 0),
 		"size 0":          edit(func(b []byte) []byte { b[headerSize], b[headerSize+1] = 0, 0; return b }),
@@ -146,6 +146,8 @@ func FuzzParse(f *testing.F) {
 	f.Add(appendQuery(nil, maxDatagram, 3, [8]byte{5}))
 	f.Add(appendHeader(nil, beacon, 0, [8]byte{}))
 	f.Add([]byte("prly"))
+	f.Add(Call(7667, [8]byte{7}))
+	f.Add(appendHeader(nil, called, 0, [8]byte{7}))
 	long := room("ħ", 2)
 	long.Name = strings.Repeat("ħ", 31)
 	f.Add(datagramOf(f, beacon, [8]byte{}, long, 1, 1<<63))
@@ -158,6 +160,9 @@ func FuzzParse(f *testing.F) {
 		again := appendHeader(nil, h.kind, h.turn, h.nonce)
 		if !bytes.Equal(again, b[:headerSize]) {
 			t.Fatalf("header %x became %x", b[:headerSize], again)
+		}
+		if port, ok := parseCall(&h); ok && (h.kind == call) && !bytes.HasPrefix(b, Call(port, h.nonce)[:headerSize+2]) && h.turn == 0 {
+			t.Fatalf("call %x became %x", b, Call(port, h.nonce))
 		}
 		for rest := h.rest; len(rest) > 0; {
 			n, next, err := parseNotice(rest)
