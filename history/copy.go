@@ -2,7 +2,9 @@ package history
 
 import (
 	"context"
+	"crypto/sha256"
 	"database/sql/driver"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -78,6 +80,9 @@ func (l *Log) put(records []Record) (stored []Record, gone uint64, err error) {
 				gone = r.Seq
 				continue
 			}
+			if r.traceless() {
+				r = Deleted(r.Seq)
+			}
 		}
 		fresh, err := l.place(&r)
 		if err != nil {
@@ -95,6 +100,16 @@ func (l *Log) put(records []Record) (stored []Record, gone uint64, err error) {
 
 // traceless tells whether the record is one of those that retention has removed.
 func (r Record) traceless() bool { return r.Blank() && r.Key == [32]byte{} && r.ID == [16]byte{} }
+
+// Deleted is what a log has in place of a record of which nothing is left, where
+// others are before it. It has an id, since two records cannot have the same.
+func Deleted(seq uint64) Record {
+	r := blank(seq)
+	r.At = time.UnixMilli(0).UTC()
+	sum := sha256.Sum256(binary.BigEndian.AppendUint64([]byte("parley deleted 1\n"), seq))
+	copy(r.ID[:], sum[:])
+	return r
+}
 
 // place stores a record as its number, unless it is there.
 func (l *Log) place(r *Record) (fresh bool, err error) {

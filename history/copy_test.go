@@ -1,6 +1,7 @@
 package history
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // copied are the options of a copy.
@@ -287,5 +289,54 @@ func TestBegunTogether(t *testing.T) {
 			})
 		}
 		work.Wait()
+	}
+}
+
+// TestPutWithoutTrace puts records of which nothing is left: at the beginning they are
+// numbers, and in the middle they have ids.
+func TestPutWithoutTrace(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.log")
+	o := Options{Room: "r", Log: [16]byte{7}, Elsewhere: true}
+	l, err := Open(path, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var run []Record
+	for seq := uint64(1); seq <= 1500; seq++ {
+		r := Record{Seq: seq, Key: [32]byte{1}, At: time.UnixMilli(5).UTC(), Body: []byte("{}"), Words: "word"}
+		binary.BigEndian.PutUint64(r.ID[:], seq)
+		if seq < 10 || seq == 20 || seq == 21 || seq == 1500 {
+			r = blank(seq)
+		}
+		run = append(run, r)
+	}
+	for range 2 {
+		for chunk := range slices.Chunk(run, 100) {
+			if err := l.Put(t.Context(), chunk); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if found, err := l.Search(t.Context(), [32]byte{}, "word", 1<<62, 2000); len(found) != 1500-12 || err != nil {
+			t.Error(len(found), err)
+		}
+		got, err := l.After(t.Context(), 18, 3)
+		if err != nil || len(got) != 3 || got[1].ID != Deleted(20).ID || got[2].ID == got[1].ID || !got[1].Blank() {
+			t.Errorf("%+v %v", got, err)
+		}
+		if s := l.Summary(); s.Last != 1500 || s.Gone != 9 || s.Log != o.Log {
+			t.Errorf("%+v", s)
+		}
+		if r, err := l.Check(t.Context()); err != nil || len(r.Faults) > 0 || r.Deleted != 12 {
+			t.Errorf("%+v %v", r, err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if l, err = Open(path, o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := l.Close(); err != nil {
+		t.Error(err)
 	}
 }

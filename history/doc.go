@@ -5,7 +5,8 @@
 // A file is a SQLite database, and one of two kinds. A log is where records
 // get their numbers: without gaps, from 1, and it is held by one process. A copy
 // is what somebody saw of a log, with the numbers that the log gave; several
-// processes may write the same one.
+// processes may write the same one. Whoever has a log's records from somewhere that keeps
+// them, too, puts them into a log of his own with that id ([Options].Elsewhere), whole and in order.
 //
 //	who appends ──► appends ─┐
 //	who searches ─► jobs ────┤ writer: one goroutine, one connection

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"parley/lock"
 )
 
 const (
@@ -142,7 +144,7 @@ func (l *Log) shut() (err error) {
 	}
 	if l.held != nil {
 		holder(l.held, 0)
-		l.held.Close() // and the lock goes with it
+		lock.Close(l.held)
 	}
 	return err
 }
@@ -217,6 +219,9 @@ func (l *Log) write() {
 			}
 		case j := <-l.jobs:
 			j.reply <- j.do()
+			if l.behind() >= indexBatch && !l.o.Reading { // of what was put
+				l.index()
+			}
 		case <-idle.C:
 			l.index()
 		case <-l.closing:

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"parley/lock"
 )
 
 // Options say what a file is to be.
@@ -26,6 +28,10 @@ type Options struct {
 	// Log is the id that a log gets when it is made: it goes on elsewhere.
 	// Zero: a new one.
 	Log [16]byte
+
+	// Elsewhere says that all that is in this log lies somewhere else, too: commits do
+	// not wait for the disk, and what a crash of the computer takes is put again.
+	Elsewhere bool
 
 	// Reading opens whatever there is at the path to be read alone, of this room or, if
 	// none is given, of any, also while another process holds it.
@@ -121,13 +127,13 @@ func unusable(path string, err error) error {
 	return e
 }
 
-// hold takes a log for this process, until the file it returns is closed.
+// hold takes a log for this process, until the file it returns is given back, by [lock.Close].
 func hold(path, room string) (*os.File, error) {
 	f, err := os.OpenFile(path+".lock", os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, unusable(path, err)
 	}
-	if !lock(f) {
+	if !lock.Try(f) {
 		owner := make([]byte, 16)
 		n, _ := f.Read(owner)
 		f.Close()
@@ -205,11 +211,11 @@ func (l *Log) recognize() error {
 	return nil
 }
 
-// synchronous chooses whether a commit waits for the disk. That of a copy never
-// does: what a crash of the computer takes from it, the host's log has.
+// synchronous chooses whether a commit waits for the disk. That of a copy, or of what
+// lies elsewhere, never does: what a crash of the computer takes from it, is there.
 func (l *Log) synchronous(full bool) error {
 	text := "PRAGMA synchronous = NORMAL"
-	if full && !l.o.copies() {
+	if full && !l.o.copies() && !l.o.Elsewhere {
 		text = "PRAGMA synchronous = FULL"
 	}
 	_, err := l.w.exec(text)

@@ -98,29 +98,36 @@ func (l *Log) end(after uint64) (run []Record, last uint64, grown <-chan struct{
 // Page returns the last n records before seq before that viewer may see, oldest
 // first.
 func (l *Log) Page(ctx context.Context, viewer [32]byte, before uint64, n int) (page []Record, err error) {
+	page, err = l.collect(ctx, viewer, nil, n, "SELECT "+recordColumns+" FROM entries e LEFT JOIN senders s ON s.num = e.sender"+
+		" WHERE e.seq < ? AND (e.audience IS NULL OR instr(e.audience, ?) > 0) ORDER BY e.seq DESC LIMIT ?",
+		number(before), viewer[:], int64(max(n, 0)))
+	if err != nil {
+		return nil, err
+	}
+	slices.Reverse(page)
+	return page, nil
+}
+
+// collect appends to found what a query gives, the newest record first, and viewer may
+// see, until there are n.
+func (l *Log) collect(ctx context.Context, viewer [32]byte, found []Record, n int, query string, args ...driver.Value) ([]Record, error) {
 	var scratch []byte
-	err = l.read(ctx, func(c *conn) error {
+	err := l.read(ctx, func(c *conn) error {
 		return c.query(ctx, func(v []driver.Value) error {
 			r, ok := unpack(v, &scratch)
 			if !ok {
 				return l.damage(v)
 			}
 			if r.Visible(viewer) {
-				page = append(page, r)
+				found = append(found, r)
 			}
-			if len(page) >= n {
+			if len(found) >= n {
 				return errEnough
 			}
 			return nil
-		}, "SELECT "+recordColumns+" FROM entries e LEFT JOIN senders s ON s.num = e.sender"+
-			" WHERE e.seq < ? AND (e.audience IS NULL OR instr(e.audience, ?) > 0) ORDER BY e.seq DESC LIMIT ?",
-			number(before), viewer[:], int64(max(n, 0)))
+		}, query, args...)
 	})
-	if err != nil {
-		return nil, err
-	}
-	slices.Reverse(page)
-	return page, nil
+	return found, err
 }
 
 // number is a seq as SQLite can have it.

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+
+	"parley/lock"
 )
 
 // openReading connects to a file that is there, to read it.
@@ -62,8 +64,8 @@ func (l *Log) checkLeftJournal() error {
 	if err != nil {
 		return nil // a copy, or on a disk that cannot be written
 	}
-	defer f.Close()
-	if !lock(f) {
+	defer lock.Close(f)
+	if !lock.Try(f) {
 		return nil
 	}
 	return l.checkJournal()
@@ -88,11 +90,12 @@ type Summary struct {
 	Copy   bool
 	Last   uint64
 	Pruned uint64 // up to here what was said is deleted
+	Gone   uint64 // and up to here every trace of it
 }
 
 // Summary says what the file is.
 func (l *Log) Summary() Summary {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return Summary{Room: l.o.Room, Of: l.o.Of, Log: l.id, Copy: l.o.copies(), Last: l.last, Pruned: l.pruned.seq}
+	return Summary{Room: l.o.Room, Of: l.o.Of, Log: l.id, Copy: l.o.copies(), Last: l.last, Pruned: l.pruned.seq, Gone: l.gone}
 }

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"parley/lock"
 )
 
 // A Repaired tells what Repair has done.
@@ -41,7 +43,7 @@ func Repair(ctx context.Context, path string, o Options) (r Repaired, err error)
 			os.Remove(fresh + end)
 		}
 	}
-	defer held.Close()
+	defer lock.Close(held)
 	defer discard()
 	discard() // what one that was broken off has left
 	c, err := openCarver(path)

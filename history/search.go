@@ -33,6 +33,7 @@ func (l *Log) index() error {
 		if err != nil {
 			return err
 		}
+		done = max(done, l.traceless()) // of those nothing is to be found
 		upto = min(l.Last(), done+indexBatch)
 		run, err := l.scan(background, l.w, done, upto, indexBatch)
 		if err != nil {
@@ -80,23 +81,8 @@ func (l *Log) Search(ctx context.Context, viewer [32]byte, words string, before 
 		}
 	}
 	slices.Reverse(found)
-	var scratch []byte
-	err = l.read(ctx, func(c *conn) error {
-		return c.query(ctx, func(v []driver.Value) error {
-			r, ok := unpack(v, &scratch)
-			if !ok {
-				return l.damage(v)
-			}
-			if r.Visible(viewer) {
-				found = append(found, r)
-			}
-			if len(found) >= n {
-				return errEnough
-			}
-			return nil
-		}, "SELECT "+recordColumns+" FROM found f CROSS JOIN entries e ON e.seq = f.rowid LEFT JOIN senders s ON s.num = e.sender"+
-			" WHERE f.words MATCH ? AND f.rowid < ? ORDER BY f.rowid DESC", query, number(before))
-	})
+	found, err = l.collect(ctx, viewer, found, n, "SELECT "+recordColumns+" FROM found f CROSS JOIN entries e ON e.seq = f.rowid LEFT JOIN senders s ON s.num = e.sender"+
+		" WHERE f.words MATCH ? AND f.rowid < ? ORDER BY f.rowid DESC", query, number(before))
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +97,7 @@ func (l *Log) searchTail(ctx context.Context, viewer [32]byte, query string, bef
 		if err != nil {
 			return err
 		}
+		after = max(after, l.traceless())
 		defer l.w.script("DROP TABLE IF EXISTS temp.tail")
 		if err := l.w.script("CREATE VIRTUAL TABLE temp.tail USING fts5(words, content='', " + tokenize + ")"); err != nil {
 			return err
