@@ -23,6 +23,10 @@ func (c *core) next(now time.Time) []*item {
 	if c.frozen() {
 		return nil
 	}
+	if c.stuck() {
+		c.meanwhile(now)
+		return nil
+	}
 	for c.batch == nil && c.state.seq >= max(c.need, c.opening) && len(c.waiting) > 0 && !c.closing {
 		clear(c.flying)
 		var later []*item
@@ -56,6 +60,7 @@ func (c *core) next(now time.Time) []*item {
 		return nil
 	}
 	c.asking = true
+	c.meter.begin(now)
 	return c.batch
 }
 
@@ -76,15 +81,17 @@ func (c *core) check(now time.Time, it *item, held *holds) bool {
 	}
 	switch {
 	case it.own != nil:
-		if c.readonly() {
+		if c.readonly() || c.stuck() {
 			return false
 		}
 		c.checkHosted(now, it, held)
 		return true
+	case it.orphan != nil:
+		return c.checkOrphan(now, it, held)
 	case it.cmd.Type == typeJoin:
 		return c.checkJoin(now, it, held)
 	case it.link == nil && it.seat == nil:
-		if c.readonly() && it.cmd.State != codeWritable {
+		if c.stuck() || c.readonly() && it.cmd.State != codeWritable {
 			return false
 		}
 		c.checkOwn(now, it, held)
@@ -114,13 +121,15 @@ func (c *core) check(now time.Time, it *item, held *holds) bool {
 	case typeReceipt:
 		c.tellReceipt(it)
 	case typePassword:
-		if c.readonly() {
-			c.fail(it, codeNotStored, notStoredWords)
+		if c.readonly() || c.stuck() {
+			c.fail(it, codeNotStored, c.notStored())
 			return true
 		}
 		return c.checkPassword(now, it)
 	case typeHandover:
 		c.checkHandover(now, it)
+	case typeFile:
+		c.checkFile(now, it)
 	default:
 		return c.checkSaid(now, it, held)
 	}
@@ -133,6 +142,11 @@ func (c *core) put(now time.Time, it *item, id [16]byte, audience []transport.Ke
 	if it.seat != nil {
 		key = it.seat.key
 	}
+	c.putAs(now, it, key, id, audience, words, r)
+}
+
+// putAs is put for somebody's key.
+func (c *core) putAs(now time.Time, it *item, key transport.Key, id [16]byte, audience []transport.Key, words string, r report) {
 	it.entry = &Entry{Key: key, ID: id, At: now.UTC().Truncate(time.Millisecond), Audience: audience, Words: words, Body: encode(r)}
 	c.flying[entryID{key, id}] = it
 	c.batch = append(c.batch, it)
@@ -151,6 +165,7 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 	}
 	if seq, same, ok := c.state.stored(it.seat.key, id, words); ok { // before anything could refuse what was accepted
 		if same {
+			c.meter.repeats()
 			c.accept(it, seq)
 		} else {
 			c.fail(it, codeIDUsed, idUsed)
@@ -166,8 +181,10 @@ func (c *core) checkSaid(now time.Time, it *item, held *holds) bool {
 		return true
 	}
 	switch kind := Kind(it.cmd.Type); {
-	case c.readonly() && !(kind == Renamed && s.quiet):
-		c.fail(it, codeNotStored, notStoredWords)
+	case c.trouble != nil && c.several() && (it.cmd.Again || c.host.Queue && c.stuck()): // another host may have stored it
+		return false
+	case c.stuck(), c.readonly() && !(kind == Renamed && s.quiet):
+		c.fail(it, codeNotStored, c.notStored())
 		return true
 	case kind == Renamed:
 		return c.checkNick(now, it, id, held)
@@ -234,10 +251,7 @@ func textCode(s string) string {
 func (c *core) find(nick string) (name string, key transport.Key, away string) {
 	name = text.Key(nick)
 	for _, p := range c.state.names[name] {
-		if s := c.seats[p.seat]; s != nil {
-			away = s.away
-		}
-		return p.nick, p.key, away
+		return p.nick, p.key, c.away(p)
 	}
 	for _, s := range c.quiet[name] {
 		return s.nick, s.key, s.away
@@ -314,6 +328,11 @@ func (c *core) abandoned(p *person) bool {
 
 // refuseNick says that a nick is taken, and which is free.
 func (c *core) refuseNick(it *item, nick, kind string) {
+	if kind == string(Failed) {
+		c.meter.fails(codeTaken)
+	} else {
+		c.meter.refuses(codeTaken)
+	}
 	free := text.Suggest(nick, func(n string) bool { return !c.free(n, transport.Key{}, seatID{}, false) })
 	it.link.out.control(encode(report{Type: kind, ID: it.cmd.ID, Code: codeTaken, Nick: nick, Suggest: free,
 		Text: fmt.Sprintf("the name %q is taken: %q is free", nick, free)}), true)
@@ -325,7 +344,7 @@ func (c *core) checkLeave(now time.Time, it *item, held *holds) {
 	if it.link == nil && s.link != nil { // it came back
 		return
 	}
-	if c.readonly() && !s.quiet {
+	if (c.readonly() || c.stuck()) && !s.quiet {
 		c.putOff(now, it)
 		return
 	}
@@ -349,7 +368,8 @@ func (c *core) checkLeave(now time.Time, it *item, held *holds) {
 	held.seats[s] = true
 	if s.quiet {
 		c.remove(s, codeLeft, "goodbye")
-		if c.host.Names != nil && it.release != "" {
+		if c.host.Names != nil && it.release != "" && !c.stuck() { // else the name is given back when nobody is seen to have it
+
 			c.batch = append(c.batch, it)
 		}
 		return
@@ -373,7 +393,7 @@ func (c *core) checkAway(now time.Time, it *item) {
 		return
 	}
 	it.seat.away = it.cmd.Text
-	c.roster.changed()
+	c.absent(now)
 	c.accept(it, 0)
 }
 
@@ -397,6 +417,7 @@ func (c *core) accept(it *item, seq uint64) {
 
 func (c *core) fail(it *item, code, words string) {
 	if it.link != nil {
+		c.meter.fails(code)
 		if id, ok := parseID(it.cmd.ID); ok && it.seat != nil {
 			it.seat.deny(id, code, words)
 		}
@@ -407,6 +428,7 @@ func (c *core) fail(it *item, code, words string) {
 // committed takes in what became of the batch.
 func (c *core) committed(now time.Time, outcomes []outcome) {
 	c.outcomes(now, outcomes)
+	c.meter.stores(now, c.batch, outcomes)
 	for i, o := range outcomes {
 		it := c.batch[i]
 		c.need = max(c.need, o.result.Seq)
@@ -417,13 +439,16 @@ func (c *core) committed(now time.Time, outcomes []outcome) {
 			if o.err != nil && it.seat != nil && !it.seat.gone {
 				c.putOff(now, it)
 			}
+			if o.err != nil && it.orphan != nil {
+				c.waiting = append(c.waiting, &item{orphan: it.orphan, release: it.release, owner: it.owner})
+			}
 			if o.err != nil && it.own != nil {
 				c.waiting = append(c.waiting, &item{own: it.own})
 			}
 		case o.holder != "":
 			c.refuseNick(it, it.cmd.Nick, string(Failed))
 		case o.err != nil:
-			c.fail(it, codeNotStored, notStoredWords)
+			c.fail(it, codeNotStored, c.notStored())
 		case o.reused:
 			c.fail(it, codeIDUsed, idUsed)
 		default:
@@ -433,10 +458,12 @@ func (c *core) committed(now time.Time, outcomes []outcome) {
 				c.quiet[it.claim] = append(c.quiet[it.claim], it.seat)
 			}
 			if it.cmd.Type == typePassword {
-				c.setPassword(now, it.cmd.Verifier)
+				if c.setPassword(now, it.cmd.Verifier); c.host.Secured != nil {
+					c.host.Secured(it.cmd.Verifier)
+				}
 			}
 			c.accept(it, o.result.Seq)
 		}
 	}
-	c.batch, c.asking = nil, false // but flying stays until the fold has come as far
+	c.batch, c.asking, c.looked = nil, false, 0 // but flying stays until the fold has come as far
 }

@@ -13,8 +13,14 @@ import (
 // BenchmarkFanOut has one of 16 members say things as fast as the room takes
 // them, until all have heard all.
 func BenchmarkFanOut(b *testing.B) {
+	for _, metered := range []bool{false, true} {
+		b.Run(fmt.Sprintf("metered=%v", metered), func(b *testing.B) { fanOut(b, metered) })
+	}
+}
+
+func fanOut(b *testing.B, metered bool) {
 	const people = 16
-	h := open(b, pipes, func(h *Host) { h.Burst = 1 << 30 })
+	h := open(b, pipes, func(h *Host) { h.Burst, h.Metered = 1<<30, metered })
 	defer h.close()
 	var members []*Member
 	var reading sync.WaitGroup
@@ -51,8 +57,10 @@ func BenchmarkFanOut(b *testing.B) {
 }
 
 // BenchmarkFold measures what the core does for a message, apart from its log.
-func BenchmarkFold(b *testing.B) {
-	p := newPlay(&Host{Burst: 1 << 30})
+func BenchmarkFold(b *testing.B) { benchmarkFold(b, &Host{Burst: 1 << 30}) }
+
+func benchmarkFold(b *testing.B, h *Host) {
+	p := newPlay(h)
 	ana := p.join("ana")
 	for i := range 100 {
 		p.join(fmt.Sprintf("m%dx", i))
@@ -87,7 +95,7 @@ func BenchmarkReceipts(b *testing.B) {
 			seq := uint64(0)
 			message := func() {
 				seq++
-				c.track(now, Entry{Seq: seq}, all[int(seq)%n], seats)
+				c.track(now, Entry{Seq: seq}, all[int(seq)%n], seats, nil)
 				for _, s := range all {
 					c.report(now, s, seq, nil)
 					c.due(now)

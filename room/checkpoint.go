@@ -74,6 +74,8 @@ type savedPerson struct {
 	Role  string        `json:"role,omitempty"`
 	Host  string        `json:"host,omitempty"`
 	Since time.Time     `json:"since,omitzero"`
+	Born  uint64        `json:"born,omitempty"`
+	Epoch uint64        `json:"epoch,omitempty"`
 
 	id   seatID
 	name string
@@ -116,7 +118,7 @@ func (s *state) snapshot() *snapshot {
 		Bans: sentences(&r.bans), Mutes: sentences(&r.mutes), Silence: saved(r.silence), Locked: saved(r.locked)}
 	for _, namesakes := range s.names {
 		for _, o := range namesakes {
-			p.People = append(p.People, savedPerson{Nick: o.nick, Key: o.key, Via: o.via, Role: o.role, Host: o.host, Since: o.since, id: o.seat, name: o.name})
+			p.People = append(p.People, savedPerson{Nick: o.nick, Key: o.key, Via: o.via, Role: o.role, Host: o.host, Since: o.since, Born: o.born, Epoch: o.epoch, id: o.seat, name: o.name})
 		}
 	}
 	for _, k := range r.ops.order {
@@ -185,7 +187,7 @@ func restore(seq uint64, data []byte) (*state, error) {
 		if !ok || s.people[id] != nil {
 			return nil, fmt.Errorf("a checkpoint with the seat %.40q", o.Seat)
 		}
-		s.add(&person{seat: id, nick: o.Nick, key: o.Key, via: o.Via, role: o.Role, host: o.Host, since: o.Since})
+		s.add(&person{seat: id, nick: o.Nick, key: o.Key, via: o.Via, role: o.Role, host: o.Host, since: o.Since, born: o.Born, epoch: o.Epoch})
 	}
 	return s, s.rules.restore(&p)
 }
@@ -326,7 +328,7 @@ func (c *core) ghosts(now time.Time) {
 	}
 	var ours []*person
 	for _, p := range c.state.people {
-		if p.host == c.host.id() {
+		if p.host == c.host.id() || c.host.Alone {
 			ours = append(ours, p)
 		}
 	}

@@ -1,6 +1,10 @@
 package room
 
-import "strings"
+import (
+	"strings"
+
+	"parley/text"
+)
 
 // An Action is what a typed line asks of the front end itself.
 type Action struct {
@@ -20,6 +24,9 @@ type Command struct {
 	seated  bool   // not for guests: their screen and their connection are their own
 	keeper  bool   // for the host and ops
 }
+
+// Keeper tells whether the command is for the host and ops.
+func (c Command) Keeper() bool { return c.keeper }
 
 // Commands are all there are; /help is made of them.
 var Commands = []Command{
@@ -47,8 +54,15 @@ var Commands = []Command{
 	{Name: "handover", Args: "[NICK|-]", Help: "the host alone: have NICK host the room, with all that was said; without a name, who could; - calls it off", rare: true, seated: true},
 	{Name: "accept", Help: "host the room that its host offers you, on this computer", rare: true, seated: true},
 	{Name: "decline", Args: "[TEXT]", Help: "do not", rare: true, seated: true},
+	{Name: "send", Args: "NICK FILE", Help: "offer NICK a file of this computer; it goes when NICK takes it", needs: true, rare: true, seated: true},
+	{Name: "take", Args: "[NICK|N]", Help: "take the file that you are offered, by NICK, or the one with the number N", rare: true, seated: true},
+	{Name: "refuse", Args: "[NICK|N]", Help: "do not take it", rare: true, seated: true},
+	{Name: "files", Help: "files that are offered, under way, or just over", rare: true, seated: true},
+	{Name: "cancel", Args: "[N]", Help: "end a file's being offered, or its way", rare: true, seated: true},
 	{Name: "resend", Args: "[ID|all]", Help: "say again what could not be stored: the last of it, one, or all", rare: true},
 	{Name: "stats", Help: "what the connection counts", rare: true},
+	{Name: "lanes", Args: "[stop|go|20ms]", Help: "as the host, started with --lanes: watch the packets go; again: hide them; stop: hold the picture; 20ms: so much for a column", Front: "lanes", rare: true, seated: true},
+	{Name: "impair", Args: "[loss=5%,delay=20ms|off]", Help: "as the host, started with --lanes or --impair: damage the datagrams that this program sends", Front: "impair", rare: true, seated: true},
 	{Name: "search", Args: "WORDS", Help: "what was said with all of these words; again without words: what is older", rare: true, seated: true},
 	{Name: "lastlog", Args: "[N]", Help: "the last N things that were said", rare: true, seated: true},
 	{Name: "export", Args: "FILE", Help: "write what was said into a new file: FILE.txt, .md, .jsonl or .csv", Front: "export", rare: true, seated: true},
@@ -98,7 +112,7 @@ func Suggest(name string) string {
 	best, least := "", len(name)
 	for _, c := range Commands {
 		for _, known := range append([]string{c.Name}, c.Aliases...) {
-			d := distance(name, known)
+			d := text.Distance(name, known)
 			switch {
 			case len(name) > 1 && strings.HasPrefix(known, name):
 				d = 0
@@ -112,31 +126,4 @@ func Suggest(name string) string {
 		}
 	}
 	return best
-}
-
-// distance counts the letters to insert, drop, change or swap to make b of a.
-func distance(a, b string) int {
-	if len(a) > 32 {
-		return len(a)
-	}
-	before, last := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range last {
-		last[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row := make([]int, len(b)+1)
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(last[j]+1, row[j-1]+1, last[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, last = last, row
-	}
-	return last[len(b)]
 }

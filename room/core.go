@@ -76,6 +76,7 @@ type core struct {
 	host  *Host // its fields, which do not change
 	logID [16]byte
 	rand  io.Reader
+	meter *meter // nil: nothing is counted
 
 	state     *state
 	opening   uint64 // commands wait until the fold has reached this
@@ -103,6 +104,7 @@ type core struct {
 	knocks    bucket    // of what keepers are told about newcomers
 	manyKnock bool      // they were told that there are more
 	waiting   []*item
+	looked    int               // so many of waiting have to wait as long as a batch is stuck
 	batch     []*item           // under way
 	flying    map[entryID]*item // of batch, what is to be stored
 	asking    bool              // the batch is with the committer
@@ -113,10 +115,13 @@ type core struct {
 	given     string        // the ticket by which it went there
 	told      bool          // and may be followed there
 	upto      uint64        // the log's end when it was opened
+	offers    []*offering   // of files, the oldest first
 	begun     chan struct{} // closed when a room that was taken over is ours by the log
 	closing   bool
 	vouch     *vouch
 	roster    roster
+	fleet     fleet
+	cut       bool      // its log cannot be reached, as the node says
 	gatherAt  time.Time // when those are told who were not of who came and went; zero: all were
 }
 
@@ -134,6 +139,7 @@ type seat struct {
 	deaf     bool
 	guest    bool
 	hosts    bool // its program could host the room
+	files    bool // its program takes files
 	since    time.Time
 	born     uint64     // the log's end when it sat down
 	whisper  uint64     // the last it has to receive
@@ -171,6 +177,8 @@ type link struct {
 	proved   *Verifier // what it has proved
 	answer   string    // our own proof, for the welcome
 
+	counts *counts // what it counts; nil: nothing
+
 	// silent is how long the peer has owed an answer; nil: nobody knows.
 	silent func() time.Duration
 }
@@ -185,9 +193,11 @@ type item struct {
 	claim   string  // the name to claim before, and for whom
 	release string  // and the name to give back after
 	owner   string
-	doubted bool // its key's other seat has been asked
-	heard   bool // as a join, it has paid for the list of who is here,
-	counted bool // and for its line
+	doubted bool    // its key's other seat has been asked
+	orphan  *person // whose leave it is, the host being gone
+	moved   bool    // as a join, it takes a seat along from another host
+	heard   bool    // as a join, it has paid for the list of who is here,
+	counted bool    // and for its line
 }
 
 // doubt is a join that waits to learn whether seats are still held.
@@ -206,7 +216,8 @@ type outcome struct {
 }
 
 func newCore(h *Host, logID [16]byte) *core {
-	return &core{host: h, logID: logID, rand: rand.Reader, state: newState(), seats: map[seatID]*seat{},
+	m := meterOf(h)
+	return &core{host: h, logID: logID, meter: m, receipts: receipts{meter: m}, rand: rand.Reader, state: newState(), seats: map[seatID]*seat{},
 		quiet: map[string][]*seat{}, links: map[*link]struct{}{}, flying: map[entryID]*item{}, paces: map[source]*pace{},
 		verifier: h.Password, guesses: newGuesses(), visitors: table[string, departed]{limit: maxGone},
 		sentHome: table[seatID, *expulsion]{limit: maxKicked}}
@@ -231,10 +242,12 @@ func (c *core) attach(now time.Time, l *link) {
 		return
 	case c.closing:
 		l.ended = true
+		c.meter.refuses(codeFull)
 		l.out.finish(refusal(codeFull, "the room has no seat left"))
 		return
 	case c.opening == never:
 		l.ended = true
+		c.meter.refuses(codeClosing)
 		l.out.finish(refusal(codeClosing, "the room is just being handed over"))
 		return
 	}
@@ -252,6 +265,7 @@ func (c *core) attach(now time.Time, l *link) {
 func (c *core) hurry(i int) {
 	if l := c.newLinks[i]; !l.ended {
 		l.ended = true
+		c.meter.refuses(codeIdle)
 		l.out.finish(refusal(codeIdle, "neither a name nor a password came in time"))
 	}
 	c.newLinks = slices.Delete(c.newLinks, i, i+1)
@@ -279,6 +293,9 @@ func count[T any](all []T, is func(T) bool) (n int) {
 // detach takes in that a connection has ended, and why where the host ended it.
 func (c *core) detach(now time.Time, l *link, why string) {
 	l.ended = true
+	if _, open := c.links[l]; open {
+		c.meter.ends(l)
+	}
 	delete(c.links, l)
 	c.newLinks = slices.DeleteFunc(c.newLinks, func(o *link) bool { return o == l })
 	c.unpark(now, l)
@@ -319,6 +336,7 @@ func (c *core) command(now time.Time, l *link, cmd command) {
 		c.pace(now, l, &cmd)
 	} else if l.tries++; l.tries > maxTries { // nothing else is of use yet
 		l.ended = true
+		c.meter.refuses(codeProtocol)
 		l.out.finish(refusal(codeProtocol, "too many tries"))
 		return
 	}
@@ -337,7 +355,7 @@ func (c *core) command(now time.Time, l *link, cmd command) {
 	case typeGot:
 		return
 	case string(Message), string(Act), string(Whisper), string(Renamed), string(Topic), typeJoin, typeLeave, typeNames, typeAway,
-		typeBans, typeFilters, typeKnocks, typePassword, typeReceipt, typeHandover:
+		typeBans, typeFilters, typeKnocks, typePassword, typeReceipt, typeHandover, typeFile:
 	case typePage, typeSearch:
 		if l.seat != nil {
 			c.grant(l, cmd)
@@ -347,6 +365,7 @@ func (c *core) command(now time.Time, l *link, cmd command) {
 		if Kind(cmd.Type).acts() {
 			break
 		}
+		c.meter.fails(codeUnknown)
 		l.out.control(encode(report{Type: string(Failed), ID: cmd.ID, Code: codeUnknown, Text: fmt.Sprintf("this host does not know %.32q", cmd.Type)}), true)
 		return
 	}
@@ -378,6 +397,9 @@ func (c *core) tick(now time.Time) {
 		}
 	}
 	c.tickHandover(now)
+	c.tickFiles(now)
+	c.tickFleet(now)
+	c.tickAbsent(now)
 	c.probe(now)
 	c.speak(now)
 }
@@ -389,6 +411,7 @@ func (c *core) speak(now time.Time) {
 			t.to.link.out.receipts(t.triples)
 		}
 	}
+	c.pass(now)
 }
 
 // wake returns when tick is due next, zero for never.
@@ -416,6 +439,9 @@ func (c *core) wake() (at time.Time) {
 	if t := c.receipts.wake(); !t.IsZero() {
 		sooner(t)
 	}
+	if t := c.receipts.passWake(); !t.IsZero() {
+		sooner(t)
+	}
 	if t := c.wakeParked(); !t.IsZero() {
 		sooner(t)
 	}
@@ -423,6 +449,12 @@ func (c *core) wake() (at time.Time) {
 		sooner(t)
 	}
 	if t := c.wakeHandover(); !t.IsZero() {
+		sooner(t)
+	}
+	if t := c.wakeFleet(); !t.IsZero() {
+		sooner(t)
+	}
+	if t := c.wakeFiles(); !t.IsZero() {
 		sooner(t)
 	}
 	if t := c.checkpointWake(); !t.IsZero() {
@@ -440,6 +472,7 @@ func (c *core) tailed(now time.Time, entries []Entry) error {
 		if e.Seq != c.state.seq+1 {
 			return fmt.Errorf("the log goes from %d to %d", c.state.seq, e.Seq)
 		}
+		c.looked = 0
 		if e.Seq <= c.restored {
 			c.state.seq = e.Seq
 			c.state.remember(e)
@@ -452,8 +485,8 @@ func (c *core) tailed(now time.Time, entries []Entry) error {
 		r, ok := c.state.fold(e, f.data)
 		f.nothing, f.said = !ok, Kind(r.Type).said()
 		mine := c.flying[entryID{e.Key, e.ID}]
-		if f.said && mine != nil && mine.seat != nil && !mine.seat.gone {
-			c.receipts.track(now, e, mine.seat, c.seats)
+		if f.said {
+			c.follow(now, e, r.From, mine)
 		}
 		c.host.feed.add(f)
 		waits := (Kind(r.Type) == Joined || Kind(r.Type) == Left) && len(c.links) >= many
@@ -469,6 +502,9 @@ func (c *core) tailed(now time.Time, entries []Entry) error {
 		}
 		c.folded(now, r, mine)
 	}
+	if c.fleet.told && !c.fleet.surveyed && c.state.seq >= c.opening {
+		c.survey(now)
+	}
 	c.speak(now)
 	return nil
 }
@@ -480,17 +516,25 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 	switch Kind(r.Type) {
 	case Joined:
 		c.enrol(c.state.people[id])
+		c.missed(now, r.Host)
 		switch {
 		case mine != nil && mine.link != nil:
 			c.sit(now, mine)
+			if mine.seat != nil && mine.seat.away != "" { // it was so at another host
+				c.absent(now)
+			}
 		case s != nil && !s.quiet && r.Host != c.host.id(): // it sat down at another host of this room
 			c.remove(s, codeReplaced, "the seat is used from elsewhere")
-		case s == nil && r.Host == c.host.id() && c.opening != never: // seated by this host before it was restarted
+		case s == nil && (r.Host == c.host.id() || c.host.Alone) && c.opening != never: // seated by this host before it was restarted, or before the log came here
 			c.ghost(now, c.state.people[id])
 		}
 	case Left:
 		c.roster.remove(id)
-		if s != nil {
+		switch {
+		case s == nil:
+		case s.link != nil && s.out == nil && r.Reason == "lost" && c.several(): // others took us for gone
+			c.remove(s, codeReplaced, "this host was cut off from the others of the room, which took you for gone")
+		default:
 			c.remove(s, codeLeft, "goodbye")
 		}
 	case Renamed:
@@ -541,6 +585,7 @@ func (c *core) remove(s *seat, code, words string) {
 		c.unname(s)
 		c.visitors.put(text.Key(s.nick), departed{s.nick, s.role, s.key, c.state.seq})
 	}
+	c.dropFiles(s)
 	c.receipts.forget(s)
 	if l := s.link; l != nil {
 		l.ended, s.link = true, nil

@@ -34,6 +34,7 @@ func (m *Member) run(ctx context.Context, c transport.Conn) {
 	}
 	m.fire()
 	m.mu.Unlock()
+	m.endFiles()
 	m.closing.Wait()
 	m.takes.Wait()
 }
@@ -104,6 +105,9 @@ func (m *Member) converse(ctx context.Context, c transport.Conn) (next transport
 			health, why, again := k.watch.look(time.Now(), c.Peer().Via, stats.Stats())
 			if !k.ended {
 				k.judge(ctx, time.Now(), health, why)
+				if k.search != nil && !k.search.climb { // it is given up as soon as this one is sound
+					again = min(again, lookEvery)
+				}
 				look.Reset(again)
 			}
 		case a := <-k.search.found():
@@ -268,6 +272,9 @@ func (m *Member) changedLink(before transport.Conn, a attempt) {
 	switch {
 	case m.moving != "":
 		e.State, e.Why, m.moving = "moved", m.moving+" hosts the room now", ""
+	case before.Peer().Key != a.conn.Peer().Key && len(m.hosts) > 0:
+		e.Nick = m.hostNamed(a.conn.Peer().Key)
+		e.State, e.Why = "moved", e.Nick+" hosts the room for you now"
 	case !m.lost: // else the cause was told
 		e.Why = cmp.Or(e.Why, a.why)
 		if before.Peer().Via != a.conn.Peer().Via {

@@ -204,7 +204,7 @@ func (c *core) decideText(now time.Time, it *item) (d deed, no *Refused) {
 // hosts are those who may see addresses: in a plaintext room the host's seats
 // have keys of their own.
 func (c *core) hosts() []transport.Key {
-	keys := []transport.Key{c.host.HostKey}
+	keys := append([]transport.Key{c.host.HostKey}, c.otherHosts()...)
 	for _, s := range c.seats {
 		if s.role == roleHost && !slices.Contains(keys, s.key) {
 			keys = append(keys, s.key)
@@ -215,7 +215,9 @@ func (c *core) hosts() []transport.Key {
 
 // privy are those who may see what is about filters: nobody learns from the
 // log what to write around.
-func (c *core) privy(it *item) []transport.Key { return []transport.Key{c.host.HostKey, it.seat.key} }
+func (c *core) privy(it *item) []transport.Key {
+	return append([]transport.Key{c.host.HostKey, it.seat.key}, c.otherHosts()...)
+}
 
 func (c *core) decideFilter(now time.Time, it *item) (d deed, no *Refused) {
 	f, err := newFilter(it.cmd.Text)

@@ -112,6 +112,44 @@
 // who may not come in learns nothing of who is there. The host passes all of it,
 // without the password in the program that hosts alone.
 //
+// # Several hosts
+//
+// A room may have several hosts, each with its own key, for all of which the room's key
+// vouches, on one Log that all can reach. They talk to each other by the log alone:
+// one order, one list of people, one set of rules; each folds all of it. Names are
+// given away by a Names that they share, and each is told which others there are
+// (Host.Tell). Whoever sits at a host with that host's own key is a host of the room.
+//
+//	people of A ── A ─┐            ┌─ B ── people of B
+//	                  └─▶ the log ◀┘
+//
+// Members keep the list of hosts. A member whose host is gone, or that finds a better
+// one, goes to another with its session. The log knows the seat, so it gets it without a
+// password and without being let in again: a join entry with the reason moved gives
+// it its new host, the old one lets go of it when it reads that, and people see
+// nothing of it. What was sent before is marked (again), for the former host may have
+// stored it. A join waits until its host has read the log up to where it ended
+// when the join came, so that nobody is answered by a host that is behind.
+//
+// Of a host that is not there any more the others say, 30 s later, that its people have
+// left. The id of such a leave is the first 16 bytes of
+//
+//	SHA-256("parley orphan 1\n" + seat in hex + seq of its join in decimal)
+//
+// and its key the room's, so whoever says it, it is said once. A host that reads it of
+// people who are connected to it was cut off: it sends them away, and they come back.
+//
+// A log that others write to may be out of reach for a while. What a host had under way
+// then is tried again with the same ids until it is known what became of it. What
+// comes after that is refused as not stored, after 3 s, or waits (Host.Queue). Who was here
+// may come back, and reads; nobody new can come, nobody from another host either. What
+// is marked as sent before waits in any case, for it may be stored. There is never a
+// second history.
+//
+// Who has received something is counted at each host for its own people, and told to
+// the sender's (received.go); so is who is away (absent.go). Quiet seats are known to
+// their own host alone, and who waits to be let in is let in where he waits.
+//
 // # Machines
 //
 // The host is a machine (core, in core.go, batch.go and seating.go): time and
@@ -135,7 +173,7 @@
 //
 //	defaultBurst, defaultRate    500 messages at once, then 100 a second (Host.Burst, Host.Rate)
 //	textCost, peopleCost         1 KiB of text, 20 people of a list: a message more
-//	changeCost                   of a nick, a topic or a search: 50 messages
+//	changeCost                   of a nick, a topic, a search or a move to another host: 50 messages
 //	addressShare                 an address has the pace of 4 members
 //	joinBurst, joinRate          10 times in at once, then 10 a minute, each with a line for everybody
 //	maxHeld                      6 s until it is a join's turn; when it would be longer, it is refused
@@ -201,6 +239,7 @@
 //	maxAsking, askTime           4 such questions are read at once in a room, each for 5 s at most
 //	checkpointEvery, checkpointAfter   4,096 entries or 10 min until what the log adds up to is saved
 //	maxCheckpoint                16 MiB of that are read; a room of 5,000 people needs 3
+//	maxLabels                    64 codes, or carriers, are counted each for itself in Figures
 //
 // Handing a room over:
 //
@@ -210,6 +249,25 @@
 //	maxPlaces                    8 addresses of a host
 //	maxPause                     5 s of standing still; then the room goes on where it is
 //	offerTime, copyTime, copyStall   2 min to accept, 15 min to copy, 20 s without anything of it
+//
+// Files:
+//
+//	maxOffers, maxRoomOffers     8 files offered by a key, 256 in a room
+//	offerLife                    10 min until an offer that nobody answers is forgotten
+//	maxKeyCarried, maxCarried    4 files of a key under way at once, 64 of a room
+//	maxFileName                  255 bytes of a name in an offer
+//	maxOffered, maxTold          32 offers that wait for a member's user, 16 ended ones still listed
+//	fileCost                     a message about a file: 10
+//	pairing, carryIdle           20 s until the other side comes, 30 s without anything passing
+//	carrySlack                   twice a file and 16 MiB are passed on for it, over all its connections
+//
+// Several hosts:
+//
+//	maxHosts                     16 hosts that members are told of
+//	maxHeard, maxHeardSize       100 runs, 8 KiB of a report about what was received
+//	maxReportsAtOnce             4 of them to one host at once, every 250 ms
+//	maxAbsent, maxTelling        1,000 people away at another host; 3 KiB of a part of what is told of them
+//	boundsTime                   2 s for a log to tell where it ends, while somebody waits for a seat
 //
 // The bounds of passwords are in password.go, scram.go and guesses.go, of
 // moderation in rules.go and filter.go, and of waiting to be let in in wait.go.
@@ -236,6 +294,7 @@
 //	    quiet    no join and leave lines; may share a nick of the same key
 //	    deaf     wants no events at all, only answers
 //	    share    may share a nick of the same key
+//	    files    its program takes files
 //	    guest    a bare text client behind the host: no history
 //	    transport  the carrier to show; believed from inside the host's program only
 //
@@ -260,6 +319,7 @@
 //	    kept     the log outlives the host
 //	    keep     and how long what is said is kept: forever, so many days (90d) or so many entries (10000)
 //	    topic, motd
+//	    hosts    of a room that several serve: who they are, the one that says it first; each as in "move" (below)
 //	    why      why the last connection was ended by the host
 //	    vouch    {"key":K,"until":U,"sig":S}: the room's key, seconds since 1970, and in base64 its Ed25519
 //	             signature over "parley vouch 1\n" + the host's key (32 bytes) + "\n" + U in decimal. A member of a secure
@@ -355,7 +415,7 @@
 //	{"type":"failed","id":"…","code":"…","text":"why"}  surely not stored
 //
 // and when the connection ends first, it is sent again, with the same id and
-// in the same order, after the next welcome.
+// in the same order, after the next welcome, and with "again":true.
 //
 // Events, in the order of seq. Those that are said have an id and may go by
 // another lane:
@@ -363,6 +423,7 @@
 //	{"seq":58,"at":"2026-01-02T15:04:05.000Z","id":"…","type":"message","from":"ana","text":"hi"}     also action
 //	{…,"type":"whisper","from":"ana","to":"ben","text":"…"}
 //	{…,"type":"join","nick":"cyn","seat":"…","host":"…","transport":"udp","role":"member","key":"…"}
+//	{…,"type":"join","nick":"cyn","seat":"…","host":"…","reason":"moved","epoch":3,…}   at another host of the room now: no line for people
 //	{…,"type":"leave","nick":"cyn","seat":"…","reason":"quit","text":"…"}       quit, lost, kicked, banned; the last two with by
 //	{…,"type":"nick","from":"cyn","nick":"cy","seat":"…"}
 //	{…,"type":"topic","from":"ana","text":"…"}
@@ -389,8 +450,11 @@
 //	                                             elsewhere: our key is used from another address, too
 //	                                             knock, with nick and key: somebody asks to come in
 //	                                             readonly: nothing can be stored now, and what is said fails with
-//	                                             not_stored, until a notice of the log with code writable
+//	                                             not_stored, until a notice of the log with code writable, or without
+//	                                             seq, where only this host of several was cut off from the log
 //	{"type":"error","code":"…","text":"…"}       what was sent last makes no sense
+//	{"type":"hosts","hosts":[{"nick":"ben","host":K,"at":["10.0.0.3"],"udp":7667,"tcp":7667}]}   these serve the room now, at most 16
+//	                                             of many; ours first
 //	{"type":"ping"}                              nothing; the carrier acknowledges it, or the seat is empty
 //	{"type":"bye","code":"…","text":"…"}         the host hangs up. closing, replaced and too_slow may
 //	                                             be over; with kicked and banned one stays away
@@ -468,6 +532,55 @@
 // which for some time answers joins, too. A member goes there with its session and
 // its seq. It believes nothing but the room's key, which vouches for the new host;
 // where nobody at the places can show that, it looks for the room's key on the LAN.
+//
+// # Files
+//
+// Who sits in a room may give somebody there a file. The offer and the answer are
+// messages beside the log: nothing of them is stored, and a host that is restarted
+// knows nothing of them. Programs that take files say so in their joins
+// ("files":true). The giver, who must be allowed to whisper, then says
+//
+//	{"type":"file","id":"…","state":"offer","to":"ben","key":"…","file":{"id":"…","name":"notes.pdf","size":1048576,"sum":"…"}}
+//
+// with an id drawn for this offer, and the SHA-256 in hex. A name has no directories.
+// The host tells each of ben's seats whose program takes files, and tells it
+// again when one has come back meanwhile:
+//
+//	{"type":"file","state":"offered","from":"ana","to":"ben","file":{…}}
+//
+// From there, and later from either side, comes
+//
+//	{"type":"file","id":"…","state":"take","file":{"id":"…"}}      the first seat that does has it
+//	{"type":"file","id":"…","state":"decline","file":{"id":"…"}}   nobody of ben's takes it then
+//	{"type":"file","id":"…","state":"cancel","text":"why","file":{"id":"…"}}
+//	{"type":"file","id":"…","state":"failed","text":"why","file":{"id":"…"}}   also done, from the taker
+//
+// each answered by accepted or failed, and told to the other side with the state
+// taken, declined, cancelled, failed or done. All but the first forget the offer. So does
+// the leave of a side.
+//
+// When a file is taken, each side makes a connection of its own to the host, by
+// whichever carrier works for it, and says first
+//
+//	{"type":"carry","v":1,"room":"physics","session":"…","id":"…","side":"give"}   or take
+//
+// The session, and the key that is proved, must be those of the seat. When both sides are
+// there, the host answers each
+//
+//	{"type":"carry","state":"ready"}
+//
+// or, instead, an error: no_offer, when it does not know of it, or alone, when the
+// other side has not come. From ready on, what one side sends the other gets, message by
+// message, and what that means is theirs alone (package parley/file). The host reads
+// no faster than the other side takes, keeps nothing, and writes nothing down. So talk,
+// which has connections of its own, is not behind it. It does not know
+// whether a file is what was offered; the taker does.
+//
+// A connection that breaks, on either side, ends the other side's, too: both come again,
+// and the file goes on from where the taker is. A giver who hears no_offer makes
+// the offer again, with the same id; a taker who is offered what it is taking says take
+// again. So a file outlives a restart of the host, and its room being handed over. A
+// file that gets no further for 60 s is given up, and both sides are told.
 //
 // # Lanes
 //

@@ -53,6 +53,14 @@ const (
 	Handover Kind = "handover"
 )
 
+// Transfer is what becomes of a file that From gives To: State is offered, taken,
+// progress, done, failed, declined or cancelled, and Text says why, or where it is.
+// Transfers is the answer to /files. Own tells that we are the giver.
+const (
+	Transfer  Kind = "file"
+	Transfers Kind = "files"
+)
+
 // acts tells the kinds by which the host and its ops act on the room.
 func (k Kind) acts() bool {
 	switch k {
@@ -85,6 +93,10 @@ const (
 
 // said tells the kinds that somebody said.
 func (k Kind) said() bool { return k == Message || k == Act || k == Whisper }
+
+// Moved tells of a join that it was none: somebody who is here went to another host
+// of the room. People need not see it.
+func (e *Event) Moved() bool { return e.Type == Joined && e.Reason == movedSeat }
 
 // Version is that of the output schema, and of the room protocol.
 const Version = 1
@@ -136,6 +148,8 @@ type Event struct {
 	Invite   string `json:"link,omitempty"`
 	Words    string `json:"words,omitempty"` // the room's key, for people to compare
 
+	File  *File     `json:"file,omitempty"`
+	Files []File    `json:"files,omitempty"`
 	Stats *Counters `json:"stats,omitempty"`
 	Own   bool      `json:"-"` // this seat's own doing
 }
@@ -203,6 +217,7 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		Of      *int      `json:"of,omitempty"`
 		Members *[]Person `json:"members,omitempty"`
 		Events  *[]Event  `json:"events,omitempty"`
+		Files   *[]File   `json:"files,omitempty"`
 	}{Type: e.Type, V: e.V, fields: fields(e)}
 	if e.Seq != 0 || e.Type == Ready {
 		out.Seq = &e.Seq
@@ -229,6 +244,10 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		out.Events, out.Count = &e.Events, &e.Count
 		if e.Events == nil {
 			out.Events = &[]Event{}
+		}
+	case Transfers:
+		if out.Files = &e.Files; e.Files == nil {
+			out.Files = &[]File{}
 		}
 	case Members:
 		out.Members = &e.Members

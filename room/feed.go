@@ -70,6 +70,18 @@ func (f *feed) after(seq, upto uint64, list []*frame) (some []*frame, first uint
 	return append(list, f.frames[i:min(i+maxAtOnce, int(upto+1-first), len(f.frames))]...), first
 }
 
+// has tells whether the event seq is here, with this id, and none is known after upto that
+// is not.
+func (f *feed) has(upto, seq uint64, id string) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.frames) == 0 || seq < f.frames[0].seq || max(upto, seq) > f.frames[len(f.frames)-1].seq {
+		return false
+	}
+	r, err := parseReport(f.frames[seq-f.frames[0].seq].data)
+	return err == nil && r.ID == id
+}
+
 // back returns after which event the last n up to one begin, of those that a
 // viewer may see, if it goes back that far.
 func (f *feed) back(viewer transport.Key, upto uint64, n int) (seq uint64, ok bool) {

@@ -88,7 +88,7 @@ func TestHotPathsDoNotAllocate(t *testing.T) {
 		seats[seatID{byte(i)}] = &seat{id: seatID{byte(i)}}
 	}
 	one, sender := seats[seatID{1}], seats[seatID{2}]
-	c.track(moment, Entry{Seq: 1}, sender, seats)
+	c.track(moment, Entry{Seq: 1}, sender, seats, nil)
 	sender.news, c.tell = make([]*receipt, 0, 8), make([]*seat, 0, 8)
 	if n := testing.AllocsPerRun(100, func() {
 		one.got, c.list[0].changed, sender.news, c.tell = 0, false, sender.news[:0], c.tell[:0]

@@ -1,6 +1,7 @@
 package room
 
 import (
+	"cmp"
 	"hash/maphash"
 	"slices"
 	"time"
@@ -41,6 +42,8 @@ type person struct {
 	role  string
 	host  string // which host seated it
 	since time.Time
+	born  uint64 // the seq of the join,
+	epoch uint64 // and which of the seat's joins it was, where several hosts serve the room
 }
 
 // recent is a ring of the last ids of one sender.
@@ -75,7 +78,11 @@ func (s *state) fold(e Entry, data []byte) (r report, ok bool) {
 		if p != nil {
 			s.drop(p)
 		}
-		s.add(&person{seat: seat, nick: r.Nick, key: r.Key, via: r.Transport, role: r.Role, host: r.Host, since: e.At})
+		q := &person{seat: seat, nick: r.Nick, key: r.Key, via: r.Transport, role: r.Role, host: r.Host, since: e.At, born: e.Seq, epoch: r.Epoch}
+		if p != nil && r.Reason == movedSeat {
+			q.since = p.since
+		}
+		s.add(q)
 	case Left:
 		if p != nil {
 			s.drop(p)
@@ -91,6 +98,8 @@ func (s *state) fold(e Entry, data []byte) (r report, ok bool) {
 		s.topic = r.Text
 	case Hosted:
 		s.inherit(r)
+	case Kick: // also those at hosts that are gone, or do not know of it yet
+		s.sendHome(r)
 	case Op, Deop:
 		for _, p := range s.people {
 			if p.key == r.Key {
@@ -100,6 +109,20 @@ func (s *state) fold(e Entry, data []byte) (r report, ok bool) {
 	}
 	s.rules.fold(e, r)
 	return r, true
+}
+
+// sendHome notes that no seat of a key may come back: not at another host either.
+func (s *state) sendHome(r report) {
+	var out []*person
+	for _, p := range s.people {
+		if p.key == r.Key {
+			out = append(out, p)
+		}
+	}
+	slices.SortFunc(out, func(a, b *person) int { return cmp.Compare(a.born, b.born) }) // every host forgets alike
+	for _, p := range out {
+		s.rules.kicked.put(p.seat, &sentence{nick: r.Nick, by: r.By, reason: r.Reason})
+	}
 }
 
 // promoted is the role that somebody has who had another until an op or deop.

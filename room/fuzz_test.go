@@ -37,6 +37,9 @@ func FuzzMessages(f *testing.F) {
 		report{Type: "failed", ID: hexID([16]byte{3}), Code: "x"}, report{Type: "delivered", Delivered: [][3]uint64{{1, 2, 3}}},
 		report{Type: "bye", Code: "closing"}, report{Type: "error", Code: "nick_taken", Suggest: "ana2", Rooms: []string{"a"}},
 		report{Type: "notice", Code: "slow", Text: "sending slowly"},
+		command{Type: "file", ID: hexID([16]byte{18}), State: "offer", To: "ben", File: aFile(1)}, command{Type: "file", ID: hexID([16]byte{19}), State: "take", File: &File{ID: hexID([16]byte{1})}},
+		report{Type: "file", State: "offered", From: "ben", To: "ana", File: aFile(2)}, report{Type: "file", State: "failed", Text: "why", File: &File{ID: "x", Name: "../\x1b", Size: -1}},
+		carry{Type: "carry", V: 1, Room: "physics", Session: hexID([16]byte{1}), ID: hexID([16]byte{2}), Side: "give"},
 		command{Type: "ban", ID: hexID([16]byte{10}), Nick: "ben", Reason: "spam", Seconds: 600, Address: true}, command{Type: "op", ID: hexID([16]byte{11}), Nick: "ben"},
 		command{Type: "kick", ID: hexID([16]byte{12}), Nick: "ben"}, command{Type: "mute", ID: hexID([16]byte{13})}, command{Type: "slow", ID: hexID([16]byte{14}), Seconds: 9},
 		command{Type: "approve", ID: hexID([16]byte{15}), State: "on"}, command{Type: "filter", ID: hexID([16]byte{16}), Text: "/x+/"}, command{Type: "bans", ID: hexID([16]byte{17})},
@@ -139,4 +142,31 @@ func toMember(r *report, lane transport.Delivery) {
 		m.showGaps(now.Add(time.Minute))
 		m.outgoing(now.Add(time.Minute))
 	}
+}
+
+// FuzzHearsay has reports of other hosts, whatever is in them, be passed over or counted, and no count go beyond what there is.
+func FuzzHearsay(f *testing.F) {
+	f.Add([]byte(`{"log":"00000000000000000000000000000000","to":"a","from":"b","got":[[1,3,2,2],[2,2,0,1]]}`))
+	f.Add([]byte(`{"got":[[1,18446744073709551615,9999,10000]],"from":"b"}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		x, ok := parseHearsay(b)
+		if !ok {
+			return
+		}
+		c := &core{host: &Host{}, meter: meterOf(&Host{})}
+		c.receipts.meter = c.meter
+		c.fleet.ids = map[string]bool{x.From: true}
+		s := &seat{}
+		for seq := range uint64(5) {
+			c.receipts.list = append(c.receipts.list, &receipt{seq: seq + 1, from: s})
+		}
+		for range 2 {
+			c.heard(time.Unix(0, 0), x)
+		}
+		for _, r := range c.receipts.list {
+			if r.count < 0 || r.count > r.of || len(r.afar) > 1 {
+				t.Errorf("%d of %d, by %d hosts", r.count, r.of, len(r.afar))
+			}
+		}
+	})
 }

@@ -75,7 +75,7 @@ func (h *hall) reopen(log Log) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.down = false
-	h.host = &Host{Name: h.host.Name, Key: h.host.Key, HostKey: h.host.HostKey, Log: log}
+	h.host = &Host{Name: h.host.Name, Key: h.host.Key, HostKey: h.host.HostKey, Log: log, Names: h.host.Names, Received: h.host.Received}
 	h.run()
 }
 
@@ -95,6 +95,18 @@ func (h *hall) close() {
 	h.down = true
 	h.mu.Unlock()
 	h.serving.Wait()
+}
+
+// kill ends the host as a power cut does: nobody hears of it.
+func (h *hall) kill() {
+	h.t.Helper()
+	h.mu.Lock()
+	h.down = true
+	for _, c := range h.conns {
+		c.Close()
+	}
+	h.mu.Unlock()
+	h.close()
 }
 
 var errDown = errors.New("the network is down")

@@ -119,6 +119,10 @@ func (c *core) checkHandover(now time.Time, it *item) {
 		c.callOff("called off")
 		return
 	}
+	if c.several() {
+		c.fail(it, codeNotAllowed, "this room has several hosts: end this one and its people go to another")
+		return
+	}
 	heirs := c.heirs()
 	if it.cmd.Nick == "" {
 		c.accept(it, 0)
@@ -127,8 +131,6 @@ func (c *core) checkHandover(now time.Time, it *item) {
 	}
 	i := slices.IndexFunc(heirs, func(s *seat) bool { return text.Key(s.nick) == text.Key(it.cmd.Nick) })
 	switch {
-	case c.host.Names != nil:
-		c.fail(it, codeNotAllowed, "other hosts serve this room, too: nothing has to be handed over")
 	case g != nil:
 		c.fail(it, codeUnchanged, "the room is offered to "+g.nick+" already: /handover - calls it off")
 	case text.Key(it.cmd.Nick) == text.Key(it.seat.nick):

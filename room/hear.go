@@ -38,6 +38,10 @@ func (m *Member) take(now time.Time, r *report) error {
 		return &ending{r.Code, r.Text, r.Move}
 	case typeHandover:
 		m.offered(r)
+	case typeHosts:
+		m.tellHosts(r.Hosts)
+	case typeFile:
+		m.filed(r)
 	case string(Failure):
 		m.push(Event{Type: Failure, Code: r.Code, Text: r.Text, Suggest: r.Suggest})
 	default:
@@ -88,6 +92,7 @@ func (m *Member) event(now time.Time, r *report) error {
 	case Message, Act, Whisper:
 		e.Own = r.From == m.nick && !m.before[r.ID] // what another program of ours said was not typed here
 		delete(m.before, r.ID)
+		m.answeredBy(r)
 		if m.gotAt.IsZero() {
 			m.gotAt = now.Add(gotEvery)
 			m.fire()
@@ -124,6 +129,15 @@ func (m *Member) event(now time.Time, r *report) error {
 	return nil
 }
 
+// answeredBy takes what we have said ourselves, and what comes back by the log, for
+// the host's answer: it is stored, and a host that was killed since may never say so.
+func (m *Member) answeredBy(r *report) {
+	i := slices.IndexFunc(m.pending, func(s *saying) bool { return s.cmd.ID == r.ID })
+	if i >= 0 && m.pending[i].cmd.Type == r.Type && m.pending[i].cmd.Text == r.Text {
+		m.accepted(&report{ID: r.ID, Seq: r.Seq})
+	}
+}
+
 // acted takes in what the host or an op did.
 func (m *Member) acted(r *report, e *Event) {
 	e.Own = r.By == m.nick
@@ -157,6 +171,9 @@ func (m *Member) moved(r *report) {
 		p := Person{Nick: r.Nick, Transport: r.Transport, Role: r.Role, Key: r.Key, Since: r.At}
 		if m.plain {
 			p.Key = transport.Key{}
+		}
+		if r.Reason == movedSeat && known {
+			p.Since = m.people[r.Seat].Since
 		}
 		m.people[r.Seat] = p
 	case Left:
@@ -220,11 +237,11 @@ func (m *Member) describe(nick string) Event {
 		if !p.Since.IsZero() {
 			e.Text += ", here since " + p.Since.Local().Format("15:04")
 		}
-		if p.Away != "" {
-			e.Text += ", away: " + p.Away
-		}
 		if p.Key != (transport.Key{}) {
 			e.Text += ", key " + p.Key.String() + " (" + text.KeyWords(p.Key) + ")"
+		}
+		if p.Away != "" { // his own words, which may look like ours: behind all of them
+			e.Text += ", away: " + p.Away
 		}
 	}
 	if e.Text == "" {
@@ -258,6 +275,8 @@ func (m *Member) accepted(r *report) {
 		return
 	}
 	switch kind := Kind(s.cmd.Type); {
+	case s.about != nil:
+		m.fileAnswered(s, r)
 	case s.lookup != nil:
 		s.lookup.done = true
 	case kind.said():
@@ -277,6 +296,9 @@ func (m *Member) failed(r *report) {
 	s, ok := m.answered(r.ID)
 	if !ok {
 		return
+	}
+	if s.about != nil {
+		m.fileAnswered(s, r)
 	}
 	if s.silent {
 		return
@@ -306,7 +328,10 @@ func (m *Member) showGaps(now time.Time) {
 func (m *Member) outgoing(now time.Time) (cmd command, ok bool) {
 	switch {
 	case m.next < len(m.pending):
-		cmd = m.pending[m.next].cmd
+		s := m.pending[m.next]
+		cmd = s.cmd
+		cmd.Again = s.sent || s.before
+		s.sent = true
 		m.next++
 	case m.leaving && !m.left:
 		m.left = true

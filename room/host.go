@@ -2,7 +2,6 @@ package room
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"log/slog"
 	"net"
@@ -34,8 +33,20 @@ type Host struct {
 	Names     Names              // nil: nobody else gives names away
 	Password  *Verifier          // of the password that newcomers prove; nil: none. Not in plaintext, not with guests
 	Logger    *slog.Logger       // nil: none
+	Alone     bool               // nobody else serves the room: who sits at another host, by the log, is gone
+	NoFiles   bool               // files are not passed on here
 	Mover     Mover              // for handing the room over; nil: it is not tried where it goes, nor written down
 	Taking    bool               // it is being handed over to us: nobody is served until Begin
+	Metered   bool               // it counts for Figures
+
+	// Queue says, where other hosts append to the log, too, what becomes of what is said
+	// while it does not answer: it waits. Otherwise it is refused at once.
+	Queue bool
+
+	// Received is called with what members here have received of what another host's
+	// said, and which host that is: where several serve one room, Heard takes it in
+	// there. It must not wait. Nil: what is counted is members of this host alone.
+	Received func(to string, report []byte)
 
 	// Own tells whether an address is one of this machine's: nobody is banned
 	// by it. Nil: only loopback is.
@@ -45,6 +56,10 @@ type Host struct {
 	// that it can again, where the host has no seat to be told at. It must not
 	// wait. Nil: nobody is told.
 	Warn func(text string)
+
+	// Secured is called when the password was changed here, nil for taken off. It must
+	// not wait. Nil: nobody is told.
+	Secured func(*Verifier)
 
 	// Changed is called when Guarded has. It must not wait. Nil: nobody is told.
 	Changed func()
@@ -106,14 +121,45 @@ func (h *Host) id() string {
 	if h.HostKey == (transport.Key{}) {
 		return ""
 	}
-	return hex.EncodeToString(h.HostKey[:8])
+	return hostID(h.HostKey)
 }
 
 // Members counts the people in the room: the host's own seat too, quiet seats not.
 func (h *Host) Members() int { return int(h.members.Load()) }
 
+// Seated tells whose the connections are that have a seat.
+func (h *Host) Seated() (nicks map[transport.Peer]string) {
+	h.setup()
+	done := make(chan struct{})
+	err := h.do(func(_ time.Time, c *core) {
+		defer close(done)
+		nicks = make(map[transport.Peer]string, len(c.links))
+		for l := range c.links {
+			if l.seat != nil {
+				nicks[l.peer] = l.seat.nick
+			}
+		}
+	})
+	if err != nil {
+		return nil
+	}
+	select {
+	case <-done:
+		return nicks
+	case <-h.ended:
+		return nil
+	}
+}
+
 // Guarded tells whether newcomers have to prove a password.
 func (h *Host) Guarded() bool { return h.guarded.Load() }
+
+// Secure has newcomers prove another password, or none, from now on: another host of the
+// room has changed it.
+func (h *Host) Secure(v *Verifier) {
+	h.setup()
+	h.do(func(now time.Time, c *core) { c.setPassword(now, v) })
+}
 
 // Run serves the room until ctx ends and every connection has ended, or the
 // log fails. It may be called once.
@@ -250,6 +296,12 @@ func (h *Host) commit(ctx context.Context, batch []*item) ([]outcome, error) {
 	for i, it := range batch {
 		if it.claim != "" && h.Names != nil {
 			holder, err := h.Names.Claim(ctx, it.claim, it.owner)
+			if err != nil {
+				h.Logger.Warn("a name could not be claimed", "room", h.Name, "err", err)
+			}
+			if it.moved { // it has the name, by the log
+				holder = ""
+			}
 			if outcomes[i] = (outcome{holder: holder, err: err}); holder != "" || err != nil {
 				continue
 			}
@@ -284,12 +336,19 @@ const (
 	lastRetry  = 5 * time.Second
 )
 
+var errSilent = errors.New("no answer yet")
+
 // append stores entries. An error means that surely none is stored.
 func (h *Host) append(ctx context.Context, entries []Entry) ([]Result, error) {
 	if len(entries) == 0 {
 		return nil, nil
 	}
 	began, told := time.Now(), false
+	if h.Names != nil { // a log that is not on this computer may not even say that it does not answer
+		told = true
+		late := time.AfterFunc(struggle, func() { h.struggling(ctx, errSilent) })
+		defer late.Stop()
+	}
 	for wait := firstRetry; ; wait = min(2*wait, lastRetry) {
 		results, err := h.Log.Append(ctx, entries)
 		if err == nil && len(results) == len(entries) {
@@ -325,7 +384,7 @@ func (h *Host) release(ctx context.Context, batch []*item, outcomes []outcome) {
 		if outcomes[i].err != nil {
 			name = it.claim
 		}
-		if name == "" || outcomes[i].holder != "" {
+		if name == "" || outcomes[i].holder != "" || it.orphan != nil && outcomes[i].result.Duplicate || it.moved {
 			continue
 		}
 		if err := h.Names.Release(ctx, name, it.owner); err != nil {

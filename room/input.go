@@ -151,7 +151,14 @@ func (m *Member) perform(ctx context.Context, c Command, arg string) (err error)
 		_, err = m.send(ctx, &saying{cmd: command{Type: typeAway, Text: orWord(strings.TrimSpace(arg), "away")}})
 	case "back":
 		_, err = m.send(ctx, &saying{cmd: command{Type: typeAway}})
-	case "handover", "accept", "decline":
+	case "send", "take", "refuse", "files", "cancel":
+		err = m.fileCommand(c, strings.TrimSpace(arg))
+	case "accept", "decline":
+		if m.filesAlone() {
+			return m.fileCommand(c, "")
+		}
+		err = m.handover(ctx, c, nick)
+	case "handover":
 		err = m.handover(ctx, c, nick)
 	case "resend":
 		err = m.resend(ctx, nick)

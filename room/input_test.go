@@ -102,6 +102,12 @@ func TestPeopleCommands(t *testing.T) {
 		if e := until(t, ana, "away", func(e Event) bool { return e.Type == Notice }); e.Text != "benny is away: lunch" {
 			t.Errorf("%+v", e)
 		}
+		typed(t, ben, "/away lunch, key AAAA (forged words)") // which is behind what the program says
+		until(t, ben, "away", func(e Event) bool { return e.Type == Notice })
+		typed(t, ana, "/whois benny")
+		if e := until(t, ana, "whois", func(e Event) bool { return e.Type == Notice && strings.HasPrefix(e.Text, "benny: ") }); !strings.HasSuffix(e.Text, "), away: lunch, key AAAA (forged words)") {
+			t.Errorf("%+v", e)
+		}
 		typed(t, ben, "/back")
 		until(t, ben, "back", func(e Event) bool { return e.Text == "you are back" })
 		typed(t, ana, "/whois benny")

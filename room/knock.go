@@ -18,6 +18,7 @@ func (c *core) knock(now time.Time, it *item, session [16]byte, key transport.Ke
 	nick, err := text.Nick(it.cmd.Nick)
 	switch {
 	case err != nil:
+		c.meter.refuses(codeNick)
 		l.out.control(encode(report{Type: string(Failure), Code: codeNick, Text: err.Error()}), true)
 		return true
 	case l.parked == nil && !c.mayPark(l, codeApproval):
@@ -26,6 +27,7 @@ func (c *core) knock(now time.Time, it *item, session [16]byte, key transport.Ke
 	for _, o := range c.knocking() {
 		if o != l && text.Key(o.parked.join.cmd.Nick) == text.Key(nick) { // whom would they let in?
 			if c.keyAt(o) != key {
+				c.meter.refuses(codeTaken)
 				l.out.control(encode(report{Type: string(Failure), Code: codeTaken, Nick: nick,
 					Text: fmt.Sprintf("somebody asks to come in as %q already: choose another name", nick)}), true)
 				return true

@@ -76,6 +76,16 @@ type JoinOptions struct {
 	// Nil: the room is not followed.
 	Moved func(Move)
 
+	// Hosts is called with the hosts of a room that several serve, ours first, whenever
+	// the host says which they are: when the seat has to be looked for elsewhere, it is
+	// there. Who is there has to prove the room's key. It must neither wait nor call
+	// the Member. Nil: nobody is told.
+	Hosts func([]Move)
+
+	// Files reads, writes and carries files. Nil: this program neither gives nor
+	// takes any.
+	Files Files
+
 	// Fill completes the ready event with what only the node knows: its
 	// addresses and the link to the room. Nil: nothing is added.
 	Fill func(ready *Event)
@@ -174,9 +184,12 @@ type Member struct {
 
 	offer      *Offer         // the room was offered to us
 	taking     bool           // and we are about to take it
+	hosts      []Move         // of a room that several serve
 	moving     string         // who hosts the room now, where we are going
 	followedAt time.Time      // of run alone: when we were last sent on, and went at once
 	takes      sync.WaitGroup // the taking
+
+	files transfers // that are offered, under way or just over
 
 	ignored *Ignored
 	whisper string // who whispered to us last
@@ -186,8 +199,9 @@ type Member struct {
 // saying is a command that the host has not answered.
 type saying struct {
 	cmd    command
-	whois  string  // of a names command: who was asked about
-	lookup *lookup // of a question: its answer
+	whois  string    // of a names command: who was asked about
+	lookup *lookup   // of a question: its answer
+	about  *transfer // of what is said about a file
 
 	silent bool      // nobody asked for it, nor wants to know what became of it
 	at     time.Time // when it was said
@@ -197,6 +211,7 @@ type saying struct {
 	safe   bool      // so that it outlives the computer
 	told   bool      // it was told that it is pending, or could not be
 	before bool      // said by a program that is no more
+	sent   bool      // on some connection
 }
 
 // Join sits down. On return the welcome has been read. It dials once; a
@@ -210,6 +225,9 @@ func Join(ctx context.Context, o JoinOptions, way Way) (*Member, error) {
 	}
 	m := &Member{o: o, way: way, done: make(chan struct{}), changed: make(chan struct{}), room: o.Room, nick: o.Nick,
 		people: map[string]Person{}, ignored: o.Ignored}
+	if !o.Guest && !o.Quiet {
+		m.files.with = o.Files
+	}
 	m.borrow()
 	a, err := m.attempt(ctx, nil, func() {}, func() {})
 	if err != nil {

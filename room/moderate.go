@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"parley/text"
@@ -109,7 +110,7 @@ func (c *core) checkOwn(now time.Time, it *item, held *holds) {
 // rank is what somebody may do.
 func (c *core) rank(role string, key transport.Key) int {
 	switch {
-	case role == roleHost || !c.host.Plaintext && key == c.host.HostKey && key != transport.Key{}:
+	case role == roleHost || !c.host.Plaintext && key != transport.Key{} && (key == c.host.HostKey || slices.Contains(c.fleet.keys, key)):
 		return rankHost
 	case role == roleGuest:
 		return rankGuest

@@ -36,6 +36,7 @@ type HostOptions struct {
 	Password    *Verifier // of what newcomers have to know; nil: nothing. Not in plaintext, not with guests
 	MaxSeats    int       // of a room; 0: 1,000
 	Burst, Rate int       // flood control of a member; 0: 500 and 100/s
+	Queue       bool      // while a cluster cannot be reached, what is said waits, instead of being refused
 }
 
 // Hosting is rooms being open on this machine.

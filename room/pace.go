@@ -160,6 +160,8 @@ func (c *core) cost(cmd *command) float64 {
 		return changeCost
 	case typePage:
 		return pageCost
+	case typeFile:
+		return fileCost
 	}
 	if Kind(cmd.Type).acts() {
 		return actCost

@@ -136,6 +136,7 @@ func (c *core) judge(now time.Time) {
 		l := q.link
 		c.unpark(now, l)
 		if q.proof.verifier != c.verifier {
+			c.meter.refuses(codePassword)
 			l.out.control(refusal(codePassword, changedNow), true)
 			continue
 		}
@@ -143,6 +144,7 @@ func (c *core) judge(now time.Time) {
 		if !right {
 			c.guesses.failure(now, q)
 			c.host.Logger.Info("a password was wrong", "room", c.host.Name, "addr", l.peer.Addr.String(), "key", l.peer.Key.String()) // as seldom as the budget says
+			c.meter.refuses(codePassword)
 			l.out.control(refusal(codePassword, "the password is wrong"), true)
 			continue
 		}
@@ -201,6 +203,7 @@ func (c *core) setPassword(now time.Time, v *Verifier) {
 		if v == nil {
 			c.turnAway(q.link, codeOpened, openedNow)
 		} else {
+			c.meter.refuses(codePassword)
 			q.link.out.control(refusal(codePassword, changedNow), true)
 		}
 	}

@@ -3,9 +3,11 @@ package room
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"parley/text"
+	"parley/transport"
 )
 
 // When the log can store nothing, its disk being full, the room is read-only:
@@ -34,6 +36,16 @@ const (
 	writableWords  = "the host can store again"
 )
 
+// What is told where several hosts write to the log, which is not on this computer.
+const (
+	fullWords    = "the room's log takes nothing now: nothing can be said until it does, and what was said before can be read"
+	cutWords     = "this host is cut off from the room's log: nothing can be said here until it is not, and what was said before can be read"
+	queueWords   = "this host is cut off from the room's log: what is said waits here, and is neither lost nor seen yet"
+	notCutWords  = "this host is cut off from the room's log, and could not store it: say it again once it is not"
+	noHereWords  = "nobody can come in here now: this host is cut off from the room's log"
+	inTouchWords = "this host is not cut off from the room's log any more"
+)
+
 // trouble is that the log does not store.
 type trouble struct {
 	sure    bool // nothing is stored; else nobody knows
@@ -43,10 +55,79 @@ type trouble struct {
 }
 
 // readonly tells whether nothing can be stored.
-func (c *core) readonly() bool { return c.trouble != nil && c.trouble.sure }
+func (c *core) readonly() bool {
+	return c.trouble != nil && (c.trouble.sure || c.several() && !c.host.Queue)
+}
+
+// stuck tells whether a batch is under way to a log of several hosts that does not
+// answer. That can last, so the rest goes on beside it (meanwhile).
+func (c *core) stuck() bool { return c.trouble != nil && (c.asking || c.cut) && c.several() }
+
+// notStored are the words of a refusal.
+func (c *core) notStored() string {
+	if c.several() && (c.trouble == nil || !c.trouble.sure) {
+		return notCutWords
+	}
+	return notStoredWords
+}
+
+// noSeat are the words that refuse a newcomer.
+func (c *core) noSeat() string {
+	if c.several() {
+		return noHereWords
+	}
+	return noSeatWords
+}
+
+// troubleWords tell what the trouble is.
+func (c *core) troubleWords(sure bool) string {
+	switch several := c.several(); {
+	case several && sure:
+		return fullWords
+	case several && c.host.Queue:
+		return queueWords
+	case several:
+		return cutWords
+	case sure:
+		return readonlyWords
+	}
+	return strugglesWords
+}
+
+// meanwhile checks what came while a batch is under way that nobody knows the end of: who
+// was here comes back, what is asked is answered, and what is said is refused, unless it
+// is to wait, or may be stored already. Nothing is put into the batch.
+func (c *core) meanwhile(now time.Time) {
+	if c.looked >= len(c.waiting) {
+		return
+	}
+	held := holds{links: map[*link]bool{}, seats: map[*seat]bool{}, names: map[string]bool{}, spoke: map[transport.Key]bool{}}
+	for _, it := range c.batch {
+		if it.seat != nil && (it.cmd.Type == typeLeave || it.cmd.Type == typeJoin || it.cmd.Type == string(Renamed)) {
+			held.seats[it.seat], held.names[it.seat.id.String()] = true, true
+		}
+	}
+	some := slices.Clone(c.waiting[c.looked:])
+	left := c.waiting[:c.looked]
+	c.waiting = nil // what is added now is looked at next
+	for _, it := range some {
+		last := it.cmd.Type == typeLeave && it.link != nil && slices.ContainsFunc(left, func(o *item) bool { return o.link == it.link })
+		switch {
+		case it.link != nil && it.link.ended:
+			c.dropped++
+		case last || !c.check(now, it, &held):
+			left = append(left, it)
+		}
+	}
+	c.looked = len(left)
+	c.waiting = append(left, c.waiting...)
+}
 
 // troubled takes in that the log has failed, and tells everybody.
 func (c *core) troubled(now time.Time, sure bool, err error) {
+	if !sure && !c.asking && !c.cut { // it went through in that very moment
+		return
+	}
 	t := c.trouble
 	if t == nil {
 		t = &trouble{}
@@ -56,9 +137,7 @@ func (c *core) troubled(now time.Time, sure bool, err error) {
 		return
 	}
 	t.sure, t.next = sure, now.Add(probeEvery)
-	if t.words = strugglesWords; sure {
-		t.words = readonlyWords
-	}
+	t.words, c.looked = c.troubleWords(sure), 0
 	for _, s := range c.seats {
 		c.tellTrouble(s)
 		if s.role == roleHost && s.link != nil && err != nil {
@@ -105,7 +184,7 @@ func (c *core) relief() *item {
 
 // probeWake returns when probe is due, zero for never.
 func (c *core) probeWake() time.Time {
-	if !c.readonly() || c.trouble.probing {
+	if c.trouble == nil || !c.trouble.sure || c.trouble.probing {
 		return time.Time{}
 	}
 	return c.trouble.next
@@ -127,6 +206,8 @@ func (c *core) outcomes(now time.Time, all []outcome) {
 		c.troubled(now, true, failure)
 		c.trouble.probing = c.trouble.probing && !probed
 	case c.trouble == nil || !stored:
+	case c.several() && !c.trouble.sure:
+		c.healed()
 	case probed:
 		c.trouble = nil
 		c.warn(writableWords)
@@ -135,6 +216,20 @@ func (c *core) outcomes(now time.Time, all []outcome) {
 		c.trouble.probing = true
 		c.waiting = append(c.waiting, c.relief())
 	}
+}
+
+// healed takes in that a log of several hosts answers again, and tells those who were
+// told that it did not: nobody at another host knows of it.
+func (c *core) healed() {
+	c.trouble, c.cut = nil, false
+	words := encode(report{Type: string(Notice), Code: codeWritable, Text: inTouchWords})
+	for _, s := range c.seats {
+		if s.link != nil {
+			s.link.out.control(words, false)
+		}
+	}
+	c.warn(inTouchWords)
+	c.sayLeaves()
 }
 
 // putOff postpones a leave, which cannot be stored now: whoever said goodbye has

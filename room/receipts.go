@@ -23,21 +23,28 @@ const (
 // stored have received it. A message costs a step for each of them when it is
 // stored and one when it is reported, whatever else is counted.
 type receipts struct {
+	meter *meter
 	list  []*receipt // by seq
 	tell  []*seat    // senders with news
 	at    time.Time  // when the first of them may be told, zero if there is none
 	ready []told
+
+	owed   []*receipt // what other hosts are to be told
+	oweAt  time.Time  // and when,
+	toldAt time.Time  // after they were told last
 }
 
 type receipt struct {
 	seq      uint64
 	at       time.Time
-	from     *seat
+	from     *seat         // nil: somebody at another host,
+	host     string        // this one, which is told
+	afar     []distant     // how it is at other hosts; count and of hold that, too
 	key      transport.Key // of the sender, who may come back as another seat
 	audience []transport.Key
 	count    int
 	of       int
-	changed  bool // it is in the news of from
+	changed  bool // it is in the news of from, or owed to the other host
 }
 
 // told is what a sender is to be told: triples of seq, count and of.
@@ -55,21 +62,29 @@ func (r *receipt) counts(s *seat) bool {
 }
 
 // track begins to count for a message that has just been folded.
-func (c *receipts) track(now time.Time, e Entry, from *seat, seats map[seatID]*seat) {
-	r := &receipt{seq: e.Seq, at: now, from: from, key: from.key, audience: e.Audience}
+func (c *receipts) track(now time.Time, e Entry, from *seat, seats map[seatID]*seat, afar []distant) {
+	r := &receipt{seq: e.Seq, at: now, from: from, key: from.key, audience: e.Audience, afar: afar}
 	for _, s := range seats {
 		if r.counts(s) {
 			r.of++
 		}
 	}
+	for _, d := range afar {
+		r.of += d.of
+	}
+	c.add(now, r)
+	if r.of == 0 { // nobody to wait for
+		c.finish(r)
+	}
+}
+
+// add puts a message among those that are counted.
+func (c *receipts) add(now time.Time, r *receipt) {
 	for len(c.list) > 0 && (len(c.list) >= maxReceipts || now.Sub(c.list[0].at) > receiptLife) {
 		c.list[0] = nil
 		c.list = c.list[1:]
 	}
 	c.list = append(c.list, r)
-	if r.of == 0 { // nobody to wait for
-		c.finish(r)
-	}
 }
 
 // search finds the first receipt from seq on.
@@ -90,9 +105,15 @@ func (c *receipts) report(now time.Time, s *seat, upto uint64, missed [][2]uint6
 		if !r.counts(s) || inRuns(missed, r.seq) {
 			continue
 		}
-		if r.count++; r.count == r.of {
+		if r.count++; r.from != nil {
+			c.meter.confirms(now.Sub(r.at), r.count == r.of)
+		}
+		switch {
+		case r.from == nil:
+			c.owe(r)
+		case r.count == r.of:
 			c.finish(r)
-		} else {
+		default:
 			c.note(r)
 		}
 	}
@@ -175,7 +196,7 @@ func (c *receipts) forget(s *seat) {
 
 // of returns how many have received a message, to who said it.
 func (c *receipts) of(key transport.Key, seq uint64) (triple [3]uint64, ok bool) {
-	if i := c.search(seq); i < len(c.list) && c.list[i].seq == seq && c.list[i].key == key {
+	if i := c.search(seq); i < len(c.list) && c.list[i].seq == seq && c.list[i].key == key && c.list[i].from != nil {
 		return c.list[i].triple(), true
 	}
 	return triple, false

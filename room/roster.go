@@ -79,8 +79,8 @@ func (c *core) enrol(p *person) {
 // line tells of one person.
 func (c *core) line(p *person) rosterLine {
 	o := occupant{Person: Person{Nick: p.nick, Transport: p.via, Role: p.role, Key: p.key, Since: p.since}, Seat: p.seat.String()}
-	if s := c.seats[p.seat]; s != nil {
-		o.Away, o.Transport = s.away, s.via
+	if o.Away = c.away(p); c.seats[p.seat] != nil {
+		o.Transport = c.seats[p.seat].via
 	}
 	if c.host.Plaintext {
 		o.Key = transport.Key{} // it proves nothing

@@ -117,7 +117,7 @@ func (s *rules) fold(e Entry, r report) {
 			s.kicked.put(seatID(id), &sentence{nick: r.Nick, by: r.By, reason: r.Text})
 		}
 	case Kick:
-		s.known.drop(r.Key)
+		s.known.drop(r.Key) // its seats: state.fold
 	case Ban:
 		s.known.drop(r.Key)
 		s.ops.drop(r.Key)

@@ -32,7 +32,7 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 		session = c.newID()
 	}
 	id, key := seatOf(session), c.keyFor(l, session)
-	if held.names[id.String()] {
+	if held.names[id.String()] || c.state.seq < cmd.end && c.several() { // it may have sat down elsewhere just now
 		return false
 	}
 	role := c.roleOf(l, cmd)
@@ -60,6 +60,11 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 	case c.manySeats(key):
 		return c.turnAway(l, codeFull, "your key has as many seats in the room as one may")
 	}
+	newcomer := &seat{id: id, session: session, key: key, quiet: cmd.Quiet, deaf: cmd.Deaf,
+		guest: cmd.Guest, via: viaOf(l, cmd), role: role, since: now.UTC().Truncate(time.Millisecond)}
+	if p := c.elsewhereSeat(id); p != nil {
+		return c.checkMoved(now, it, held, newcomer, p)
+	}
 	if no := c.lockedOut(now, key, role); no != nil {
 		return c.turnAway(l, no.Code, no.Text)
 	}
@@ -71,8 +76,7 @@ func (c *core) checkJoin(now time.Time, it *item, held *holds) bool {
 	case c.state.rules.approval && role != roleHost && c.state.rules.stranger(key):
 		return c.outOfBreath(now, it, key) || c.knock(now, it, session, key)
 	}
-	return c.checkNewcomer(now, it, held, &seat{id: id, session: session, key: key, quiet: cmd.Quiet, deaf: cmd.Deaf,
-		guest: cmd.Guest, via: viaOf(l, cmd), role: role, since: now.UTC().Truncate(time.Millisecond)})
+	return c.checkNewcomer(now, it, held, newcomer)
 }
 
 // checkNewcomer decides whether a new seat may have the name it asks for.
@@ -80,10 +84,12 @@ func (c *core) checkNewcomer(now time.Time, it *item, held *holds, s *seat) bool
 	nick, err := text.Nick(it.cmd.Nick)
 	if err != nil {
 		free := text.Suggest(it.cmd.Nick, func(n string) bool { return !c.free(n, transport.Key{}, seatID{}, false) })
+		c.meter.refuses(codeNick)
 		it.link.out.control(encode(report{Type: string(Failure), Code: codeNick, Text: err.Error(), Suggest: free}), true)
 		return true
 	}
 	if c.keptFrom(s.role, s.key, nick) {
+		c.meter.refuses(codeNick)
 		it.link.out.control(refusal(codeNick, filteredName), true)
 		return true
 	}
@@ -99,8 +105,9 @@ func (c *core) checkNewcomer(now time.Time, it *item, held *holds, s *seat) bool
 		c.refuseNick(it, nick, string(Failure))
 		return true
 	}
-	if c.readonly() && !s.quiet { // that somebody came is an entry
-		it.link.out.control(refusal(codeNotStored, noSeatWords), true)
+	if c.stuck() || c.readonly() && !s.quiet { // that somebody came is an entry
+		c.meter.refuses(codeNotStored)
+		it.link.out.control(refusal(codeNotStored, c.noSeat()), true)
 		return true
 	}
 	if !s.quiet && c.outOfBreath(now, it, s.key) {
@@ -182,6 +189,7 @@ func (c *core) crowded(from netip.Addr) bool {
 // turnAway refuses a join for good.
 func (c *core) turnAway(l *link, code, words string) bool {
 	l.ended = true
+	c.meter.refuses(code)
 	l.out.finish(refusal(code, words))
 	return true
 }
@@ -221,7 +229,8 @@ func (c *core) joinDone(now time.Time, it *item, o outcome) {
 	case o.holder != "" && !it.link.ended:
 		c.refuseNick(it, it.seat.nick, string(Failure))
 	case o.err != nil && !it.link.ended:
-		it.link.out.control(refusal(codeNotStored, noSeatWords), true)
+		c.meter.refuses(codeNotStored)
+		it.link.out.control(refusal(codeNotStored, c.noSeat()), true)
 	case o.holder == "" && o.err == nil && it.seat.quiet:
 		name := text.Key(it.seat.nick)
 		c.quiet[name] = append(c.quiet[name], it.seat)
@@ -239,9 +248,31 @@ func (c *core) sit(now time.Time, it *item) {
 	s.born, s.got = c.state.seq, c.state.seq
 	if it.link.ended {
 		c.lose(now, s)
-		return
+	} else {
+		c.seatLink(now, it.link, s, it.cmd, it.moved)
 	}
-	c.seatLink(now, it.link, s, it.cmd, false)
+	if x := c.overtaken(now, s, it.link.address()); x != nil {
+		c.putOut(now, x, func(o *seat) bool { return o == s })
+	}
+}
+
+// overtaken tells why somebody who sits down is put out at once: another host has decided
+// that since his join was checked here.
+func (c *core) overtaken(now time.Time, s *seat, from netip.Addr) *expulsion {
+	r := &c.state.rules
+	if !c.several() || s.role == roleHost {
+		return nil
+	}
+	if r.ops.has(s.key) {
+		from = netip.Addr{}
+	}
+	if b := r.banned(s.key, from, now); b != nil {
+		return &expulsion{codeBanned, b.by, b.reason, b.until}
+	}
+	if k := r.kicked.get(s.id); k != nil {
+		return &expulsion{code: codeKicked, by: k.by, reason: k.reason}
+	}
+	return nil
 }
 
 // seatLink connects a seat, in place of the connection it may have, and
@@ -252,13 +283,14 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 		old.out.finish(encode(report{Type: typeBye, Code: codeReplaced, Text: "the seat has another connection now"}))
 	}
 	via := viaOf(l, cmd)
+	c.meter.seats(s.via, via, resumed)
 	s.from = l.peer.Addr.Addr().Unmap()
 	s.pace, s.fromPace = c.paceOf(now, s.key), c.paceFrom(now, l.from())
 	if via != s.via {
 		c.roster.changed()
 	}
 	l.seat, s.link, s.via, s.epoch = s, l, via, cmd.Epoch
-	s.hosts = cmd.Hosts && l.peer.Via != "pipe"
+	s.hosts, s.files = cmd.Hosts && l.peer.Via != "pipe", cmd.Files
 	c.newLinks = slices.DeleteFunc(c.newLinks, func(o *link) bool { return o == l })
 	h := c.host
 	w := report{Type: typeWelcome, V: Version, Room: h.Name, Nick: s.nick, Role: c.roleNow(s), Log: hexID(c.logID), Session: hexID(s.session),
@@ -283,10 +315,14 @@ func (c *core) seatLink(now time.Time, l *link, s *seat, cmd command, resumed bo
 			st.history = max(0, min(cmd.History, maxReplay))
 		}
 	}
+	if !s.guest {
+		st.welcome.Hosts = c.fleet.shown
+	}
 	s.why, s.parted = "", nil
 	l.out.start(st)
 	c.elsewhere(s)
 	c.tellLimits(now, s)
+	c.retellFiles(s)
 }
 
 // voucher returns the room key's word for our connections' key.

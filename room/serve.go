@@ -22,7 +22,7 @@ func (h *Host) Serve(ctx context.Context, c transport.Conn, first []byte) error 
 	out := newOutbox(lanes)
 	l := &link{out: out, peer: c.Peer()}
 	if s, ok := c.(transport.Statser); ok {
-		l.silent = func() time.Duration { return s.Stats().Silent }
+		l.silent, l.counts = func() time.Duration { return s.Stats().Silent }, h.countsOf(l.peer.Via, s)
 	}
 	if err := h.do(func(now time.Time, core *core) { core.attach(now, l) }); err != nil {
 		return err
@@ -95,6 +95,9 @@ func (h *Host) read(ctx context.Context, c transport.Conn, l *link, msg []byte) 
 
 // hand hands a command to the core. What needs the log is read here.
 func (h *Host) hand(ctx context.Context, l *link, cmd command) error {
+	if h.Metered {
+		cmd.read = time.Since(epoch)
+	}
 	switch cmd.Type {
 	case typePage, typeSearch:
 		return h.asks(ctx, l, cmd)

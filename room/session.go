@@ -62,7 +62,7 @@ func (m *Member) join(ctx context.Context, c transport.Conn, patient, asked func
 	m.mu.Lock()
 	cmd := command{Type: typeJoin, V: Version, Room: m.room, Nick: m.nick, Session: cmp.Or(m.session, m.borrowed), Log: m.log, Seq: m.inbox.done, LastSeq: m.lastSeq, LastID: m.lastID,
 		History: max(0, m.o.History), Quiet: m.o.Quiet, Deaf: m.o.Deaf, Share: m.o.Share, Guest: m.o.Guest, Transport: m.o.Via,
-		Hosts: m.o.Taker != nil && !m.o.Quiet && !m.o.Guest}
+		Hosts: m.o.Taker != nil && !m.o.Quiet && !m.o.Guest, Files: m.files.with != nil}
 	ask, x := m.o.Ask, &proofs{coming: m.session != ""}
 	if m.session != "" { // nobody waits for a question now
 		ask = nil
@@ -237,6 +237,7 @@ func (m *Member) adopt(a attempt) error {
 	}
 	m.reported, m.gotAt = 0, time.Now().Add(gotEvery)
 	m.seated(a.roster, w.Seq)
+	m.tellHosts(w.Hosts)
 	m.fire()
 	for i := range a.early {
 		if err := m.take(time.Now(), &a.early[i]); err != nil {

@@ -18,6 +18,13 @@ func (r *report) tame() {
 			*s = oneLine(*s)
 		}
 	}
+	r.File = r.File.tame()
+	if r.Move != nil {
+		r.Move.Nick = oneLine(r.Move.Nick)
+	}
+	for i := range r.Hosts {
+		r.Hosts[i].Nick = oneLine(r.Hosts[i].Nick)
+	}
 	for i := range r.Rooms {
 		r.Rooms[i] = oneLine(r.Rooms[i])
 	}

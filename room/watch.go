@@ -16,10 +16,13 @@ const (
 	silence = 2500 * time.Millisecond
 	// stuckFor is how long our own system may refuse to send anything.
 	stuckFor = time.Second
-	// lookEvery is how often we look for that, at least, and asleep the time
-	// between two looks that tells that we did not run ourselves.
+	// lookEvery is how often we look for that while an answer is owed. While none is,
+	// it takes silence until one has been for so long, and we sleep nearly as long:
+	// most members say nothing most of the time.
 	lookEvery = 250 * time.Millisecond
-	asleep    = time.Second
+	calmEvery = 2 * time.Second
+	// asleep is how much later than planned a look is that tells that we did not run ourselves.
+	asleep = 750 * time.Millisecond
 	// tellAfter is how long the person is not told of a silent connection: if
 	// there is another by then, a line about that will do.
 	tellAfter = 300 * time.Millisecond
@@ -38,23 +41,27 @@ const (
 // It goes by what is the case now, never by how good or bad the connection was before.
 type watch struct {
 	looked time.Time
+	due    time.Time // when the next look was to be
 	awake  time.Time // since when we have run without a pause
 }
 
 // look judges the connection as of now, says why, and when to look again.
 func (w *watch) look(now time.Time, via string, s transport.Stats) (h health, why string, again time.Duration) {
-	if now.Sub(w.looked) > asleep {
+	if now.Sub(w.looked) > max(w.due.Sub(w.looked), lookEvery)+asleep {
 		w.awake = now // answers may have come that nobody has read
 	}
 	w.looked = now
 	ran := now.Sub(w.awake)
 	silent, stuck := min(s.Silent, ran), min(s.Stuck, ran)
 	again = min(lookEvery, max(silence-silent, lookEvery/10))
+	defer func() { w.due = now.Add(again) }()
 	switch {
 	case silent >= silence:
 		return suspect, fmt.Sprintf("%s silent for %s s", via, tenths(silent)), tellAfter / 4
 	case stuck >= stuckFor:
 		return suspect, "nothing can be sent from this computer", tellAfter / 4
+	case s.Silent == 0 && s.Stuck == 0:
+		return sound, "", calmEvery
 	case s.Silent < lookEvery && s.Stuck == 0:
 		return sound, "", again
 	}

@@ -28,7 +28,7 @@ func TestWatch(t *testing.T) {
 		w := watch{looked: begin, awake: begin}
 		for _, x := range sights {
 			got, why, again := w.look(begin.Add(x.at), "udp", transport.Stats{Silent: x.silent, Stuck: x.stuck})
-			if got != x.want || (why == "") != (got != suspect) || again < 10*ms || again > lookEvery {
+			if got != x.want || (why == "") != (got != suspect) || again < 10*ms || again > calmEvery || again > lookEvery && (x.silent > 0 || x.stuck > 0) {
 				t.Errorf("%s, at %v: %v, %q, again after %v; want %v", name, x.at, got, why, again, x.want)
 			}
 		}

@@ -58,6 +58,7 @@ const (
 	typePage     = "page"
 	typeSearch   = "search"
 	typeReceipt  = "receipt"
+	typeHosts    = "hosts"
 )
 
 // Reasons why a host refuses or ends something.
@@ -127,6 +128,9 @@ type command struct {
 
 	N int `json:"n,omitempty"` // of a page and a search: how many, before Seq
 
+	// Of what is said: it was sent before, and may be stored.
+	Again bool `json:"again,omitempty"`
+
 	// Of a got, and of any command: what has been received.
 	Got    uint64      `json:"got,omitempty"`
 	Missed [][2]uint64 `json:"missed,omitempty"`
@@ -134,6 +138,7 @@ type command struct {
 	Scram    string    `json:"scram,omitempty"`    // of a prove
 	Verifier *Verifier `json:"verifier,omitempty"` // of a password
 	Ticket   string    `json:"ticket,omitempty"`   // of an offer that is declined
+	File     *File     `json:"file,omitempty"`     // of a message about one
 
 	// Of a join; of a question the seq, too.
 	V         int    `json:"v,omitempty"`
@@ -150,9 +155,12 @@ type command struct {
 	Share     bool   `json:"share,omitempty"`
 	Guest     bool   `json:"guest,omitempty"`
 	Hosts     bool   `json:"hosts,omitempty"`
+	Files     bool   `json:"files,omitempty"`
 	Transport string `json:"transport,omitempty"`
 
-	anew bool // the sender's log is another than ours
+	anew bool          // the sender's log is another than ours
+	end  uint64        // the log's, when a join came
+	read time.Duration // when it was, after epoch; 0: that is not counted
 }
 
 // report is a message from host to member: an event, or an answer.
@@ -178,6 +186,9 @@ type report struct {
 	Addr      string        `json:"addr,omitempty"`
 	Ticket    string        `json:"ticket,omitempty"` // of an offer to host the room
 	Move      *Move         `json:"move,omitempty"`   // of a bye
+	File      *File         `json:"file,omitempty"`   // of a message about one
+	Hosts     places        `json:"hosts,omitempty"`  // of a welcome, and of their own message
+	Epoch     uint64        `json:"epoch,omitempty"`  // of a join that moved a seat
 
 	FromSeq   uint64      `json:"from_seq,omitempty"`
 	Count     uint64      `json:"count,omitempty"`

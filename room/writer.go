@@ -161,7 +161,7 @@ func (w *writer) do(ctx context.Context, now *work) error {
 // welcome finds where the stream of events begins, and sends the welcome.
 func (w *writer) welcome(ctx context.Context, s *start) error {
 	w.viewer, w.sent = s.viewer, s.after
-	gone, _, err := w.log.Bounds(ctx)
+	gone, err := w.forgotten(ctx)
 	if err != nil {
 		return err
 	}
@@ -185,6 +185,18 @@ func (w *writer) welcome(ctx context.Context, s *start) error {
 	}
 	w.out.at(w.sent)
 	return w.flush(ctx)
+}
+
+// forgotten returns up to where the log has deleted all. Of one that does not tell, nothing is
+// known to be deleted: what is not there is passed over when it is read.
+func (w *writer) forgotten(ctx context.Context) (uint64, error) {
+	limited, cancel := context.WithTimeout(ctx, boundsTime)
+	defer cancel()
+	gone, _, err := w.log.Bounds(limited)
+	if err != nil && ctx.Err() == nil {
+		return 0, nil
+	}
+	return gone, err
 }
 
 // back returns after which event the last ones begin that somebody is to see who
@@ -277,7 +289,7 @@ func (w *writer) skip(ctx context.Context, from, count uint64) error {
 // read sends events from the log, up to one that was offered.
 func (w *writer) read(ctx context.Context, upto uint64) error {
 	var reuse []letter
-	gone, _, err := w.log.Bounds(ctx)
+	gone, err := w.forgotten(ctx)
 	if err != nil {
 		return err
 	}
