@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"parley/room"
 	"parley/text"
@@ -125,6 +126,9 @@ func newTextExport(w io.Writer, name string, zone *time.Location) exporter {
 
 // exported puts an event in words.
 func (v *view) exported(e room.Event) (head string, body []string) {
+	if e.Moved() {
+		return "", nil
+	}
 	if e.Type == room.Joined || e.Type == room.Left {
 		return v.passage(e), nil
 	}
@@ -286,10 +290,52 @@ func (x tableExport) end() error {
 // begins like a formula for one, and does what it says.
 func cell(s string) string {
 	s = text.Mark(s)
-	if first := strings.TrimLeft(s, " \u00a0\u3000"); first != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(first)[0]) {
-		return "'" + s
+	var b strings.Builder
+	if strings.HasPrefix(strings.TrimLeft(s, blanks), "\t") { // which programs skip, too
+		b.WriteByte('\'')
 	}
-	return s
+	for begun := false; ; begun = true {
+		end := strings.IndexAny(s, breaks)
+		part := s[:max(end, 0)]
+		if end < 0 {
+			part = s
+		}
+		if formula(part, begun) {
+			b.WriteByte('\'')
+		}
+		b.WriteString(part)
+		if end < 0 {
+			return b.String()
+		}
+		b.WriteByte(s[end])
+		s = s[end+1:]
+	}
+}
+
+// breaks are where a program may see a cell end that takes the table for one with
+// another separator, as many do where numbers have a comma: it heeds quotes only
+// where a cell begins, and ours begin elsewhere then.
+const breaks = ";\t\n"
+
+// blanks are skipped before a formula.
+const blanks = " \u00a0\u3000"
+
+// formula tells whether a cell begins like a formula. Behind a break, where smileys
+// are, too, a sign alone is none: what calls nothing and points nowhere does nothing.
+func formula(s string, behind bool) bool {
+	skip := blanks
+	if behind {
+		skip += `"`
+	}
+	s = strings.TrimLeft(s, skip)
+	first, _ := utf8.DecodeRuneInString(s)
+	switch first {
+	case '=', '＝':
+		return true
+	case '+', '-', '@', '＋', '－', '＠':
+		return !behind || strings.ContainsAny(s, "(!|#")
+	}
+	return false
 }
 
 // exportPage is how much is asked for at once, and maxExport how much of a room
@@ -328,10 +374,26 @@ func (t *typist) export(file string) bool {
 
 // export writes what was said where m sits, and returns what there is to be told.
 func (s *session) export(m seat, file string) answer {
+	said, n, err := ExportRoom(s.ctx, m, file, s.o.Zone)
+	if err != nil {
+		return answer{do: "refused", err: err}
+	}
+	return answer{do: "exported", arg: said, n: n}
+}
+
+// A Pager looks up what was said where one sits: a *room.Member.
+type Pager interface {
+	Ready() room.Event
+	Page(ctx context.Context, before uint64, n int) (room.Look, error)
+}
+
+// ExportRoom is Export of the room that m sits in. It tells, for people, what was
+// written, and how many events.
+func ExportRoom(ctx context.Context, m Pager, file string, zone *time.Location) (said string, n int, err error) {
 	var here, cut bool
-	n, err := Export(file, m.Ready().Room, s.o.Zone, func(put func(room.Event) error, _ func(string) error) (err error) {
+	n, err = Export(file, m.Ready().Room, zone, func(put func(room.Event) error, _ func(string) error) (err error) {
 		var pages [][]room.Event
-		if pages, here, cut, err = gather(s.ctx, m); err != nil {
+		if pages, here, cut, err = gather(ctx, m); err != nil {
 			return err
 		}
 		for _, page := range slices.Backward(pages) {
@@ -344,21 +406,21 @@ func (s *session) export(m seat, file string) answer {
 		return nil
 	})
 	if err != nil {
-		return answer{do: "refused", err: err}
+		return "", 0, err
 	}
-	said := fmt.Sprintf("%d events are in %s", n, file)
+	said = fmt.Sprintf("%d events are in %s", n, file)
 	if here {
 		said += ", from your own copy, because the host is not connected"
 	}
 	if cut {
 		said += fmt.Sprintf(": the last %d. parley history exports all of your copy", n)
 	}
-	return answer{do: "exported", arg: said, n: n}
+	return said, n, nil
 }
 
 // gather reads what was said, the last page first; here tells that it is from
 // our own copy, cut that there is more than is exported.
-func gather(ctx context.Context, m seat) (pages [][]room.Event, here, cut bool, err error) {
+func gather(ctx context.Context, m Pager) (pages [][]room.Event, here, cut bool, err error) {
 	before, n, bytes := uint64(0), 0, 0
 	for {
 		l, err := m.Page(ctx, before, exportPage)

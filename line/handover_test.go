@@ -41,10 +41,11 @@ func TestQuittingHostIsReminded(t *testing.T) {
 func TestHandoverInWords(t *testing.T) {
 	v := &view{self: "ben"}
 	for want, e := range map[string]room.Event{
-		"* ana offers you the room":       {Type: room.Handover, State: "offered", Text: "ana offers you the room"},
-		"! the room stays here: \\x1b[2J": {Type: room.Handover, State: "failed", Text: "the room stays here: \x1b[2J"},
-		"* cyn hosts the room now":        {Type: room.Hosted, Nick: "cyn"},
-		"":                                {Type: room.Link, State: "moved", Transport: "udp", Why: "cyn hosts the room now"},
+		"* ana offers you the room":        {Type: room.Handover, State: "offered", Text: "ana offers you the room"},
+		"! the room stays here: \\x1b[2J":  {Type: room.Handover, State: "failed", Text: "the room stays here: \x1b[2J"},
+		"* cyn hosts the room now":         {Type: room.Hosted, Nick: "cyn"},
+		"* cyn hosts the room for you now": {Type: room.Link, State: "moved", Transport: "udp", Nick: "cyn", Why: "cyn hosts the room for you now"},
+		"":                                 {Type: room.Link, State: "moved", Transport: "udp", Why: "cyn hosts the room now"},
 	} {
 		head, body, _ := v.words(e)
 		for _, part := range body {

@@ -45,6 +45,13 @@ type Options struct {
 	Stay       bool // go on listening when In has ended, if it is no terminal
 	Headless   bool // do not read In
 
+	// Packets are shown as they come, beside the talk. Nil: there are none.
+	Packets <-chan Packet
+	// Lanes does what stands behind /lanes, and tells what it did. Nil: no packets are recorded.
+	Lanes func(arg string) (said string, err error)
+	// Impair changes what befalls the datagrams that are sent, and tells what it is now.
+	// Nil: it cannot be changed.
+	Impair func(spec string) (said string, err error)
 	// QR draws a link for cameras, as rows for the terminal, or not, where it
 	// would not be seen. Nil: never.
 	QR func(link string) []string
@@ -54,6 +61,12 @@ type Options struct {
 	Zone *time.Location
 	// Join is how to sit down in the room that /join names, Room and Nick aside.
 	Join room.JoinOptions
+}
+
+// A Packet is something that happened to one.
+type Packet struct {
+	Words  string // for people; clean
+	Object any    // as JSON
 }
 
 // Errors of Run beside the context's and a *room.Refused of the host.
@@ -152,6 +165,8 @@ func (s *session) loop(ctx context.Context) error {
 			if done, err := s.keys(b, open); done {
 				return err
 			}
+		case p := <-s.o.Packets:
+			s.packet(p)
 		case a := <-s.answers:
 			if done, err := s.answer(a); done {
 				return err
@@ -185,6 +200,15 @@ func (s *session) show(e room.Event) {
 		return
 	}
 	s.view.show(e, time.Now())
+}
+
+// packet shows what happened to one.
+func (s *session) packet(p Packet) {
+	if s.o.JSON {
+		s.object(p.Object)
+		return
+	}
+	s.screen.print(true, p.Words)
 }
 
 // tell shows what this program itself has to say: a notice, or with a code an error.

@@ -247,10 +247,26 @@ func (s *session) answer(a answer) (done bool, _ error) {
 		}
 	case "link":
 		s.link()
+	case "lanes":
+		s.ask(a, s.o.Lanes, "packets are not recorded: they are where a room is hosted with parley host ROOM --lanes")
+	case "impair":
+		s.ask(a, s.o.Impair, "only who hosts the room can do that")
 	default:
 		s.tell("", s.change(a.do, a.arg))
 	}
 	return false, nil
+}
+
+// ask has another part of the program do something, and tells what it did.
+func (s *session) ask(a answer, do func(string) (string, error), without string) {
+	if do == nil {
+		a.err = errors.New(without)
+	} else if a.arg, a.err = do(a.arg); a.err == nil {
+		s.tell("", a.arg)
+		return
+	}
+	s.failed = true
+	s.refuse(a)
 }
 
 // refuse tells that a line was not sent, and why.

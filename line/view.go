@@ -25,6 +25,8 @@ const (
 	// ringPause is the least between two rings of the bell: whoever wants to
 	// be a nuisance has to do without it.
 	ringPause = time.Second
+	// progressPause is the least between two lines about how far files are.
+	progressPause = 5 * time.Second
 	// earlier is how long a replay may pause before it counts as over.
 	earlier = 300 * time.Millisecond
 )
@@ -52,6 +54,7 @@ type view struct {
 	comings []room.Event // joins and leaves that are held
 	since   time.Time    // when the first of them came
 	rung    time.Time    // when the bell was rung last
+	moved   time.Time    // when it was told last how far a file is
 	out     string       // who was put out last: that he leaves needs no line
 	upto    uint64       // what was said earlier goes up to this event; 0: it is shown
 	notices []room.Event // held until then, so that they stand below it
@@ -120,6 +123,9 @@ func (v *view) tell(e room.Event, now time.Time) {
 	if e.Type == room.Renamed && e.From == v.self && e.Own {
 		v.self = e.Nick
 	}
+	if e.Moved() {
+		return
+	}
 	if e.Type == room.Joined || e.Type == room.Left {
 		v.coming(e, now)
 		return
@@ -127,6 +133,15 @@ func (v *view) tell(e room.Event, now time.Time) {
 	switch {
 	case e.Type == room.Delivered && !v.receipts && e.State != "asked":
 		return
+	case e.Type == room.Transfer && e.State == room.FileProgress:
+		if now.Sub(v.moved) >= progressPause {
+			v.moved = now
+			v.settle()
+			v.lines(e, true, "* ", v.talk().Progress(e))
+		}
+		return
+	case e.Type == room.Transfer && e.State == room.FileTaken:
+		v.moved = now // what takes no longer than the pause needs no line
 	case e.Type == room.Found:
 		v.settle()
 		v.found(e)

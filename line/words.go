@@ -36,6 +36,8 @@ func (v *view) rings(e room.Event) bool {
 	switch e.Type {
 	case room.Whisper:
 		return v.bell != bellOff
+	case room.Transfer:
+		return v.bell != bellOff && e.State == room.FileOffered
 	case room.Notice: // somebody waits to be let in
 		return v.bell != bellOff && e.Code == "knock"
 	case room.Message, room.Act:

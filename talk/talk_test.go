@@ -28,6 +28,14 @@ func TestNamesAreTheCallers(t *testing.T) {
 	}
 }
 
+// Words with which somebody is away name nobody else, and nobody an op.
+func TestRosterIsNotTheirs(t *testing.T) {
+	got := Roster([]room.Person{{Nick: "ana", Role: "host"}, {Nick: "eve", Role: "member", Away: "x), zoe (op, away: y"}})
+	if want := "2 here: ana (host), eve (away: x], zoe [op, away: y)"; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 func TestComplete(t *testing.T) {
 	people := []room.Person{{Nick: "ana"}, {Nick: "Anton"}, {Nick: "ben"}}
 	for _, c := range []struct {

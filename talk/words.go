@@ -4,6 +4,7 @@
 // paints them, and all is clean.
 //
 //	words.go     events, people and rooms in words
+//	files.go     files in words
 //	commands.go  what is typed: completion, parts of what is too long, secrets
 package talk
 
@@ -68,6 +69,11 @@ func (w *Words) Event(e room.Event) (head string, body []string, talk bool) {
 		return "* ", text.Lines(Statistics(e.Stats)), false
 	}
 	switch e.Type {
+	case room.Transfer:
+		head, body := w.transfer(e)
+		return head, body, true
+	case room.Transfers:
+		return "* ", w.listed(e), true
 	case room.Handover:
 		head, body := w.handover(e)
 		return head, body, true
@@ -122,7 +128,10 @@ func (w *Words) trouble(e room.Event) (head string, body []string, ok bool) {
 		}
 		return "! ", text.Lines(said), true
 	case room.Link:
-		if e.State == "moved" { // the room itself says where it went
+		switch {
+		case e.State == "moved" && e.Nick != "": // to another of its hosts
+			return "* ", []string{text.Clean(e.Why)}, true
+		case e.State == "moved": // the room itself says where it went
 			return "", nil, true
 		}
 		if e.State == "lost" {
@@ -308,7 +317,7 @@ func Roster(people []room.Person) string {
 			notes = append(notes, p.Role)
 		}
 		if p.Away != "" {
-			notes = append(notes, "away: "+p.Away)
+			notes = append(notes, "away: "+inside.Replace(p.Away))
 		}
 		if len(notes) > 0 {
 			names[i] += text.Clean(" (" + strings.Join(notes, ", ") + ")")
@@ -316,6 +325,10 @@ func Roster(people []room.Person) string {
 	}
 	return fmt.Sprintf("%d here: %s", len(people), strings.Join(names, ", "))
 }
+
+// inside keeps what stands in brackets in them: somebody is away with words of his
+// own, and a bracket would begin another name, with rights that nobody has.
+var inside = strings.NewReplacer("(", "[", ")", "]")
 
 // Statistics answers /stats.
 func Statistics(c *room.Counters) string {
