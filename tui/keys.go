@@ -43,7 +43,13 @@ func (m *model) promptKey(name, typed string) {
 	switch name {
 	case "enter":
 		m.answer()
-	case "esc", "ctrl+c":
+	case "ctrl+c":
+		if m.prompt.waits() && !m.entered {
+			m.do(doQuit{broken: true})
+			return
+		}
+		m.refuse()
+	case "esc":
 		m.refuse()
 	case "alt+enter", "ctrl+j", "shift+enter":
 	default:
@@ -56,6 +62,12 @@ func (m *model) panelKey(name string) bool {
 	switch name {
 	case "esc", "q", "ctrl+c", "enter", "?", "f1":
 		m.panel = nil
+	case "o":
+		if m.panel.older == 0 {
+			m.panel = nil
+			return false
+		}
+		m.do(doInput{m.panel.older, "/search"})
 	case "up", "k":
 		m.panel.scroll--
 	case "down", "j":
@@ -94,6 +106,10 @@ func (m *model) windowKey(name string) bool {
 		m.show(-1)
 	case "f1":
 		m.panel = m.helpPanel()
+	case "f2":
+		if w := m.current(); w != nil {
+			m.toggleLanes(w, "")
+		}
 	default:
 		if n, ok := strings.CutPrefix(name, "alt+"); ok && len(n) == 1 && n >= "1" && n <= "9" {
 			m.show(int(n[0] - '1'))
@@ -107,7 +123,10 @@ func (m *model) windowKey(name string) bool {
 func (m *model) lobbyKey(name, warned string) {
 	l := &m.lobby
 	if m.sitting != "" {
-		if name == "esc" || name == "ctrl+c" || name == "q" {
+		switch {
+		case name == "ctrl+c" && !m.entered:
+			m.do(doQuit{broken: true})
+		case name == "esc" || name == "ctrl+c" || name == "q":
 			m.do(doGiveUp{})
 		}
 		return
@@ -138,6 +157,15 @@ func (m *model) lobbyKey(name, warned string) {
 	case "a", "/":
 		m.failure = nil
 		m.prompt = &prompt{kind: "address", label: "Address or link"}
+	case "c":
+		m.failure = nil
+		m.prompt = &prompt{kind: "name", label: "Your name"}
+		m.prompt.edit.set(m.o.Nick)
+	case "d":
+		if m.failure = nil; m.o.Doctor != nil {
+			m.panel = &panel{title: "What keeps people from seeing each other (Esc closes)", lines: []string{"looking " + m.marks.pending}, doctor: true}
+			m.do(doDoctor{})
+		}
 	case "?", "h":
 		m.panel = m.helpPanel()
 	case "esc":
@@ -251,9 +279,17 @@ func (m *model) say(w *window) {
 		w.add(m, trouble("you are not in this room any more: /join ROOM, or Alt-0 for the rooms", m.now))
 		return
 	}
-	if word, _, _ := strings.Cut(strings.TrimSpace(line), " "); word == "/stats" {
-		w.edit.take()
-		m.stats = !m.stats
+	word, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+	if strings.TrimSpace(line) == "/help" {
+		m.took(w)
+		m.panel = m.commandPanel()
+		return
+	}
+	if word == "/stats" {
+		m.took(w)
+		if m.stats = !m.stats; m.stats && !m.counting() {
+			m.stats, m.panel = false, m.statsPanel(w)
+		}
 		return
 	}
 	parts := []string{line}
@@ -263,11 +299,18 @@ func (m *model) say(w *window) {
 			return
 		}
 	}
-	w.edit.take()
+	m.took(w)
 	w.move(m, -w.scroll)
 	w.mark = 0
 	for _, part := range parts {
 		m.do(doInput{w.id, part})
+	}
+}
+
+// took takes the line that was typed, for what comes and for another day.
+func (m *model) took(w *window) {
+	if line := w.edit.take(); line != "" && talk.Secret(line) == len(line) && m.o.Past != "" && w.ready.Kept { // a room that keeps nothing is kept by nobody
+		m.do(doKeep{line})
 	}
 }
 

@@ -1,97 +1,10 @@
 package tui
 
 import (
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
-	"parley/room"
 	"parley/talk"
-	"parley/text"
-)
-
-// Effects are what the shell is asked to do.
-type (
-	effect any
-	doSit  struct { // sit down: in Start's room, a room that was heard, one that is named, or one of our own
-		start  bool
-		heard  *room.Listing
-		target string
-		host   string
-		nick   string
-	}
-	doGiveUp struct{} // what doSit began
-	doInput  struct {
-		win  int
-		line string
-	}
-	doPage struct {
-		win    int
-		before uint64
-	}
-	doAnswer struct {
-		id   int
-		text string
-		ok   bool
-	}
-	doLeave struct {
-		win    int
-		reason string
-	}
-	doRing  struct{ words string } // the bell; words: a notification, too
-	doClear struct{}               // draw everything anew
-	doQuit  struct{ reason string }
-)
-
-// Messages are what the shell tells. Keys and the like are Bubble Tea's.
-type (
-	heardMsg struct{ room.Listing }
-	satMsg   struct {
-		win   int
-		ready room.Event
-	}
-	unsatMsg struct { // sitting down has failed
-		lines []string
-		code  string
-		rooms []string
-		was   doSit
-	}
-	eventsMsg struct {
-		win    int
-		events []room.Event
-	}
-	countMsg struct { // what a seat counts, now and then
-		win          int
-		nick         string
-		people       []room.Person
-		unsent       []room.Unsent
-		stats        room.Counters
-		host, others bool
-	}
-	endedMsg struct {
-		win   int
-		lines []string // why; none: as we wished
-	}
-	actionMsg struct {
-		win    int
-		line   string
-		action room.Action
-		err    string
-	}
-	pageMsg struct {
-		win  int
-		look room.Look
-		err  string
-	}
-	askMsg struct { // of a sitting down that is under way
-		id     int
-		kind   string // nick, password
-		lines  []string
-		preset string
-	}
-	noteMsg struct{ words string }
-	tickMsg struct{}
 )
 
 // A model is the machine.
@@ -114,12 +27,14 @@ type model struct {
 	prompt  *prompt
 	panel   *panel
 	stats   bool   // the counters are shown
+	lanes   bool   // the packets are shown
 	sitting string // what is being sat down in; empty: nothing
 	waiting string // what that waits for
 	warned  string // what a key has to be pressed again for
 	failure []string
 	notes   []string // before there is a window for them
 	seek    *seek
+	entered bool // a room was, or there was none to begin with
 	rung    time.Time
 	past    []string // what was typed, for windows to come
 
@@ -130,7 +45,7 @@ type model struct {
 const ringPause = time.Second
 
 func newModel(o Options) *model {
-	m := &model{o: o, w: 80, h: 24, theme: plain, marks: unicodeMarks, zone: o.Zone, at: -1, last: -1, stamps: true, bell: o.Bell, quiet: o.Quiet}
+	m := &model{o: o, lanes: o.Lanes != nil, w: 80, h: 24, theme: plain, marks: unicodeMarks, zone: o.Zone, at: -1, last: -1, stamps: true, bell: o.Bell, quiet: o.Quiet}
 	if o.Color {
 		m.theme = themes["dark"]
 		if t, ok := themes[o.Theme]; ok {
@@ -155,8 +70,8 @@ func (m *model) do(e effect) { m.out = append(m.out, e) }
 // begin is the first thing a model is told.
 func (m *model) begin(now time.Time) []effect {
 	m.now, m.lobby.since = now, now
-	if m.o.Start != nil {
-		m.sit(doSit{start: true}, m.o.Start.Title)
+	if m.entered = m.o.Start == nil; !m.entered {
+		m.sit(doSit{start: true, target: m.o.Start.Target}, m.o.Start.Title)
 	}
 	return m.effects()
 }
@@ -174,6 +89,9 @@ func (m *model) current() *window {
 	}
 	return m.windows[m.at]
 }
+
+// inLobby tells whether the rooms of the network are shown.
+func (m *model) inLobby() bool { return m.entered && m.current() == nil }
 
 // find returns a window by its number.
 func (m *model) find(id int) *window {
@@ -214,8 +132,20 @@ func (m *model) told(msg any) {
 		}
 	case askMsg:
 		m.ask(msg)
+	case tickMsg:
+		if m.inLobby() {
+			m.lobby.forget(m.now)
+		}
 	case noteMsg:
 		m.note(msg.words)
+	case doctorMsg:
+		m.diagnosed(msg)
+	case saidMsg:
+		if w := m.find(msg.win); w != nil && msg.bad {
+			w.add(m, trouble(msg.words, m.now))
+		} else if w != nil {
+			w.add(m, note(msg.words, m.now))
+		}
 	}
 }
 
@@ -239,7 +169,7 @@ func (m *model) sat(msg satMsg) {
 	w.edit.past = slices.Clone(m.past)
 	w.edit.at = len(m.past)
 	m.windows = append(m.windows, w)
-	m.sitting, m.waiting, m.prompt, m.failure = "", "", nil, nil
+	m.sitting, m.waiting, m.prompt, m.failure, m.entered = "", "", nil, nil, true
 	for _, line := range talk.Greeting(msg.ready) {
 		w.add(m, note(line, m.now))
 	}
@@ -247,8 +177,8 @@ func (m *model) sat(msg satMsg) {
 		w.add(m, note(line, m.now))
 	}
 	m.notes = nil
-	if msg.ready.Role == "host" && m.o.Start == nil {
-		w.add(m, note("others see it when they start parley; /link shows how to come from elsewhere", m.now))
+	if msg.ready.Role == "host" {
+		w.add(m, note("others see the room when they start parley; /link shows how to come from elsewhere", m.now))
 	}
 	if len(m.windows) == 1 {
 		w.add(m, note("type and press Enter; /help lists commands, F1 keys, /quit leaves", m.now))
@@ -258,7 +188,13 @@ func (m *model) sat(msg satMsg) {
 
 func (m *model) unsat(msg unsatMsg) {
 	m.sitting, m.waiting, m.prompt = "", "", nil
-	if msg.code == "which_room" && len(msg.rooms) > 0 {
+	several := msg.code == "which_room" && len(msg.rooms) > 0
+	if msg.was.start && !several { // the normal screen tells
+		m.do(doQuit{})
+		return
+	}
+	m.entered = true
+	if several {
 		m.prompt = &prompt{kind: "room", lines: append([]string{"There are several rooms:"}, msg.rooms...), label: "Which", was: msg.was}
 		m.prompt.edit.set(msg.rooms[0])
 		return
@@ -278,13 +214,16 @@ func (m *model) ended(msg endedMsg) {
 	if w == nil {
 		return
 	}
-	w.over = true
+	w.over, w.offer, w.files = true, "", nil
 	if len(msg.lines) == 0 { // as we wished
 		m.close(w)
 		return
 	}
 	for _, line := range msg.lines {
 		w.add(m, trouble(line, m.now))
+	}
+	if w.pending() > 0 {
+		w.add(m, trouble("what you typed last may not have reached the host", m.now))
 	}
 	w.add(m, note("this is over: Ctrl-D closes the window, Alt-0 shows the rooms", m.now))
 }
@@ -294,7 +233,9 @@ func (m *model) close(w *window) {
 	i := slices.Index(m.windows, w)
 	m.past = w.edit.past
 	m.windows = slices.Delete(m.windows, i, i+1)
-	m.at = min(m.at, len(m.windows)-1)
+	if m.at = min(m.at, len(m.windows)-1); m.at < 0 {
+		m.lobby.since = m.now
+	}
 	m.show(m.at)
 }
 
@@ -304,6 +245,9 @@ func (m *model) show(i int) {
 		return
 	}
 	if i != m.at {
+		if i < 0 {
+			m.lobby.since = m.now
+		}
 		if w := m.current(); w != nil {
 			w.mark = 0
 		}
@@ -324,217 +268,4 @@ func (m *model) note(words string) {
 	if m.notes = append(m.notes, words); len(m.notes) > 50 {
 		m.notes = m.notes[1:]
 	}
-}
-
-// happened takes an event of a room.
-func (m *model) happened(w *window, e room.Event) {
-	if e.Type == room.Renamed && e.Own {
-		w.nick = e.Nick
-	}
-	switch e.Type {
-	case room.Ready, room.Pending:
-		return
-	case room.Accepted:
-		w.sent(e.ID)
-		return
-	case room.Members:
-		w.people = e.Members
-	case room.Found:
-		m.found(w, e)
-		return
-	case room.Delivered:
-		if w.delivered(e) {
-			return
-		}
-	case room.Failed:
-		w.sent(e.ID)
-	case room.Link:
-		w.lost = e.State == "lost"
-		if e.Transport != "" {
-			w.carrier = e.Transport
-		}
-	case room.Topic:
-		w.topic = e.Text
-	}
-	if (e.Type == room.Joined || e.Type == room.Left) && (m.quiet || e.Own || e.Replay) {
-		return
-	}
-	it := &item{e: e, mention: said(e) && !e.Own && talk.Mentions(e.Text, w.nick)}
-	if e.At.IsZero() {
-		it.e.At = m.now
-	}
-	if !w.add(m, it) {
-		return
-	}
-	m.unseen(w, it)
-}
-
-// said tells whether e is what somebody said.
-func said(e room.Event) bool {
-	return e.Type == room.Message || e.Type == room.Act || e.Type == room.Whisper
-}
-
-// unseen counts what came where nobody looks, and rings.
-func (m *model) unseen(w *window, it *item) {
-	if it.e.Replay || it.e.Own || !said(it.e) {
-		return
-	}
-	to := it.mention || it.e.Type == room.Whisper
-	if w != m.current() || m.blur || w.scroll > 0 {
-		if w.mark == 0 {
-			w.mark = it.e.Seq
-			if w.scroll > 0 { // the line that says so is a row, too
-				w.scroll++
-			}
-		}
-		if w != m.current() || w.scroll > 0 {
-			w.news++
-			w.called = w.called || to
-		}
-	}
-	rings := m.bell == "all" || m.bell != "off" && it.e.Type == room.Whisper || m.bell == "mention" && it.mention
-	if rings && m.now.Sub(m.rung) >= ringPause {
-		m.rung = m.now
-		words := ""
-		switch {
-		case !m.o.Notify:
-		case it.e.Type == room.Whisper:
-			words = "parley: somebody whispered to you"
-		case it.mention:
-			words = "parley: somebody named you"
-		}
-		m.do(doRing{words})
-	}
-}
-
-// acted is what became of a line that was typed.
-func (m *model) acted(msg actionMsg) {
-	w := m.find(msg.win)
-	if w == nil {
-		return
-	}
-	if msg.err != "" {
-		w.add(m, trouble(msg.err, m.now))
-		if w.edit.line == "" { // it is not lost
-			w.edit.set(msg.line)
-		}
-		return
-	}
-	arg := strings.TrimSpace(msg.action.Arg)
-	state := func(on *bool, name string) {
-		*on = !*on
-		words := name + " are hidden now"
-		if *on {
-			words = name + " are shown now"
-		}
-		m.note(words)
-	}
-	switch msg.action.Do {
-	case "":
-	case "quit":
-		m.quit(msg.action.Arg)
-	case "list":
-		m.show(-1)
-	case "join":
-		words := strings.Fields(arg)
-		if len(words) == 0 || len(words) > 2 {
-			w.add(m, trouble("which room? /join ROOM or /join HOST[:PORT][/ROOM], then a name if you want another", m.now))
-			return
-		}
-		d := doSit{target: strings.TrimPrefix(words[0], "#")}
-		if len(words) == 2 {
-			d.nick = words[1]
-		}
-		m.sit(d, "joining "+text.Clean(d.target))
-	case "part":
-		m.do(doLeave{w.id, msg.action.Arg})
-	case "clear":
-		w.items, w.scroll, w.mark = nil, 0, 0
-	case "quiet":
-		shown := !m.quiet
-		state(&shown, "joins and leaves")
-		m.quiet = !shown
-	case "timestamp":
-		state(&m.stamps, "times")
-		w.stale()
-	case "bell":
-		m.setBell(arg)
-	case "delivered":
-		m.note("who has received what you say stands behind it: " + m.marks.stored + " stored, " + m.marks.all + " with everybody who was here")
-	case "link":
-		m.panel = linkPanel(w)
-	default:
-		w.add(m, trouble("the full screen cannot do /"+text.Clean(msg.action.Do)+"; parley history does, outside", m.now))
-	}
-}
-
-func (m *model) setBell(to string) {
-	switch to {
-	case "off", "dm", "mention", "all":
-		m.bell = to
-	case "":
-	default:
-		m.note("/bell off, dm, mention or all")
-		return
-	}
-	m.note("the bell rings for: " + m.bell)
-}
-
-// quit ends the program, having asked where others would lose their room.
-func (m *model) quit(reason string) {
-	if m.warned != "quit" {
-		for _, w := range m.windows {
-			if w.host && w.others && !w.over {
-				m.warned = "quit"
-				m.note("others are still here, and the room closes with you: /handover NICK first gives it to one of them, or the same again to close it")
-				return
-			}
-		}
-	}
-	m.do(doQuit{reason})
-}
-
-// ask asks what a sitting down needs to know.
-func (m *model) ask(msg askMsg) {
-	p := &prompt{kind: msg.kind, id: msg.id, lines: msg.lines, label: "Your name"}
-	if msg.kind == "password" {
-		p.label, p.veil = "Password", true
-	}
-	if msg.kind == "waiting" {
-		m.waiting = msg.lines[0]
-		return
-	}
-	p.edit.set(msg.preset)
-	m.prompt = p
-}
-
-// found shows what was looked up.
-func (m *model) found(w *window, e room.Event) {
-	title := "said last"
-	if e.Code == "search" {
-		title = fmt.Sprintf("said with %q", text.Clean(e.Text))
-	}
-	if e.State == "copy" {
-		title += " (from your own copy: the host is not connected)"
-	}
-	p := &panel{title: title, follow: true}
-	if len(e.Events) == 0 {
-		p.lines = []string{"nothing was " + title}
-	}
-	words := &talk.Words{Self: w.nick, Zone: m.zone}
-	day := ""
-	for _, one := range e.Events {
-		if at := one.At.In(m.zone).Format(longDay); at != day {
-			day = at
-			p.lines = append(p.lines, at)
-		}
-		one.Replay = true
-		if head, body, _ := words.Event(one); head != "" {
-			p.lines = append(p.lines, "  "+one.At.In(m.zone).Format("15:04 ")+head+strings.Join(body, " "))
-		}
-	}
-	if e.Why == "more" {
-		p.lines = append(p.lines, "there is more: /search alone shows what is older")
-	}
-	m.panel = p
 }

@@ -3,17 +3,11 @@ package tui
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
-
-	"parley/room"
-	"parley/text"
 )
 
 const (
@@ -25,31 +19,6 @@ const (
 	lastWord  = 2 * time.Second        // how long one who leaves waits for what was said last
 	typed     = 1024                   // lines that wait for the host to take those before
 )
-
-// seat is what the shell needs of a *room.Member.
-type seat interface {
-	Ready() room.Event
-	Next(ctx context.Context) (room.Event, error)
-	Input(ctx context.Context, line string) (room.Action, error)
-	Flush(ctx context.Context) error
-	Names() []room.Person
-	Stats() room.Counters
-	Unsent() []room.Unsent
-	Spoken(ctx context.Context, before uint64, n int) (room.Look, error)
-	Nick() string
-	Hosts() (host, others bool)
-	Leave(ctx context.Context, reason string) error
-}
-
-// seated is a seat with its goroutines.
-type seated struct {
-	id      int
-	seat    seat
-	lines   chan string
-	hosting room.Hosting // ours, to be closed behind it; nil: none
-	done    chan struct{}
-	leaving atomic.Bool
-}
 
 // A shell does what the model asks for. Update runs in Bubble Tea's goroutine;
 // everything that waits has one of the shell's.
@@ -63,18 +32,29 @@ type shell struct {
 	cancel  context.CancelFunc
 	send    func(msg any)
 
-	mu      sync.Mutex
-	seats   map[int]*seated
-	next    int
-	asked   map[int]chan doAnswer
-	giveUp  context.CancelFunc // what is being sat down in
-	refused *room.Refused      // by which the last seat ended
-	closed  bool               // nobody sits down any more
-	reason  string             // our last word
+	deafen   context.CancelFunc // ends the listening for rooms; nil: nobody listens. Bubble Tea's goroutine has it
+	listened chan struct{}      // closed when the last listening has ended
+
+	mu     sync.Mutex
+	seats  map[int]*seated
+	next   int
+	asked  map[int]chan doAnswer
+	giveUp context.CancelFunc // what is being sat down in
+	fatal  error              // why the room to begin with could not be entered
+	last   error              // by which the last seat ended
+	behind Undelivered        // what was left behind in all rooms
+	closed bool               // nobody sits down any more
+	reason string             // our last word
+	past   chan string        // what was typed
+	busy   bool               // a doctor is at work
 }
 
 func newShell(ctx context.Context, o Options, n Network) *shell {
-	s := &shell{o: o, net: n, m: newModel(o), seats: make(map[int]*seated), asked: make(map[int]chan doAnswer)}
+	s := &shell{o: o, net: n, m: newModel(o), seats: make(map[int]*seated), asked: make(map[int]chan doAnswer), past: make(chan string, typed)}
+	s.behind.Kept = true
+	if o.Past != "" {
+		s.m.past = loadPast(o.Past)
+	}
 	s.ctx, s.cancel = context.WithCancel(ctx)
 	s.program = tea.NewProgram(teaModel{s}, tea.WithContext(ctx), tea.WithInput(o.In), tea.WithOutput(o.Out), tea.WithoutSignalHandler(), tea.WithFPS(fps))
 	s.send = func(msg any) { s.program.Send(msg) }
@@ -107,8 +87,13 @@ func (s *shell) run(ctx context.Context) error {
 	case err != nil && !errors.Is(err, tea.ErrProgramKilled):
 		return err
 	}
-	if s.refused != nil {
-		return s.refused
+	switch {
+	case s.fatal != nil:
+		return s.fatal
+	case s.behind.N > 0:
+		return &s.behind
+	case s.last != nil:
+		return &Shown{s.last}
 	}
 	return nil
 }
@@ -119,9 +104,6 @@ type teaModel struct{ s *shell }
 // Init starts what runs as long as the screen does.
 func (t teaModel) Init() tea.Cmd {
 	s := t.s
-	if !s.o.Deaf {
-		s.own(s.listen)
-	}
 	s.own(func() {
 		tick := time.NewTicker(heartbeat)
 		defer tick.Stop()
@@ -140,7 +122,29 @@ func (t teaModel) Init() tea.Cmd {
 			}
 		}
 	})
-	return s.effects(s.m.begin(time.Now()))
+	if s.o.Lanes != nil {
+		s.own(s.redraw)
+	}
+	if s.o.Past != "" {
+		s.own(func() { s.keepPast(s.o.Past) })
+	}
+	first := s.effects(s.m.begin(time.Now()))
+	s.listen(s.m.inLobby())
+	return first
+}
+
+// redraw has the packets drawn as time goes by.
+func (s *shell) redraw() {
+	tick := time.NewTicker(redrawing)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			s.send(laneMsg{})
+		case <-s.ctx.Done():
+			return
+		}
+	}
 }
 
 // Update takes one message.
@@ -161,7 +165,9 @@ func (t teaModel) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 	default:
 		m.told(msg)
 	}
-	return t, t.s.effects(m.effects())
+	do := t.s.effects(m.effects())
+	t.s.listen(m.inLobby())
+	return t, do
 }
 
 // keyText is what a key types.
@@ -226,285 +232,27 @@ func (s *shell) effects(all []effect) tea.Cmd {
 		case doQuit:
 			s.reason = e.reason
 			s.mu.Lock()
+			if e.broken {
+				s.fatal = context.Canceled
+			}
 			for _, st := range s.seats {
 				st.leaving.Store(true)
 			}
 			s.mu.Unlock()
 			cmds = append(cmds, tea.Quit)
+		case doDoctor:
+			s.examine()
+		case doExport:
+			s.export(e)
+		case doKeep:
+			select {
+			case s.past <- e.line:
+			default: // the disk is slower than hands: not worth waiting for
+			}
 		}
 	}
 	if more := s.m.effects(); len(more) > 0 {
 		cmds = append(cmds, s.effects(more))
 	}
 	return tea.Batch(cmds...)
-}
-
-func (s *shell) at(id int) *seated {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.seats[id]
-}
-
-// listen hears the rooms of the network.
-func (s *shell) listen() {
-	err := s.net.Rooms(s.ctx, func(l room.Listing) { s.send(heardMsg{l}) })
-	if err != nil && s.ctx.Err() == nil {
-		s.send(noteMsg{"rooms cannot be looked for: " + err.Error()})
-	}
-}
-
-// sit sits down as asked.
-func (s *shell) sit(ctx context.Context, d doSit) {
-	o := s.o.Join
-	if d.nick != "" {
-		o.Nick = d.nick
-	}
-	o.Ask = func(ctx context.Context, r room.Refused) (string, bool) {
-		return s.ask(ctx, askMsg{kind: "nick", lines: []string{r.Text}, preset: r.Suggest})
-	}
-	if o.Password == nil {
-		o.Password = func(ctx context.Context, name string, wrong int) (string, bool) {
-			line := "The room " + text.Clean(name) + " wants a password."
-			if wrong > 0 {
-				line = "The password is wrong. Again, for " + text.Clean(name) + ":"
-			}
-			return s.ask(ctx, askMsg{kind: "password", lines: []string{line}})
-		}
-	}
-	o.Waiting = func(e room.Event) { s.send(askMsg{kind: "waiting", lines: []string{"waiting: " + e.Text}}) }
-	m, hosting, err := s.join(ctx, d, o)
-	if err != nil {
-		msg := unsatMsg{was: d, lines: s.explain(err)}
-		var refused *room.Refused
-		if errors.As(err, &refused) {
-			msg.code, msg.rooms = refused.Code, refused.Rooms
-		}
-		if ctx.Err() != nil {
-			msg.lines = []string{"given up"}
-		}
-		s.send(msg)
-		return
-	}
-	s.seatDown(m, hosting)
-}
-
-func (s *shell) join(ctx context.Context, d doSit, o room.JoinOptions) (m *room.Member, hosting room.Hosting, err error) {
-	switch {
-	case d.start:
-		m, err = s.o.Start.Sit(ctx, o)
-	case d.heard != nil:
-		m, err = s.net.JoinHeard(ctx, *d.heard, o)
-	case d.host != "":
-		if hosting, err = s.net.Host(s.ctx, room.HostOptions{Rooms: []string{d.host}}); err != nil {
-			return nil, nil, err
-		}
-		if m, err = hosting.Sit(ctx, o); err != nil {
-			hosting.Close()
-		}
-	default:
-		m, err = s.net.Join(ctx, d.target, o)
-	}
-	return m, hosting, err
-}
-
-// ask has the person answer.
-func (s *shell) ask(ctx context.Context, msg askMsg) (string, bool) {
-	c := make(chan doAnswer, 1)
-	s.mu.Lock()
-	s.next++
-	msg.id = s.next
-	s.asked[msg.id] = c
-	s.mu.Unlock()
-	s.send(msg)
-	select {
-	case a := <-c:
-		return a.text, a.ok
-	case <-ctx.Done():
-		return "", false
-	}
-}
-
-// seatDown starts a seat's goroutines.
-func (s *shell) seatDown(m seat, hosting room.Hosting) {
-	s.mu.Lock()
-	s.next++
-	st := &seated{id: s.next, seat: m, lines: make(chan string, typed), hosting: hosting, done: make(chan struct{})}
-	closed := s.closed
-	if !closed {
-		s.seats[st.id] = st
-	}
-	s.mu.Unlock()
-	if closed {
-		s.leave(st, "")
-		return
-	}
-	s.send(satMsg{st.id, m.Ready()})
-	s.own(func() { s.read(st) })
-	s.own(func() { s.typist(st) })
-}
-
-// read brings the events of a seat, in batches.
-func (s *shell) read(st *seated) {
-	defer close(st.done)
-	var events []room.Event
-	sampled, flushed := time.Time{}, time.Time{}
-	for {
-		now := time.Now()
-		if now.Sub(sampled) >= sampling {
-			sampled = now
-			s.send(sample(st))
-		}
-		until := sampled.Add(sampling)
-		if len(events) > 0 && flushed.Add(frame).Before(until) {
-			until = flushed.Add(frame)
-		}
-		ctx, cancel := context.WithDeadline(context.WithoutCancel(s.ctx), until)
-		e, err := st.seat.Next(ctx)
-		late := ctx.Err() != nil
-		cancel()
-		if err == nil {
-			events = append(events, e)
-		}
-		if len(events) > 0 && (len(events) >= batch || time.Since(flushed) >= frame || err != nil) {
-			s.send(eventsMsg{st.id, events})
-			events, flushed = nil, time.Now()
-		}
-		if err != nil && !(late && errors.Is(err, context.DeadlineExceeded)) {
-			s.end(st, err)
-			return
-		}
-	}
-}
-
-// sample is what a seat counts now.
-func sample(st *seated) countMsg {
-	m := countMsg{win: st.id, nick: st.seat.Nick(), people: st.seat.Names(), unsent: st.seat.Unsent(), stats: st.seat.Stats()}
-	m.host, m.others = st.seat.Hosts()
-	return m
-}
-
-// end tells of a seat that is no more.
-func (s *shell) end(st *seated, err error) {
-	s.mu.Lock()
-	delete(s.seats, st.id)
-	var refused *room.Refused
-	if errors.As(err, &refused) && len(s.seats) == 0 {
-		s.refused = refused
-	}
-	s.mu.Unlock()
-	msg := endedMsg{win: st.id}
-	if !st.leaving.Load() && !errors.Is(err, io.EOF) {
-		msg.lines = s.explain(err)
-	}
-	s.send(msg)
-}
-
-// explain puts an error in words.
-func (s *shell) explain(err error) []string {
-	if s.o.Explain != nil {
-		if lines := s.o.Explain(err); len(lines) > 0 {
-			return lines
-		}
-	}
-	return []string{err.Error()}
-}
-
-// typist does what lines say, one after the other.
-func (s *shell) typist(st *seated) {
-	for {
-		select {
-		case line := <-st.lines:
-			action, err := st.seat.Input(s.ctx, line)
-			msg := actionMsg{win: st.id, action: action}
-			if err != nil {
-				if s.ctx.Err() != nil {
-					return
-				}
-				msg.err, msg.line = complaint(err), line
-			}
-			s.send(msg)
-		case <-st.done:
-			return
-		case <-s.ctx.Done():
-			return
-		}
-	}
-}
-
-// complaint is why a line was not taken.
-func complaint(err error) string {
-	var refused *room.Refused
-	if errors.As(err, &refused) && refused.Suggest != "" && !strings.Contains(refused.Text, refused.Suggest) {
-		switch refused.Code {
-		case "nick_taken":
-			return refused.Text + ": try /nick " + refused.Suggest
-		case "unknown_command":
-			return refused.Text + ": did you mean /" + refused.Suggest + "?"
-		}
-		return refused.Text + ": did you mean " + refused.Suggest + "?"
-	}
-	return err.Error()
-}
-
-// input gives a line to its typist.
-func (s *shell) input(e doInput) {
-	st := s.at(e.win)
-	if st == nil { // only what needs no room
-		word, arg, _ := strings.Cut(e.line, " ")
-		c, _ := room.Find(strings.TrimPrefix(word, "/"))
-		s.m.told(actionMsg{win: e.win, action: room.Action{Do: c.Front, Arg: arg}})
-		return
-	}
-	select {
-	case st.lines <- e.line:
-	default:
-		s.m.told(actionMsg{win: e.win, line: e.line, err: fmt.Sprintf("sending slowly: the host has not yet taken the last %d lines", typed)})
-	}
-}
-
-// page fetches what was said before.
-func (s *shell) page(e doPage) {
-	st := s.at(e.win)
-	if st == nil {
-		s.m.told(pageMsg{win: e.win})
-		return
-	}
-	s.own(func() {
-		ctx, cancel := context.WithTimeout(s.ctx, 10*time.Second)
-		defer cancel()
-		look, err := st.seat.Spoken(ctx, e.before, pageSize)
-		msg := pageMsg{win: e.win, look: look}
-		if err != nil {
-			msg.err = complaint(err)
-		}
-		s.send(msg)
-	})
-}
-
-// leave leaves a room politely.
-func (s *shell) leave(st *seated, reason string) {
-	st.leaving.Store(true)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), lastWord)
-	defer cancel()
-	st.seat.Flush(ctx)
-	st.seat.Leave(ctx, text.Mark(reason))
-	if st.hosting != nil {
-		st.hosting.Close()
-	}
-}
-
-// leaveAll leaves all rooms at once, and waits.
-func (s *shell) leaveAll() {
-	s.mu.Lock()
-	s.closed = true
-	var all []*seated
-	for _, st := range s.seats {
-		all = append(all, st)
-	}
-	s.mu.Unlock()
-	var gone sync.WaitGroup
-	for _, st := range all {
-		gone.Go(func() { s.leave(st, s.reason); <-st.done })
-	}
-	gone.Wait()
 }

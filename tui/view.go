@@ -36,6 +36,9 @@ func (m *model) talkHeight() int {
 	if w := m.current(); w != nil && m.counting() {
 		h -= len(m.statRows(w, m.talkWidth()))
 	}
+	if m.watching() {
+		h -= len(m.laneRows())
+	}
 	return max(1, h)
 }
 
@@ -59,8 +62,14 @@ func (m *model) frame() (top, bottom []string, x, y int) {
 	case w != nil:
 		rows, x, y = w.edit.rows("> ", m.w, most, false)
 		if w.edit.line == "" && m.warned == "leave" {
-			rows = []string{"> " + paint(text.Truncate("Ctrl-C again leaves", max(1, m.w-3)), m.theme.dim)}
+			rows = []string{"> " + paint(m.cut("Ctrl-C again leaves", max(1, m.w-3)), m.theme.dim)}
 		}
+	}
+	if w := m.current(); w != nil && len(w.files) > 0 && m.h >= 8 {
+		bottom = append(m.fileRows(w, m.w, max(1, m.h/6)), bottom...)
+	}
+	if w := m.current(); w != nil && w.offer != "" && m.h >= 8 {
+		bottom = append(fill("", "", "", []string{w.offer}, m.theme.mark, m.w), bottom...)
 	}
 	if y >= 0 {
 		y += len(bottom)
@@ -69,10 +78,38 @@ func (m *model) frame() (top, bottom []string, x, y int) {
 }
 
 // counting tells whether the counters are shown: only where the talk is seen, too.
-func (m *model) counting() bool { return m.stats && m.h >= 16 && m.w >= 30 }
+func (m *model) counting() bool { return m.stats && !m.watching() && m.h >= 16 && m.w >= 30 }
+
+// Fewer columns or rows than these show nothing but that they are too few.
+const (
+	leastWidth  = 20
+	leastHeight = 5
+)
+
+// cramped is the screen that is too small. What is typed is kept meanwhile.
+func (m *model) cramped() screen {
+	rows := text.Wrap("too small", m.w, m.w)
+	rows = rows[:min(len(rows), m.h)]
+	for len(rows) < m.h {
+		rows = append(rows, "")
+	}
+	return screen{rows, -1, -1}
+}
+
+// cut is text.Truncate, with a mark of this screen.
+func (m *model) cut(s string, w int) string {
+	short := text.Truncate(s, w)
+	if m.marks.words && short != s {
+		short = strings.Replace(short, "…", "~", 1)
+	}
+	return short
+}
 
 // view draws the screen.
 func (m *model) view() screen {
+	if m.w < leastWidth || m.h < leastHeight {
+		return m.cramped()
+	}
 	top, bottom, x, y := m.frame()
 	height := max(1, m.h-len(top)-len(bottom))
 	var body []string
@@ -112,31 +149,18 @@ func (m *model) view() screen {
 
 // roomRows are the talk, with the people beside it.
 func (m *model) roomRows(w *window, height int) []string {
-	width := m.talkWidth()
-	var rows []string
-	if m.counting() {
-		rows = m.statRows(w, width)
-		height -= len(rows)
-	}
 	if m.panel != nil {
-		rows = append(rows, m.panelRows(width, height)...)
-	} else {
-		body, _ := w.body(m, width, height)
-		rows = append(rows, make([]string, max(0, height-len(body)))...) // talk stands at the bottom
-		rows = append(rows, body...)
-		if w.scroll > 0 {
-			words := fmt.Sprintf("more below (%d rows, PgDn)", w.scroll)
-			if w.news > 0 {
-				words = fmt.Sprintf("%d new below (Esc goes there)", w.news)
-			}
-			rows[len(rows)-1] = m.rule(words, width, m.theme.mark)
-		}
-		if w.asked {
-			rows[0] = m.rule("looking for older messages "+m.marks.pending, width, m.theme.dim)
-		}
+		return m.panelRows(m.w, height)
 	}
+	width := m.talkWidth()
+	var lanes []string
+	if m.watching() {
+		lanes = m.laneRows()
+		height -= len(lanes)
+	}
+	rows := m.talkRows(w, width, height)
 	if m.w < peopleFrom {
-		return rows
+		return append(lanes, rows...)
 	}
 	beside := m.peopleRows(w, len(rows))
 	bar := "|"
@@ -145,6 +169,28 @@ func (m *model) roomRows(w *window, height int) []string {
 	}
 	for i := range rows {
 		rows[i] = pad(rows[i], width+1) + paint(bar, m.theme.dim) + " " + beside[i]
+	}
+	return append(lanes, rows...)
+}
+
+// talkRows are the talk, below the counters.
+func (m *model) talkRows(w *window, width, height int) (rows []string) {
+	if m.counting() {
+		rows = m.statRows(w, width)
+		height -= len(rows)
+	}
+	body, _ := w.body(m, width, height)
+	rows = append(rows, make([]string, max(0, height-len(body)))...) // talk stands at the bottom
+	rows = append(rows, body...)
+	if w.scroll > 0 {
+		words := fmt.Sprintf("more below (%d rows, PgDn)", w.scroll)
+		if w.news > 0 {
+			words = fmt.Sprintf("%d new below (Esc goes there)", w.news)
+		}
+		rows[len(rows)-1] = m.rule(words, width, m.theme.mark)
+	}
+	if w.asked {
+		rows[0] = m.rule("looking for older messages "+m.marks.pending, width, m.theme.dim)
 	}
 	return rows
 }
@@ -173,8 +219,8 @@ func (m *model) peopleRows(w *window, height int) []string {
 		if text.Key(p.Nick) == text.Key(w.nick) {
 			note += " (you)"
 		}
-		nick := text.Truncate(text.Clean(p.Nick), max(4, peopleWidth-text.Width(note)))
-		rows[at] = paint(nick, m.nickStyle(p.Nick)) + paint(text.Truncate(note, max(0, peopleWidth-text.Width(nick))), m.theme.dim)
+		nick := m.cut(text.Clean(p.Nick), max(4, peopleWidth-text.Width(note)))
+		rows[at] = paint(nick, m.nickStyle(p.Nick)) + paint(m.cut(note, max(0, peopleWidth-text.Width(nick))), m.theme.dim)
 	}
 	return rows
 }
@@ -186,87 +232,4 @@ func (m *model) nickStyle(nick string) style {
 		return style(painted[2:i])
 	}
 	return ""
-}
-
-// title is the first row: where one is, what it is about, what other windows there are.
-func (m *model) title() string {
-	left := " parley"
-	if w := m.current(); w != nil {
-		left = " " + text.Clean(w.ready.Room)
-		if w.topic != "" {
-			left += m.marks.sep + text.Clean(w.topic)
-		}
-	}
-	tabs := ""
-	if len(m.windows) > 1 || m.at < 0 && len(m.windows) > 0 {
-		var parts []string
-		for i, w := range m.windows {
-			tab := fmt.Sprintf("%d:%s", i+1, text.Truncate(text.Clean(w.ready.Room), 12))
-			if w.news > 0 {
-				tab += fmt.Sprintf("+%d", w.news)
-			}
-			if w.called {
-				tab += "!"
-			}
-			if i == m.at {
-				tab = "[" + tab + "]"
-			}
-			parts = append(parts, tab)
-		}
-		tabs = strings.Join(parts, " ") + " "
-	}
-	return m.bar(left, tabs)
-}
-
-// bar is a row from edge to edge, with words at both.
-func (m *model) bar(left, right string) string {
-	right = text.Truncate(right, m.w)
-	left = text.Truncate(left, max(0, m.w-text.Width(right)))
-	return paint(pad(left, m.w-text.Width(right))+right, m.theme.bar)
-}
-
-// status is the row above the line being typed.
-func (m *model) status() string {
-	w := m.current()
-	clock := m.now.In(m.zone).Format("15:04 ")
-	if w == nil {
-		left := " " + text.Clean(m.o.Nick)
-		if m.o.Nick != "" {
-			left += m.marks.sep
-		}
-		return m.bar(left+"? help", clock)
-	}
-	parts := []string{text.Clean(w.nick)}
-	switch {
-	case w.over:
-		parts = append(parts, "OVER")
-	case w.lost:
-		parts = append(parts, "CONNECTION LOST, trying again")
-	default:
-		parts = append(parts, text.Clean(w.carrier))
-	}
-	if n := w.pending(); n > 0 {
-		parts = append(parts, fmt.Sprintf("%d unsent", n))
-	}
-	switch {
-	case !w.ready.Secure:
-		parts = append(parts, "PLAINTEXT")
-	case w.ready.Guests:
-		parts = append(parts, "guests read in clear")
-	default:
-		parts = append(parts, "encrypted")
-	}
-	if m.w < peopleFrom && len(w.people) > 0 {
-		parts = append(parts, fmt.Sprintf("%d here", len(w.people)))
-	}
-	if n := len(w.stats); n > 0 && !w.lost && !w.over && w.carrier != "pipe" {
-		parts = append(parts, fmt.Sprintf("%.1f ms", w.stats[n-1].RTT), fmt.Sprintf("loss %.0f%%", w.loss()))
-	}
-	if m.sitting != "" {
-		parts = append(parts, text.Clean(m.sitting)+m.marks.pending)
-	}
-	if m.w < 40 {
-		clock = ""
-	}
-	return m.bar(" "+strings.Join(parts, m.marks.sep), clock)
 }
