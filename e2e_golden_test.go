@@ -93,7 +93,7 @@ func TestHostileHostOnTerminal(t *testing.T) {
 			if !c.colour {
 				env = append(env, "NO_COLOR=1")
 			}
-			term := b.onTerminal("ana", env, "join", h.addr, "--plain=false", "--nick", "ana", "--transport", c.carrier,
+			term := b.onTerminal("ana", env, "join", h.addr, "--lines", "--nick", "ana", "--transport", c.carrier,
 				"--log-level", "debug", "--log-file", log)
 			term.shows("Ctrl-D")
 			term.types("/bell off\r/delivered\r/stats\r")
@@ -326,7 +326,7 @@ func TestHostileRefusals(t *testing.T) {
 						c.say(object{"type": "failed", "id": o["id"], "code": "x", "text": evil})
 					}
 				})
-				term := b.onTerminal("ana", []string{"TERM=xterm"}, "join", h.addr, "--nick", "ana", "--transport", "tcp")
+				term := b.onTerminal("ana", []string{"TERM=xterm"}, "join", h.addr, "--lines", "--nick", "ana", "--transport", "tcp")
 				if i == 8 { // a room that has a name no room can have
 					term.shows("that no room")
 				}
@@ -367,7 +367,7 @@ func TestHostileBeacons(t *testing.T) {
 		rows := looksRight(t, "rooms", string(term.screen), columns)
 		shows(t, rows, "good-room")
 		shows(t, rows, mark)
-		term = b.onTerminal(fmt.Sprint("lobby", columns), []string{"TERM=xterm"})
+		term = b.onTerminal(fmt.Sprint("lobby", columns), []string{"TERM=xterm"}, "--lines")
 		term.shows("Number")
 		term.types("\x04")
 		term.exits(0)
@@ -386,7 +386,7 @@ func TestHostileBeacons(t *testing.T) {
 	}
 	for _, columns := range []int{20, 80} {
 		b.columns = columns
-		term := b.onTerminal("none", []string{"TERM=xterm"}, "join", "nowhere", "--nick", "x")
+		term := b.onTerminal("none", []string{"TERM=xterm"}, "join", "nowhere", "--lines", "--nick", "x")
 		term.exits(3)
 		shows(t, looksRight(t, "the rooms there are", string(term.screen), columns), mark)
 	}
@@ -407,7 +407,7 @@ func TestHostileMember(t *testing.T) {
 			t.Parallel()
 			b := loopback(t)
 			logs := filepath.Join(b.dir, "host-log")
-			host := b.onTerminal("ana", []string{"TERM=xterm", "NO_COLOR=1"}, "host", "physics", "--nick", "ana", "--port", fmt.Sprint(b.port), "--guests",
+			host := b.onTerminal("ana", []string{"TERM=xterm", "NO_COLOR=1"}, "host", "physics", "--lines", "--nick", "ana", "--port", fmt.Sprint(b.port), "--guests",
 				"--log-level", "debug", "--log-file", logs)
 			host.shows("Ctrl-D")
 			ben := b.join("ben", b.addr())

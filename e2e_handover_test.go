@@ -160,7 +160,7 @@ func TestContinueFromCopy(t *testing.T) {
 	} else {
 		p.exits(4)
 	}
-	b.once("cyn", "", "pins", "accept", "physics", ready.Key)
+	b.once("cyn", "", "pins", "accept", "physics", "--", ready.Key) // a key may begin with a dash
 	cyn = b.join("cyn", b.room(), "--history", "100")
 	for _, is := range []func(line) bool{
 		func(l line) bool {

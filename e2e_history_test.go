@@ -69,6 +69,8 @@ func TestHistoryIsWhatOneSaw(t *testing.T) {
 			t.Errorf("%s finds %+v", p.name, f)
 		}
 	}
+	// The others say what they have a few times a second, and not at once.
+	ben.sees("delivered to both", func(l line) bool { return l.Type == "delivered" && l.Seq == 4 && l.Count == 2 })
 	ben.say("/delivered 4")
 	if d := ben.await("who has it", func(l line) bool { return l.Type == "delivered" && l.State == "asked" }); d.Seq != 4 || d.Count != 2 || d.Of != 2 {
 		t.Errorf("delivered: %s", d.text)

@@ -27,7 +27,7 @@ func (term *terminal) unseen(words ...string) {
 func TestPasswordIsAskedFor(t *testing.T) {
 	t.Parallel()
 	b := loopback(t)
-	args := []string{"host", "physics", "--password", "--nick", "ana", "--port", strings.TrimPrefix(b.addr(), "127.0.0.1:")}
+	args := []string{"host", "physics", "--lines", "--password", "--nick", "ana", "--port", strings.TrimPrefix(b.addr(), "127.0.0.1:")}
 	ana := b.onTerminal("ana", []string{"TERM=xterm"}, args...) // with an editor, which hides what is typed
 	ana.shows("New password of physics: ")
 	ana.types("hunter2\n")

@@ -45,6 +45,7 @@ func TestMain(m *testing.M) {
 	if !chosen {
 		flag.Set("test.parallel", strconv.Itoa(together))
 	}
+	os.Setenv("PARLEY_CONFIG", "none") // whatever whoever runs the tests has set up
 	os.Exit(func() int {
 		var err error
 		if scratch, err = os.MkdirTemp("", "parley-e2e-"); err != nil {
@@ -92,6 +93,13 @@ type event struct {
 	Members   any      `json:"members"` // a number in "room", a list in "members"
 	Gone      bool     `json:"gone"`
 	Rooms     []string `json:"rooms"`
+	File      struct {
+		N     int    `json:"n"`
+		Name  string `json:"name"`
+		Size  int64  `json:"size"`
+		Bytes int64  `json:"bytes"`
+		Path  string `json:"path"`
+	} `json:"file"`
 }
 
 // line is a line of output and when it came.

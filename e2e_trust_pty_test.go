@@ -80,7 +80,7 @@ func TestTerminalLink(t *testing.T) {
 		{"monochrome", []string{"TERM=xterm-256color", "LANG=C.UTF-8", "NO_COLOR=1"}, false},
 		{"dumb", []string{"TERM=dumb", "LANG=C.UTF-8"}, false},
 	} {
-		term := b.onTerminal(c.name, c.env, "join", b.addr(), "--nick", c.name)
+		term := b.onTerminal(c.name, c.env, "join", b.addr(), "--lines", "--nick", c.name)
 		term.shows("you are " + c.name)
 		term.types("/link\r")
 		term.shows("its key: ")

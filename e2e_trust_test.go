@@ -308,6 +308,35 @@ func TestBadTrustFiles(t *testing.T) {
 	}
 }
 
+// A place in which everybody can write is no place for keys, nor for what was said.
+func TestPlaceOfEverybody(t *testing.T) {
+	t.Parallel()
+	if windows {
+		t.Skip("SKIPPED: access lists decide that on Windows")
+	}
+	b := loopback(t)
+	dir := filepath.Dir(b.file("ben", "pins"))
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"send", "physics", "hi", "--nick", "ben"}, {"history"}, {"pins"}, {"id"}, {"rooms"}} {
+		_, stderr, code := b.once("ben", "", args...)
+		if code != 1 || !strings.Contains(stderr, "everybody on this computer can write in "+dir) || !strings.Contains(stderr, "chmod 700") {
+			t.Errorf("%v: exit code %d, %s", args, code, stderr)
+		}
+	}
+	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+		t.Errorf("%v was left there, %v", left, err)
+	}
+	os.Chmod(dir, 0o700)
+	if _, stderr, code := b.once("ben", "", "id"); code != 0 {
+		t.Errorf("closed, and then: exit code %d, %s", code, stderr)
+	}
+}
+
 // withoutOverride runs programs of root that may read no more than the
 // permissions of files allow.
 func withoutOverride(t *testing.T) func(string, ...string) *exec.Cmd {

@@ -3,6 +3,7 @@
 package main_test
 
 import (
+	"strconv"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -26,7 +27,7 @@ func TestFullScreen(t *testing.T) {
 	t.Parallel()
 	b := loopback(t)
 	ana := b.host("ana", "physics")
-	term := watched(b.onTerminal("ben", []string{"TERM=xterm-256color", "LC_ALL=C.UTF-8"}, "--tui", "--nick", "ana"))
+	term := watched(b.onTerminal("ben", []string{"TERM=xterm-256color", "LC_ALL=C.UTF-8"}, "--nick", "ana"))
 	term.sees("physics")
 	term.types("\r")
 	term.sees("taken")
@@ -78,7 +79,7 @@ func TestFullScreenPassword(t *testing.T) {
 	b := loopback(t)
 	secret := b.written("secret", "sesame\n", 0o600)
 	ana := b.host("ana", "staff", "--password-file", secret)
-	term := watched(b.onTerminal("ben", []string{"TERM=xterm-256color", "LC_ALL=C.UTF-8"}, "join", b.addr(), "--tui", "--nick", "ben"))
+	term := watched(b.onTerminal("ben", []string{"TERM=xterm-256color", "LC_ALL=C.UTF-8"}, "join", b.addr(), "--nick", "ben"))
 	term.sees("wants")
 	term.types("wrong\r")
 	term.sees("wrong")
@@ -91,4 +92,26 @@ func TestFullScreenPassword(t *testing.T) {
 	term.exits(0)
 	term.seen = 0
 	term.shows("\x1b[?1049l") // the screen that was there before
+}
+
+// On the full screen the lanes stand above the talk.
+func TestFullScreenLanes(t *testing.T) {
+	t.Parallel()
+	b := loopback(t)
+	term := watched(b.onTerminal("ana", []string{"TERM=xterm-256color", "LC_ALL=C.UTF-8"}, "host", "demo", "--nick", "ana", "--lanes",
+		"--port", strconv.Itoa(b.port)))
+	term.sees("nobody is here yet")
+	ben := b.join("ben", b.addr(), "--transport", "udp")
+	ben.say("hello")
+	term.sees("UDP ben", "ben: hello", "messages")
+	term.types("/impair loss=30%\r")
+	term.sees("impair  loss=30%")
+	term.types("/impair loss=much\r")
+	term.sees("nothing has changed", "impair  loss=30%")
+	term.types("\x1bOQ") // F2
+	term.sees("ben: hello")
+	term.types("/lanes stop\r")
+	term.sees("STOPPED")
+	term.types("/quit\r/quit\r") // others are here: it may ask
+	term.exits(0)
 }

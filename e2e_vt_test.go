@@ -17,7 +17,15 @@ type vt struct {
 	top, bottom int // of what scrolls
 	cells       [][]rune
 	last        rune
+
+	// ink turns what a program asks for in colours into what is kept of that above the
+	// runes of cells, from paintShift on, and of empty ones. Nil: colours are not looked at.
+	ink       func(params []string) (pen, empty rune)
+	pen, bare rune
 }
+
+// paintShift is how many bits a rune takes.
+const paintShift = 21
 
 func newVT(w, h int) *vt {
 	v := &vt{w: w, h: h, bottom: h - 1}
@@ -27,12 +35,16 @@ func newVT(w, h int) *vt {
 	return v
 }
 
-func (v *vt) blank() []rune { return slices.Repeat([]rune{' '}, v.w) }
+func (v *vt) blank() []rune { return slices.Repeat([]rune{' ' | v.bare}, v.w) }
 
 func (v *vt) String() string {
 	rows := make([]string, v.h)
 	for i, row := range v.cells {
-		rows[i] = strings.TrimRight(string(row), " ")
+		plain := slices.Clone(row)
+		for j := range plain {
+			plain[j] &= 1<<paintShift - 1
+		}
+		rows[i] = strings.TrimRight(string(plain), " ")
 	}
 	return strings.Join(rows, "\n")
 }
@@ -72,7 +84,7 @@ func (v *vt) put(r rune) {
 		v.x = 0
 		v.down()
 	}
-	v.cells[v.y][v.x], v.last = r, r
+	v.cells[v.y][v.x], v.last = r|v.pen, r
 	v.x++
 }
 
@@ -142,10 +154,14 @@ func (v *vt) control(final byte, params []string) {
 	row := v.cells[v.y]
 	wipe := func(from, to int) {
 		for i := from; i < min(to, v.w); i++ {
-			row[i] = ' '
+			row[i] = ' ' | v.bare
 		}
 	}
 	switch final {
+	case 'm':
+		if v.ink != nil {
+			v.pen, v.bare = v.ink(params)
+		}
 	case 'A':
 		v.y = max(0, v.y-n)
 	case 'B', 'e':

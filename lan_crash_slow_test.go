@@ -147,8 +147,11 @@ func stopped(t *testing.T, host bool, lasts time.Duration, flags []string) {
 		}
 	}
 	t.Logf("FIGURE stopped %s for %v, %v: news again after %v, drained in %v, links: %s", one.nick, lasts, flags, round(again), round(drained), strings.Join(changes, ", "))
+	// On a busy machine one is silent for longer than one is stopped, and after 2.5 s
+	// another link is right.
+	const soon = 2400 * time.Millisecond
 	switch {
-	case lasts <= 2*time.Second && most > 0:
+	case goes.Sub(begin)+again < soon && most > 0:
 		t.Errorf("a link was made anew for %v", lasts)
 	case lasts <= 5*time.Second && most > 1:
 		t.Errorf("a link was made anew %d times", most)

@@ -54,7 +54,7 @@ func (m *machine) avahi(t *testing.T) func(name string, args ...string) *proc {
 
 // A room is listed by avahi with its address, port and TXT, and avahi keeps its name.
 func TestLANAvahiListsRooms(t *testing.T) {
-	l := newLAN(t, "ana", "ben")
+	l := newLAN(t, "ana", "ben", "cyn")
 	boxes := l.boxes()
 	anas, bens := l.machines[0].avahi(t), l.machines[1].avahi(t)
 	host := boxes[0].host("ana", "physics")
@@ -66,6 +66,23 @@ func TestLANAvahiListsRooms(t *testing.T) {
 		t.Errorf("avahi says %s", found.text)
 	}
 	t.Logf("avahi-browse: %s", found.text)
+	// Two rooms of one name are two. One whose program was killed cannot take itself back from
+	// avahi, and is in no list of ours for that.
+	twin := boxes[2].host("cyn", "physics")
+	browse.await("the other room of that name", func(l line) bool {
+		return strings.HasPrefix(l.text, "=") && strings.Contains(l.text, "IPv4;physics") && strings.Contains(l.text, ";10.77.0.3;7667;")
+	})
+	both := func() int {
+		stdout, _, _ := boxes[1].once("ben", "", "rooms", "--json")
+		return strings.Count(stdout, `"room":"physics"`)
+	}
+	if n := both(); n != 2 {
+		t.Errorf("%d rooms are listed, want 2", n)
+	}
+	twin.kill()
+	if n := both(); n != 1 {
+		t.Errorf("%d rooms are listed after one was killed, want 1", n)
+	}
 	name := anas("avahi-resolve", "-4", "-n", "ana.local")
 	name.await("its own name", has("10.77.0.1"))
 	host.stdin.Close()
@@ -95,5 +112,50 @@ func TestLANListsWhatAvahiPublishes(t *testing.T) {
 	p := boxes[1].parley("ben", "rooms", "--json", "--wait", "10s")
 	if got := p.await("the room", listed("physics", false)); got.Addr != "10.77.0.1" {
 		t.Errorf("it is at %s", got.Addr)
+	}
+}
+
+// Who asks across a router, at the host's address alone, is not told.
+func TestLANDNSSDStaysOnTheLink(t *testing.T) {
+	t.Parallel()
+	l := newLAN(t, "ana", "ben", "gate")
+	boxes := l.boxes()
+	ana, ben, gate := l.machines[0], l.machines[1], l.machines[2]
+	for _, args := range [][]string{
+		{"-n", gate.ns, "addr", "add", "10.78.0.3/24", "brd", "+", "dev", "eth0"},
+		{"-n", ana.ns, "addr", "flush", "dev", "eth0"},
+		{"-n", ana.ns, "addr", "add", "10.78.0.2/24", "brd", "+", "dev", "eth0"},
+		{"-n", ana.ns, "route", "add", "default", "via", "10.78.0.3"},
+		{"-n", ben.ns, "route", "add", "default", "via", gate.ip.String()},
+	} {
+		l.run("ip", args...)
+	}
+	l.run("ip", "netns", "exec", gate.ns, "sysctl", "-qw", "net.ipv4.ip_forward=1")
+	l.part(ana, ben)
+	boxes[1].host("ben", "physics")
+	ask := func(m *machine) string {
+		p := m.start(needPython(t), "-c", `
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.settimeout(0.5)
+q = bytes([0,9,0,0,0,1,0,0,0,0,0,0]) + b'\x07_parley\x04_udp\x05local\0' + bytes([0,12,128,1])
+heard = 'nothing'
+for _ in range(4):
+    s.sendto(q, ('10.77.0.2', 5353))
+    try:
+        if b'physics' in s.recv(9000):
+            heard = 'the room'
+            break
+    except TimeoutError:
+        pass
+print('heard', heard, flush=True)
+input()`)
+		return p.await("what it hears", has("heard")).text
+	}
+	if got := ask(gate); got != "heard the room" {
+		t.Errorf("on the link: %s", got)
+	}
+	if got := ask(ana); got != "heard nothing" {
+		t.Errorf("across a router: %s", got)
 	}
 }

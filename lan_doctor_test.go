@@ -138,6 +138,51 @@ input()`)
 	examined(t, box, "no_broadcast", 1)
 }
 
+// findingOf is the finding with a code.
+func findingOf(t *testing.T, all []diagnosis, code string) diagnosis {
+	t.Helper()
+	for _, d := range all {
+		if d.Code == code {
+			return d
+		}
+	}
+	t.Errorf("there is no finding %s: %+v", code, all)
+	return diagnosis{}
+}
+
+// Who hosts asks whether others could come in, and the firewall is read. Of two rooms at an
+// address each has its line.
+func TestLANDoctorTellsTheWayBack(t *testing.T) {
+	t.Parallel()
+	l := newLAN(t, "ana", "ben")
+	boxes := l.boxes()
+	ana, ben := l.machines[0], l.machines[1]
+	host := boxes[1].parley("ben", "host", "physics", "maths", "--json", "--nick", "ben", "--headless")
+	host.await("ready", kind("ready"))
+	all := examine(t, boxes[0], ben.ip.String())
+	findingOf(t, all, "reached_back")
+	findingOf(t, all, "firewall_open")
+	findingOf(t, all, "clock_agrees")
+	if d := all[len(all)-1]; d.Code != "fine" || len(d.Join) != 2 || d.Join[0] != "parley join 10.77.0.2/physics" {
+		t.Errorf("%+v", d)
+	}
+	if d := examined(t, boxes[0], "fine", 0, ben.ip.String()+"/maths"); len(d.Join) != 1 || d.Join[0] != "parley join 10.77.0.2/maths" {
+		t.Errorf("the room is joined by %q", d.Join)
+	}
+	l.run("ip", "netns", "exec", ana.ns, "nft", `table inet wall { chain input { type filter hook input priority 10; policy drop; iif lo accept; ct state established,related accept; udp dport 7668 accept; }; }`)
+	all = examine(t, boxes[0], ben.ip.String())
+	if d := findingOf(t, all, "firewall_shut"); !strings.Contains(d.Text, "by UDP 7667, TCP 7667:") {
+		t.Errorf("it says %q", d.Text)
+	}
+	if d := findingOf(t, all, "not_reached_back"); !strings.Contains(d.Text, "UDP or TCP") {
+		t.Errorf("it says %q", d.Text)
+	}
+	if d := all[len(all)-1]; d.Code != "fine" {
+		t.Errorf("%+v", d)
+	}
+	examined(t, boxes[0], "unknown_name", 3, "no-such-computer")
+}
+
 // A host behind a router is asked by unicast, is listed and is joined by its room's name.
 func TestLANPeersAcrossARouter(t *testing.T) {
 	t.Parallel()
@@ -158,6 +203,14 @@ func TestLANPeersAcrossARouter(t *testing.T) {
 	p := boxes[0].parley("ana", "rooms", "--json", "--peers", "10.78.0.2")
 	if got := p.await("the room", listed("physics", false)); got.Addr != "10.78.0.2" {
 		t.Errorf("it is at %s", got.Addr)
+	}
+	all := examine(t, boxes[0], "--peers", "10.78.0.2,10.78.0.9")
+	findingOf(t, all, "peer_silent")
+	if d := findingOf(t, all, "peer"); d.Class != 0 || !strings.Contains(d.Text, "10.78.0.2") {
+		t.Errorf("%+v", d)
+	}
+	if d := all[len(all)-1]; d.Code != "peer_silent" || len(d.Join) != 1 {
+		t.Errorf("%+v", d)
 	}
 	boxes[0].env = append(boxes[0].env, "PARLEY_PEERS=10.78.0.2:7668,10.78.0.9")
 	boxes[0].join("ana", "physics")

@@ -14,7 +14,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"math/rand/v2"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -24,6 +23,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -50,6 +50,9 @@ type machine struct {
 	ip6  netip.Addr // fe80::77:n, with zone eth0
 }
 
+// lans counts them, so that no two have the same names.
+var lans atomic.Int32
+
 // newLAN makes a LAN with a machine for each name, or skips the test where
 // that is not possible.
 func newLAN(t testing.TB, names ...string) *lan {
@@ -58,7 +61,7 @@ func newLAN(t testing.TB, names ...string) *lan {
 		t.Skipf("SKIPPED, no LAN of namespaces here: %s", why)
 	}
 	sweep()
-	l := &lan{t: t, prefix: fmt.Sprintf("parley-%d-%04x-", os.Getpid(), rand.N(1<<16))}
+	l := &lan{t: t, prefix: fmt.Sprintf("parley-%d-%04x-", os.Getpid(), lans.Add(1))}
 	t.Cleanup(l.delete)
 	var script strings.Builder
 	fmt.Fprintf(&script, "ip netns add %[1]shub\nip -n %[1]shub link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0\n"+

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"time"
@@ -16,7 +17,9 @@ import (
 
 // A doctorCmd looks for what keeps people from seeing each other.
 type doctorCmd struct {
-	Target string `arg:"" optional:"" name:"host" help:"A computer to reach, HOST[:PORT], or a room."`
+	Target string `arg:"" optional:"" name:"host" complete:"rooms" help:"A computer to reach, HOST[:PORT], or a room."`
+
+	clusterFlags `embed:""`
 }
 
 // Run examines this computer, the network and the host, and tells what it
@@ -34,21 +37,36 @@ func (d *doctorCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer n.Close()
-	result := n.Examine(ctx, t, p.printFinding, p.progress)
+	var result node.Diagnosis
+	if n.Cluster = d.options(n.Logger); n.Cluster == nil {
+		result = n.Examine(ctx, t, p.examineHere(), p.printFinding, p.progress)
+	} else if d.Target != "" {
+		return usage{"--cluster looks at the servers of a cluster, and a host is looked at without it", "leave one of them out"}
+	} else {
+		result = n.ExamineCluster(ctx, p.examineHere(), p.printFinding, p.progress)
+	}
 	if ctx.Err() != nil {
 		return ctx.Err()
-	}
-	for _, f := range p.examineHere() {
-		p.printFinding(f)
-		if f.Class != node.Fine && (result.Class == node.Fine || result.Class == node.NobodyThere) {
-			result.Finding = f
-		}
 	}
 	p.printDiagnosis(result)
 	if result.Class != node.Fine {
 		return errQuiet(result.Class)
 	}
 	return nil
+}
+
+// doctorLines examines for the full screen, on the node that it has: show gets the
+// lines as they come. An empty target is nobody in particular.
+func (p *program) doctorLines(ctx context.Context, n *node.Node, target string, show func(line string)) error {
+	var t node.Target
+	if target != "" {
+		var err error
+		if t, err = node.ParseTarget(target); err != nil {
+			return err
+		}
+	}
+	n.ExamineLines(ctx, t, p.examineHere(), show)
+	return ctx.Err()
 }
 
 // doctorNode makes a node that keeps and reads no keys, so that whatever is
@@ -85,12 +103,18 @@ func (p *program) examineTerminal(env func(string) string) node.Finding {
 	f := node.Finding{Check: "terminal", Code: "terminal"}
 	screen, ok := p.out.(*os.File)
 	if !ok || !isTerminal(screen) {
-		f.Code, f.Text = "no_terminal", "the output is not a terminal"
+		f.Code, f.Text = "no_terminal", "what this prints goes to no terminal"
 		return f
 	}
-	var says, lacks []string
+	var says, lacks, next []string
 	if w, h, err := term.GetSize(int(screen.Fd())); err == nil {
-		says = append(says, fmt.Sprintf("%d columns, %d lines", w, h))
+		if w > 0 && h > 0 {
+			says = append(says, fmt.Sprintf("%d columns, %d lines", w, h))
+		}
+		if w > 0 && w < smallWidth || h > 0 && h < smallHeight {
+			lacks = append(lacks, fmt.Sprintf("it is small: %d columns and %d lines are comfortable", smallWidth, smallHeight))
+			next = append(next, "make the window larger")
+		}
 	}
 	locale := env("LC_ALL")
 	for _, name := range []string{"LC_CTYPE", "LANG"} {
@@ -101,13 +125,18 @@ func (p *program) examineTerminal(env func(string) string) node.Finding {
 	if utf8Locale(locale) {
 		says = append(says, "UTF-8")
 	} else {
-		lacks = append(lacks, "UTF-8 is not announced: names may look broken")
+		lacks = append(lacks, "it does not say that it shows UTF-8, so names may look broken")
+		next = append(next, "set LANG to one that ends in UTF-8, such as C.UTF-8")
 	}
 	switch kind := env("TERM"); {
 	case env("NO_COLOR") != "":
 		says = append(says, "no colours, as NO_COLOR asks")
 	case kind == "" || kind == "dumb":
-		lacks = append(lacks, "it is a simple one: lines are printed plain")
+		lacks = append(lacks, "it is a simple one, by what TERM says: lines are printed plain")
+		next = append(next, "set TERM to what the terminal is, such as xterm-256color")
+	case unknownTerm(kind, env):
+		lacks = append(lacks, fmt.Sprintf("this computer knows no terminal called %s, which TERM says it is", kind))
+		next = append(next, "set TERM to what the terminal is, such as xterm-256color")
 	case env("COLORTERM") == "truecolor" || env("COLORTERM") == "24bit":
 		says = append(says, "all colours")
 	case strings.Contains(kind, "256"):
@@ -117,9 +146,36 @@ func (p *program) examineTerminal(env func(string) string) node.Finding {
 	}
 	f.Text = text.Clean(strings.Join(append(says, lacks...), "; "))
 	if len(lacks) > 0 {
-		f.Note, f.Next = true, "set LANG to one that ends in UTF-8, and TERM to what the terminal is"
+		f.Note, f.Next = true, text.Clean(strings.Join(next, "; "))
 	}
 	return f
+}
+
+// Below these, the screen is crowded.
+const (
+	smallWidth  = 40
+	smallHeight = 12
+)
+
+// unknownTerm tells whether the system has descriptions of terminals and none of
+// this one.
+func unknownTerm(kind string, env func(string) string) bool {
+	if runtime.GOOS == "windows" || strings.ContainsAny(kind, "/\\") {
+		return runtime.GOOS != "windows"
+	}
+	any := false
+	for _, dir := range []string{env("TERMINFO"), filepath.Join(env("HOME"), ".terminfo"), "/etc/terminfo", "/lib/terminfo", "/usr/share/terminfo"} {
+		if s, err := os.Stat(dir); dir == "" || err != nil || !s.IsDir() {
+			continue
+		}
+		any = true
+		for _, sub := range []string{kind[:1], fmt.Sprintf("%02x", kind[0])} { // Linux and macOS
+			if _, err := os.Stat(filepath.Join(dir, sub, kind)); err == nil {
+				return false
+			}
+		}
+	}
+	return any
 }
 
 // utf8Locale tells whether the system's setting for text is UTF-8. Windows and
@@ -163,13 +219,14 @@ func (p *program) printFinding(f node.Finding) {
 		p.printJSON(finding{"finding", f.Check, stateOf(f), f.Code, int(f.Class), f.Text, f.Next, nil})
 		return
 	}
-	state := stateOf(f)
-	if state == "fault" {
-		state = "FAULT"
-	}
-	p.print(p.out, pad(state, 5)+" "+pad(f.Check, 9)+" "+f.Text)
-	if f.Next != "" {
-		p.printWords(p.out, "      -> "+f.Next)
+	p.printLines(f.Lines())
+}
+
+// printLines prints the first, and whole what may be there to be copied.
+func (p *program) printLines(lines []string) {
+	p.print(p.out, lines[0])
+	for _, l := range lines[1:] {
+		p.printWords(p.out, l)
 	}
 }
 
@@ -178,10 +235,5 @@ func (p *program) printDiagnosis(d node.Diagnosis) {
 		p.printJSON(finding{"diagnosis", d.Check, stateOf(d.Finding), d.Code, int(d.Class), d.Text, d.Next, d.Join})
 		return
 	}
-	about := map[node.Class]string{node.Fine: "All is well", node.ThisMachine: "The cause is on this computer",
-		node.NobodyThere: "Nobody is there", node.Blocked: "Something on the way blocks"}[d.Class]
-	p.print(p.out, about+": "+d.Text)
-	for _, line := range d.Join {
-		p.printWords(p.out, "To join, type: "+line)
-	}
+	p.printLines(d.Lines())
 }

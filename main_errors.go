@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"slices"
 
+	"parley/cluster"
 	"parley/line"
 	"parley/node"
 	"parley/room"
@@ -50,6 +51,19 @@ type usage struct{ text, hint string }
 
 func (u usage) Error() string { return u.text }
 
+// failed is a failure here with a next step.
+type failed struct{ text, hint string }
+
+func (f failed) Error() string { return f.text }
+
+// impossible is what cannot be done on this computer, with a next step.
+type impossible struct{ text, hint string }
+
+func (i impossible) Error() string { return i.text }
+
+// codeImpossible is the code of an impossible.
+const codeImpossible = "impossible"
+
 // exitOf is the exit code for what a node reports; other codes are failures.
 var exitOf = map[string]int{
 	node.CodeTarget:      exitUsage,
@@ -63,6 +77,12 @@ var exitOf = map[string]int{
 	node.CodeMoved:       exitRefused,
 	node.CodePlaintext:   exitRefused,
 	node.CodeUnreachable: exitUndelivered,
+
+	node.CodeCluster + cluster.CodeAddress:      exitUsage,
+	node.CodeCluster + cluster.CodeMissing:      exitNotFound,
+	node.CodeCluster + cluster.CodeUnauthorized: exitRefused,
+	node.CodeCluster + cluster.CodeTLS:          exitRefused,
+	node.CodeCluster + cluster.CodeUnreachable:  exitUndelivered,
 }
 
 // explain finds out what kind of error err is.
@@ -70,6 +90,8 @@ func explain(err error) failure {
 	var (
 		quiet   errQuiet
 		misuse  usage
+		failing failed
+		never   impossible
 		ours    *node.Error
 		refused *room.Refused
 	)
@@ -78,6 +100,10 @@ func explain(err error) failure {
 		return failure{exit: int(quiet)}
 	case errors.As(err, &misuse):
 		return failure{code: "usage", text: misuse.text, hint: misuse.hint, exit: exitUsage}
+	case errors.As(err, &failing):
+		return failure{code: "failed", text: failing.text, hint: failing.hint, exit: exitFailure}
+	case errors.As(err, &never):
+		return failure{code: codeImpossible, text: never.text, hint: never.hint, exit: exitNotFound}
 	case errors.As(err, &ours):
 		return explainNode(ours)
 	case errors.As(err, &refused):

@@ -16,7 +16,9 @@ func (p *program) continueRooms(ctx context.Context, n *node.Node, names []strin
 	}
 	keys := node.Keys{Dir: dir, Warn: func(text string) { p.talk("%s", text) }}
 	for _, name := range names {
+		read := p.slowly("reading what is kept of "+name, nil)
 		c, err := n.Continue(ctx, name, keys.Renew)
+		read()
 		var unsaved *node.UnsavedError
 		if errors.As(err, &unsaved) {
 			return &node.Error{Code: node.CodeKeyFile, Text: unsaved.Error(), Hint: "a room that goes on needs a place for its key"}

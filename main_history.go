@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"parley/history"
@@ -24,8 +25,15 @@ const (
 	maxFound = 10_000
 )
 
+// A historyCmd is about what is kept of what was said.
 type historyCmd struct {
-	Room   string `arg:"" optional:"" name:"room" help:"Name of the room. Without one: the rooms of which something is kept."`
+	Show   historyShowCmd   `cmd:"" default:"withargs" help:"Show what was said, search it, write it into a file, check it. parley history ROOM does this by itself; for a room called show, export or import say it: parley history show export."`
+	Export historyExportCmd `cmd:"" help:"Move a room of yours into a cluster, where other hosts can serve it, too."`
+	Import historyImportCmd `cmd:"" help:"Have a room of a cluster on this computer, to host it alone."`
+}
+
+type historyShowCmd struct {
+	Room   string `arg:"" optional:"" name:"room" complete:"kept" help:"Name of the room. Without one: the rooms of which something is kept."`
 	Search string `placeholder:"WORDS" help:"Only what has all of these words."`
 	Since  string `placeholder:"WHEN" help:"Only what is not older: 2h, 7d, 2026-01-02, or a time as 2026-01-02T15:04:05Z."`
 	Export string `placeholder:"FILE" help:"Write it into a new file, FILE.txt, .md, .jsonl or .csv, instead of printing it."`
@@ -56,7 +64,7 @@ func parseSince(s string, now time.Time) (time.Time, error) {
 }
 
 // check finds flags that do not go together.
-func (c *historyCmd) check() (err error) {
+func (c *historyShowCmd) check() (err error) {
 	if c.since, err = parseSince(c.Since, time.Now()); err != nil {
 		return err
 	}
@@ -73,10 +81,10 @@ func (c *historyCmd) check() (err error) {
 }
 
 // Run shows what is kept of what was said in a room.
-func (c *historyCmd) Run(ctx context.Context, p *program) error {
-	dir, err := p.dataDir()
+func (c *historyShowCmd) Run(ctx context.Context, p *program) error {
+	dir, err := p.kept("anything is kept")
 	if err != nil {
-		return usage{fmt.Sprintf("there is no place where anything is kept: %v", err), "name one: --data-dir DIR"}
+		return err
 	}
 	h := &shelf{p: p, Histories: p.histories(dir), dir: dir}
 	if c.Room == "" {
@@ -85,7 +93,9 @@ func (c *historyCmd) Run(ctx context.Context, p *program) error {
 	if h.name, err = text.RoomName(c.Room); err != nil {
 		return usage{fmt.Sprintf("%q is no room's name: %v", c.Room, err), ""}
 	}
-	if err := h.find(ctx); err != nil {
+	found := p.slowly("looking for what is kept of "+h.name, nil)
+	err = h.find(ctx)
+	if found(); err != nil {
 		return err
 	}
 	switch {
@@ -162,6 +172,9 @@ func (h *shelf) find(ctx context.Context) (err error) {
 
 // divider says which book begins.
 func (h *shelf) divider(b node.Book) string {
+	if b.Shared {
+		return fmt.Sprintf("the copy of what was said in %s, which you hosted with others, until %s", h.name, b.Changed.Local().Format("2 January 2006 15:04"))
+	}
 	if b.Before != "" {
 		return fmt.Sprintf("what was said in %s, which you hosted at first, until %s", h.name, b.Changed.Local().Format("2 January 2006 15:04"))
 	}
@@ -172,12 +185,15 @@ func (h *shelf) divider(b node.Book) string {
 }
 
 // show prints or exports what is asked for.
-func (c *historyCmd) show(ctx context.Context, h *shelf) error {
+func (c *historyShowCmd) show(ctx context.Context, h *shelf) error {
 	p := h.p
-	n := 0
+	var count atomic.Int64
+	slow := p.slowly("reading what was said in "+h.name, func() string { return fmt.Sprintf("%d events so far", count.Load()) })
 	each := func(put func(room.Event) error, divide func(string) error) error {
 		return c.read(ctx, h, func(e room.Event) error {
-			n++
+			if count.Add(1) == 1 && c.Export == "" {
+				slow() // what is printed shows how far it is
+			}
 			return put(e)
 		}, divide)
 	}
@@ -187,12 +203,14 @@ func (c *historyCmd) show(ctx context.Context, h *shelf) error {
 		switch _, err = line.Export(c.Export, h.name, time.Local, each); {
 		case errors.As(err, &unread):
 			err = unread
-		case errors.Is(err, line.ErrExport) && n == 0:
+		case errors.Is(err, line.ErrExport) && count.Load() == 0:
 			err = usage{err.Error(), ""}
 		}
 	} else {
 		err = each(p.transcript())
 	}
+	slow()
+	n := int(count.Load())
 	switch {
 	case err != nil:
 		return err
@@ -216,7 +234,7 @@ type entryMark struct {
 
 // read gives what is asked for, the oldest first. A book that cannot be read is
 // told of after the others have been.
-func (c *historyCmd) read(ctx context.Context, h *shelf, put func(room.Event) error, divide func(string) error) error {
+func (c *historyShowCmd) read(ctx context.Context, h *shelf, put func(room.Event) error, divide func(string) error) error {
 	var failed error
 	seen := map[entryMark]bool{} // in books before: a room that goes on as a new one has them, too
 	for i, b := range h.books {
@@ -251,7 +269,7 @@ func (c *historyCmd) read(ctx context.Context, h *shelf, put func(room.Event) er
 }
 
 // readBook reads one.
-func (c *historyCmd) readBook(ctx context.Context, h *shelf, b node.Book, put func(room.Event) error) error {
+func (c *historyShowCmd) readBook(ctx context.Context, h *shelf, b node.Book, put func(room.Event) error) error {
 	r, err := h.Read(b)
 	if err != nil {
 		return err
@@ -303,7 +321,7 @@ func (c *historyCmd) readBook(ctx context.Context, h *shelf, b node.Book, put fu
 }
 
 // search finds the last that have the words.
-func (c *historyCmd) search(ctx context.Context, r *node.Reader, viewer transport.Key) (found []room.Entry, err error) {
+func (c *historyShowCmd) search(ctx context.Context, r *node.Reader, viewer transport.Key) (found []room.Entry, err error) {
 	var pages [][]room.Entry
 	for before, n := uint64(1<<63-1), 0; n < maxFound; {
 		page, err := r.Search(ctx, viewer, c.Search, before, historyPage)
@@ -374,7 +392,7 @@ func (h *shelf) check(ctx context.Context) error {
 		}
 		h.p.printWords(h.p.out, r.Path)
 		h.p.print(h.p.out, fmt.Sprintf("  %s, %d events, the last has number %d; %d not kept, as intended; %.1f MB; chain %.16s…",
-			map[bool]string{false: "log", true: "copy"}[b.Copy], r.Records, r.Last, r.Deleted, float64(r.Bytes)/1e6, r.Chain))
+			map[bool]string{false: "log", true: "copy"}[b.Copy || b.Shared], r.Records, r.Last, r.Deleted, float64(r.Bytes)/1e6, r.Chain))
 		for _, fault := range r.Faults {
 			h.p.print(h.p.out, "  ! "+fault)
 		}
@@ -398,7 +416,7 @@ func (h *shelf) beyondRepair(b node.Book) bool {
 }
 
 func (h *shelf) checkOne(ctx context.Context, b node.Book) (checked, error) {
-	c := checked{Type: "check", Room: h.name, Path: b.Path, Copy: b.Copy, Faults: []string{}}
+	c := checked{Type: "check", Room: h.name, Path: b.Path, Copy: b.Copy || b.Shared, Faults: []string{}}
 	err := b.Err
 	var r *node.Reader
 	if err == nil {
@@ -409,6 +427,8 @@ func (h *shelf) checkOne(ctx context.Context, b node.Book) (checked, error) {
 		return c, nil
 	}
 	defer r.Close()
+	checked := h.p.slowly(fmt.Sprintf("reading all of %s", b.Path), nil)
+	defer checked()
 	found, err := r.Check(ctx)
 	c.Records, c.Deleted, c.Last, c.Bytes, c.Chain = found.Records, found.Deleted, found.Last, found.Bytes, fmt.Sprintf("%x", found.Chain)
 	c.Faults = append(c.Faults, found.Faults...)
@@ -427,6 +447,9 @@ func (h *shelf) repair(ctx context.Context) error {
 			continue
 		case h.beyondRepair(b):
 			return b.Err
+		case b.Shared:
+			h.p.say("%s is a copy, and damaged: host the room with its cluster, and a new one is begun", b.Path)
+			continue
 		case b.Copy:
 			h.p.say("%s is a copy, and damaged: join the room, and a new one is begun with what the host still has", b.Path)
 			continue
@@ -435,7 +458,9 @@ func (h *shelf) repair(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		saving := h.p.slowly("saving what can be read of "+b.Path, nil)
 		r, err := h.Repair(ctx, h.name, key)
+		saving()
 		release()
 		if err != nil {
 			return err

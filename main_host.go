@@ -6,10 +6,10 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
 
 	"parley/node"
 	"parley/room"
-	"parley/text"
 )
 
 // maxTopic is how many bytes of topic a room takes.
@@ -27,9 +27,6 @@ func (h *hostCmd) Run(ctx context.Context, p *program) error {
 		}
 		h.Rooms = strings.Fields(name)
 	}
-	if h.Topic = text.Mark(h.Topic); len(h.Topic) > maxTopic || strings.ContainsAny(h.Topic, "\n\t") {
-		return usage{fmt.Sprintf("--topic: want one line of at most %d bytes, without tabs", maxTopic), "say the rest in the room"}
-	}
 	if h.Guests {
 		p.talk("guests are let in: what is said is sent to them in clear")
 	}
@@ -38,7 +35,17 @@ func (h *hostCmd) Run(ctx context.Context, p *program) error {
 			return err
 		}
 	}
-	if !h.Headless && p.fullScreen() {
+	if h.Page && !h.Lanes {
+		return usage{"--page shows packets, which --lanes watches", "parley host ROOM --lanes --page"}
+	}
+	if h.Metrics != "" {
+		stop, err := p.showMetrics(ctx, h.Metrics)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
+	if !h.Headless && !h.Page && p.fullScreen() {
 		return p.onScreen(ctx, h.begin(p))
 	}
 	n, err := p.node()
@@ -46,6 +53,13 @@ func (h *hostCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	defer n.Close()
+	if h.Page {
+		stop, err := p.packetPage(n.Lanes)
+		if err != nil {
+			return err
+		}
+		defer stop()
+	}
 	if h.Continue {
 		if err := p.continueRooms(ctx, n, h.Rooms); err != nil {
 			return err
@@ -72,6 +86,8 @@ func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
 			return err
 		}
 	}
+	opened := p.slowly("opening "+strings.Join(h.Rooms, ", ")+", with what was said there", nil)
+	defer opened()
 	verifier, err := p.verifier()
 	if err != nil {
 		return err
@@ -81,6 +97,8 @@ func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
 		return err
 	}
 	defer hosting.Close()
+	opened()
+	p.tellMetrics()
 	if h.Headless {
 		return h.stand(ctx, p, n, hosting)
 	}
@@ -96,7 +114,7 @@ func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
 			cancel(fmt.Errorf("the rooms have closed: %w", err))
 		}
 	}()
-	err = p.show(ctx, m, n, seat{stay: h.Stay})
+	err = p.show(ctx, m, n, seat{stay: h.Stay, host: true})
 	if cause := context.Cause(ctx); err != nil && cause != nil {
 		return cause
 	}
@@ -106,7 +124,8 @@ func (h *hostCmd) host(ctx context.Context, p *program, n *node.Node) error {
 // options are the rooms as the flags describe them.
 func (h *hostCmd) options(verifier *room.Verifier) room.HostOptions {
 	return room.HostOptions{Rooms: h.Rooms, Topic: h.Topic, Delivery: h.delivery(), Guests: h.Guests, Hidden: h.Hidden,
-		Approve: h.Approve, Slow: h.Slow, Filters: h.filters, MaxSeats: h.MaxMembers, Password: verifier}
+		Approve: h.Approve, Slow: h.Slow, Filters: h.filters, MaxSeats: h.MaxMembers, Password: verifier,
+		Queue: h.CutOff == "queue"}
 }
 
 // stand hosts without a seat until ctx ends.
@@ -115,6 +134,13 @@ func (h *hostCmd) stand(ctx context.Context, p *program, n *node.Node, hosting *
 		p.printJSON(hosting.Ready())
 	}
 	p.tellJoinLines(n, hosting, h.Hidden)
+	if n.Lanes != nil {
+		ctx, cancel := context.WithCancel(ctx)
+		var printing sync.WaitGroup
+		defer printing.Wait()
+		defer cancel()
+		printing.Go(func() { p.printPackets(ctx, n.Lanes) })
+	}
 	return hosting.Wait(ctx)
 }
 

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"parley/node"
 	"parley/room"
@@ -69,27 +68,28 @@ func (p *program) join(ctx context.Context, n *node.Node, to goal, nick string, 
 
 // sitDown joins, and lets the person choose where there are several rooms.
 func (p *program) sitDown(ctx context.Context, n *node.Node, to goal, o room.JoinOptions) (*room.Member, error) {
-	slow := time.AfterFunc(time.Second, func() { p.talk("looking for %s …", to) })
+	found := p.slowly(fmt.Sprintf("looking for %s", to), nil)
+	defer found()
 	if ask := o.Ask; ask != nil {
 		o.Ask = func(ctx context.Context, r room.Refused) (string, bool) {
-			slow.Stop() // found, and the time is the person's now
+			found() // and the time is the person's now
 			return ask(ctx, r)
 		}
 	}
 	if ask := o.Password; ask != nil {
 		o.Password = func(ctx context.Context, room string, wrong int) (string, bool) {
-			slow.Stop()
+			found()
 			return ask(ctx, room, wrong)
 		}
 	}
 	if waiting := o.Waiting; waiting != nil {
 		o.Waiting = func(e room.Event) {
-			slow.Stop()
+			found()
 			waiting(e)
 		}
 	}
 	m, err := to.join(ctx, n, o)
-	slow.Stop()
+	found()
 	var ambiguous *node.Error
 	var refused *room.Refused
 	switch {

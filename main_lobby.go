@@ -34,7 +34,9 @@ func (c *pickCmd) Run(ctx context.Context, p *program) error {
 		return err
 	}
 	if host {
-		return (&hostCmd{Rooms: []string{to.typed}}).host(ctx, p, n)
+		h := p.flags.Host // as the environment and the configuration have it
+		h.Rooms, h.Headless = []string{to.typed}, false
+		return h.host(ctx, p, n)
 	}
 	nick, err := p.nick(ctx)
 	if err != nil {

@@ -12,8 +12,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"parley/history"
+	"parley/lanes"
 	"parley/node"
 	"parley/room"
 	"parley/text"
@@ -21,6 +23,15 @@ import (
 
 // node makes this run's node of the flags. The caller closes it.
 func (p *program) node() (*node.Node, error) {
+	n, err := p.makeNode()
+	if err == nil && p.metrics != nil {
+		n.Metered = true
+		p.metrics.Add(n.Collect)
+	}
+	return n, err
+}
+
+func (p *program) makeNode() (*node.Node, error) {
 	c := p.flags
 	logger, err := p.logger()
 	if err != nil {
@@ -33,6 +44,10 @@ func (p *program) node() (*node.Node, error) {
 		Logger: logger, Warn: func(text string) { p.talk("%s", text) }, Aside: p.remember,
 		Guest: func(ctx context.Context, conn net.Conn, sit node.Sit) { serveGuest(ctx, conn, sit, logger) },
 	}
+	if c.Host.Lanes {
+		n.Lanes = lanes.New()
+	}
+	c.Host.joined(n)
 	n.Peers, _ = parsePeers(c.Peers) // checked with the flags
 	if c.Impair != "" && c.Transport == "auto" {
 		p.talk("only datagrams are damaged: a connection that falls back to TCP is not (--transport udp forbids that)")
@@ -42,9 +57,15 @@ func (p *program) node() (*node.Node, error) {
 	}
 	dir, err := p.dataDir()
 	if err != nil {
+		n.Files = p.files(os.TempDir())
 		p.talk("no place to keep your identity (%v): you are somebody new this time; --data-dir names one", err)
 		return n, nil
 	}
+	if err := node.CheckDir(dir); err != nil {
+		return nil, err
+	}
+	n.Files = p.files(dir)
+	p.welcome(dir)
 	n.Pins, n.Moves = p.pins(dir), &node.Moves{Dir: dir}
 	n.Histories = p.histories(dir)
 	n.Drafts = &node.Drafts{Dir: filepath.Join(dir, "drafts")}
@@ -60,6 +81,14 @@ func (p *program) dataDir() (string, error) {
 		return p.flags.DataDir, nil
 	}
 	return node.DataDir()
+}
+
+// kept is where something is kept that must last, as nobody else can change it.
+func (p *program) kept(what string) (dir string, err error) {
+	if dir, err = p.dataDir(); err != nil {
+		return "", usage{fmt.Sprintf("there is no place where %s: %v", what, err), "name one: --data-dir DIR"}
+	}
+	return dir, node.CheckDir(dir)
 }
 
 // histories are what was said in rooms.
@@ -98,7 +127,8 @@ func (p *program) logger() (*slog.Logger, error) {
 	}
 	to := p.err
 	if name := p.flags.LogFile; name != "" {
-		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600) // open until the program ends
+		// Open until the program ends. A pipe that nobody reads is an error: it would be waited for without end.
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o600)
 		if err != nil {
 			return nil, fmt.Errorf("cannot write the log: %w", err)
 		}

@@ -13,9 +13,9 @@ import (
 
 // known is the file of the rooms that the user knows.
 func (p *program) known() (*node.Pins, error) {
-	dir, err := p.dataDir()
+	dir, err := p.kept("rooms are remembered")
 	if err != nil {
-		return nil, usage{fmt.Sprintf("there is no place where rooms are remembered: %v", err), "name one: --data-dir DIR"}
+		return nil, err
 	}
 	return p.pins(dir), nil
 }
@@ -121,9 +121,9 @@ func unchanged(err error) error {
 
 // Run tells who the user is.
 func (c *idCmd) Run(p *program) error {
-	dir, err := p.dataDir()
+	dir, err := p.kept("you are kept")
 	if err != nil {
-		return usage{fmt.Sprintf("there is no place where you are kept: %v", err), "name one: --data-dir DIR"}
+		return err
 	}
 	n := new(node.Node)
 	if err := p.identify(n, dir); err != nil {

@@ -21,8 +21,10 @@ func (r *roomsCmd) Run(ctx context.Context, p *program) error {
 	}
 	defer n.Close()
 	if r.Watch {
+		p.listening(0)
 		return p.watch(ctx, n)
 	}
+	p.listening(r.Wait)
 	found, err := p.list(ctx, n, r.Wait, func(l room.Listing) { p.printRoom(l) })
 	if err != nil {
 		return err

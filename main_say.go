@@ -72,8 +72,7 @@ func (p *program) deliver(ctx context.Context, m *room.Member, said string) erro
 	ctx, cancel := context.WithTimeoutCause(ctx, sendLimit,
 		&node.Error{Code: node.CodeUnreachable, Text: "not delivered: the host does not answer", Hint: "nobody has seen it, unless it arrived just now; it is not tried again by itself: send it again if you must"})
 	defer cancel()
-	slow := time.AfterFunc(time.Second, func() { p.talk("the host has not stored it yet …") })
-	defer slow.Stop()
+	defer p.slowly("the host has not stored it yet", nil)()
 	id, err := m.Say(ctx, said)
 	defer func() { m.Withdraw(id) }() // whatever comes of it, the exit code is the last word
 	for err == nil {

@@ -23,6 +23,7 @@ const leaveLimit = 2 * time.Second
 type seat struct {
 	stay bool // go on when the input has ended
 	mute bool // read no input
+	host bool // the room is hosted here
 }
 
 // joinOptions are how this program sits down.
@@ -75,6 +76,15 @@ func (p *program) show(ctx context.Context, m *room.Member, n *node.Node, s seat
 			}
 			return w
 		}
+	}
+	if s.host {
+		o.Impair = setImpair(n)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	if s.host && n.Lanes != nil {
+		o.Packets = packets(ctx, n.Lanes)
+		o.Lanes = laneLines(n)
 	}
 	err := line.Run(ctx, o, m, n)
 	var refused *room.Refused

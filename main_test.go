@@ -34,22 +34,26 @@ func typed(t *testing.T, args ...string) (out, talk string, code int) {
 
 func TestHelpBeginsWithExamples(t *testing.T) {
 	for _, args := range [][]string{{"--help"}, {"host", "--help"}, {"join", "-h"}, {"rooms", "--help"}, {"send", "--help"}, {"tail", "--help"}, {"version", "--help"},
-		{"pins", "--help"}, {"pins", "list", "--help"}, {"pins", "accept", "--help"}, {"pins", "forget", "--help"}, {"id", "--help"}} {
+		{"pins", "--help"}, {"pins", "list", "--help"}, {"pins", "accept", "--help"}, {"pins", "forget", "--help"}, {"id", "--help"},
+		{"config", "--help"}, {"completion", "--help"}, {"man", "--help"}, {"history", "--help"}, {"history", "show", "--help"}, {"history", "export", "--help"}, {"history", "import", "--help"}, {"doctor", "--help"},
+		{"lab", "--help"}, {"lab", "list", "--help"}, {"lab", "show", "--help"}, {"lab", "run", "--help"}, {"lab", "quiz", "--help"}, {"lab", "sweep", "--help"}, {"lab", "serve", "--help"},
+		{"lab", "replay", "--help"}, {"lab", "verify", "--help"}, {"lab", "doctor", "--help"}, {"lab", "own", "--help"}} {
 		out, talk, code := typed(t, args...)
 		if code != exitOK || talk != "" || !strings.HasPrefix(out, "Examples:\n  parley ") || !strings.Contains(out, "Usage: parley ") {
 			t.Errorf("%v: exit code %d, %q\n%s", args, code, talk, out)
 		}
 		for l := range strings.Lines(out) {
-			if len(l) > 101 {
+			if len(l) > 81 {
 				t.Errorf("%v: a line of %d: %s", args, len(l), l)
 			}
 		}
 	}
 }
 
-// Every flag has help, and every flag a name in the environment.
+// Every flag has help, and every flag a name in the environment: but for those of
+// the lab, where what is asked is asked each time.
 func TestFlagsAreExplained(t *testing.T) {
-	parser := kong.Must(new(cli), kong.DefaultEnvars("PARLEY"), kong.Vars{"port": portText, "discovery": discoveryText, "history": historyText})
+	parser := kong.Must(new(cli), kong.DefaultEnvars("PARLEY"), helpVars)
 	var visit func(n *kong.Node)
 	names := make(map[string]bool)
 	visit = func(n *kong.Node) {
@@ -59,10 +63,10 @@ func TestFlagsAreExplained(t *testing.T) {
 			}
 			names[f.Name] = true
 			switch f.Name {
-			case "password", "continue": // the one's name is that of the password itself, and the other is for once
+			case "password", "continue", "init", "path", "yes": // the one's name is that of the password itself, and the others are for once
 				continue
 			}
-			if f.Help == "" || !slices.Equal(f.Envs, []string{"PARLEY_" + strings.ReplaceAll(strings.ToUpper(f.Name), "-", "_")}) {
+			if f.Help == "" || !strings.HasPrefix(n.Path(), "lab ") && !slices.Equal(f.Envs, []string{"PARLEY_" + strings.ReplaceAll(strings.ToUpper(f.Name), "-", "_")}) {
 				t.Errorf("--%s: help %q, in the environment %v", f.Name, f.Help, f.Envs)
 			}
 		}
@@ -86,12 +90,17 @@ func TestMisuse(t *testing.T) {
 	}{
 		{[]string{"rooms", "--wacht"}, []string{"--watch", "parley rooms --help"}},
 		{[]string{"physics"}, []string{"parley join physics"}},
+		{[]string{"host", "physics", "--nick", "ben", "maths"}, []string{"together, before the flags"}},
 		{[]string{"join", "x", "--transport", "pigeon"}, []string{"auto"}},
 		{[]string{"join", "x", "--transport=tcp", "--impair=loss=5%"}, []string{"datagrams", "--transport udp"}},
 		{[]string{"join", "x", "--impair", "loss=much"}, []string{"--impair", "loss"}},
 		{[]string{"join", "x", "--bind", "eth0"}, []string{"--bind", "eth0"}},
 		{[]string{"join", "x", "--history", "-1"}, []string{"--history"}},
 		{[]string{"host", "x", "--guests", "--transport", "udp"}, []string{"--guests", "TCP"}},
+		{[]string{"history", "export"}, []string{"which room", "parley history show export"}},
+		{[]string{"history", "import", "--yes"}, []string{"which room", "parley history show import"}},
+		{[]string{"history", "export", "physics"}, []string{"which cluster", "--cluster nats://"}},
+		{[]string{"history", "import", "physics", "--search", "x"}, []string{"--search"}},
 		{[]string{"host"}, []string{"which room", "parley host physics"}},
 		{[]string{"join"}, []string{"which room", "parley join"}},
 		{[]string{"send"}, []string{"room"}},
@@ -167,20 +176,21 @@ func TestUserNameIsANick(t *testing.T) {
 	}
 }
 
-// The README's tables name every flag and every exit code.
+// The README names every command, every flag but the lab's, which help and the
+// manual page have, and every exit code.
 func TestREADMEIsComplete(t *testing.T) {
 	b, err := os.ReadFile("README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	parser := kong.Must(new(cli), kong.Vars{"port": portText, "discovery": discoveryText, "history": historyText})
+	parser := kong.Must(new(cli), helpVars)
 	var visit func(n *kong.Node)
 	visit = func(n *kong.Node) {
 		if n.Type == kong.CommandNode && !n.Hidden && !strings.Contains(string(b), "parley "+commandName(n)) {
 			t.Errorf("README.md does not have parley %s", commandName(n))
 		}
 		for _, f := range n.Flags {
-			if !f.Hidden && !strings.Contains(string(b), "--"+f.Name) && f.Name != "help" {
+			if !f.Hidden && !strings.Contains(string(b), "--"+f.Name) && f.Name != "help" && !strings.HasPrefix(commandName(n), labName+" ") {
 				t.Errorf("README.md does not have --%s", f.Name)
 			}
 		}
@@ -201,7 +211,7 @@ func TestREADMEHasEveryField(t *testing.T) {
 	table, _, _ = strings.Cut(table, "\n## ")
 	words := strings.FieldsFunc(table, func(r rune) bool { return !(r >= 'a' && r <= 'z' || r == '_') })
 	for _, kind := range []room.Kind{room.Message, room.Act, room.Whisper, room.Joined, room.Left, room.Renamed, room.Topic, room.Kick, room.Ban,
-		room.Mute, room.Op, room.Unban, room.Unmute, room.Deop, room.Slow, room.Lock, room.Unlock, room.Motd, room.Approve, room.Deny, room.Filter, room.Unfilter, room.Address, room.Notice, room.Ready, room.Pending, room.Accepted, room.Delivered, room.Found, room.Failed, room.Link, room.Gap, room.Members, room.Failure, room.Stats} {
+		room.Mute, room.Op, room.Unban, room.Unmute, room.Deop, room.Slow, room.Lock, room.Unlock, room.Motd, room.Approve, room.Deny, room.Filter, room.Unfilter, room.Address, room.Notice, room.Ready, room.Pending, room.Accepted, room.Delivered, room.Transfer, room.Transfers, room.Found, room.Failed, room.Link, room.Gap, room.Members, room.Failure, room.Stats} {
 		if !slices.Contains(words, string(kind)) {
 			t.Errorf("README.md does not have the type %s", kind)
 		}
@@ -215,7 +225,7 @@ func TestREADMEHasEveryField(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := slices.Collect(maps.Keys(fields))
-	for _, of := range []reflect.Type{reflect.TypeFor[room.Event](), reflect.TypeFor[room.Person](), reflect.TypeFor[room.Counters]()} {
+	for _, of := range []reflect.Type{reflect.TypeFor[room.Event](), reflect.TypeFor[room.Person](), reflect.TypeFor[room.Counters](), reflect.TypeFor[room.File]()} {
 		for i := range of.NumField() {
 			name, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
 			names = append(names, name)

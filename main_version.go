@@ -6,8 +6,12 @@ import (
 	"runtime/debug"
 )
 
-// version is that of CHANGELOG.md.
-const version = "0.1.0"
+// What is built to be handed out is told what it is; see packaging.
+var (
+	version  = "0.1.0" // that of CHANGELOG.md
+	revision = ""      // the commit
+	built    = ""      // the day of the commit
+)
 
 // Run prints the version and the commit that the program was built from.
 func (v *versionCmd) Run(p *program) error {
@@ -27,8 +31,11 @@ func (v *versionCmd) Run(p *program) error {
 	return nil
 }
 
-// commit is what the build has recorded, or "unknown".
+// commit is what the build was told or has recorded, or "unknown".
 func commit() string {
+	if revision != "" {
+		return revision
+	}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "unknown"

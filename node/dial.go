@@ -66,27 +66,20 @@ func (n *Node) datagrams(ctx context.Context) (*dialer, error) {
 		return nil, err
 	}
 	d := &dialer{waiting: make(map[netip.AddrPort]map[*func()]bool)}
-	d.endpoint = &udp.Endpoint{Socket: n.impaired(pc), Identity: n.Identity, Plaintext: n.Plaintext, Answered: d.answered}
+	d.endpoint = &udp.Endpoint{Socket: n.impairedLocked(pc), Identity: n.Identity, Plaintext: n.Plaintext, Answered: d.answered}
 	n.dialing = d
 	return d, nil
 }
 
 // broken forgets a dialer whose socket has failed.
 func (n *Node) broken(d *dialer) {
+	n.mended(d.endpoint.Socket)
 	n.mu.Lock()
 	if n.dialing == d && !n.closed {
 		n.dialing = nil
 		n.work.Go(func() { d.close() }) // not later: mu is held
 	}
 	n.mu.Unlock()
-}
-
-// impaired puts a socket behind the damage that was asked for.
-func (n *Node) impaired(pc net.PacketConn) net.PacketConn {
-	if n.Impair == (udp.Spec{}) {
-		return pc
-	}
-	return udp.Impair(pc, n.Impair)
 }
 
 // reach connects to a host by the rules of policy.go; again tells that it was
@@ -126,13 +119,7 @@ func (n *Node) reachBy(ctx context.Context, attempts []attempt) (transport.Conn,
 				return n.dialDatagrams(ctx, a.addr, answered)
 			}
 		case TCP:
-			a.dial = func(ctx context.Context, _ func()) (transport.Conn, error) {
-				e := &tcp.Endpoint{DialContext: n.net.DialContext, Identity: n.Identity, Plaintext: n.Plaintext}
-				if a.stubborn {
-					e.DialContext = n.stubborn
-				}
-				return e.Dial(ctx, a.addr)
-			}
+			a.dial = func(ctx context.Context, _ func()) (transport.Conn, error) { return n.dialStream(ctx, a) }
 		}
 	}
 	c, winner, err := race(ctx, attempts, n.later)
@@ -140,6 +127,36 @@ func (n *Node) reachBy(ctx context.Context, attempts []attempt) (transport.Conn,
 		return nil, attempt{}, err
 	}
 	return c, attempts[winner], nil
+}
+
+// cutTries is how often a stream is begun that is cut off before the host has proved
+// anything: a host in a crowd of strangers ends those that have waited longest.
+const (
+	cutTries = 3
+	cutPause = 150 * time.Millisecond
+)
+
+func (n *Node) dialStream(ctx context.Context, a *attempt) (c transport.Conn, err error) {
+	connect := n.net.DialContext
+	if a.stubborn {
+		connect = n.stubborn
+	}
+	for try := range cutTries {
+		if try > 0 {
+			sleep(ctx, time.Duration(try)*cutPause)
+		}
+		connected := false
+		e := &tcp.Endpoint{Identity: n.Identity, Plaintext: n.Plaintext, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			c, err := connect(ctx, network, address)
+			connected = err == nil
+			return c, err
+		}}
+		var refused *transport.RefusedError
+		if c, err = e.Dial(ctx, a.addr); err == nil || !connected || errors.As(err, &refused) || ctx.Err() != nil {
+			break
+		}
+	}
+	return c, err
 }
 
 // stubborn connects a stream to a host that was there and will be again: at the

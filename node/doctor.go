@@ -36,10 +36,40 @@ type Finding struct {
 	Next  string // what to do next, or empty
 }
 
+// Lines are the finding for people: what was found, and below it what to do next.
+func (f Finding) Lines() []string {
+	state := "ok"
+	switch {
+	case f.Class != Fine:
+		state = "FAULT"
+	case f.Note:
+		state = "note"
+	}
+	if f.Class == NobodyThere {
+		state = "none"
+	}
+	lines := []string{fmt.Sprintf("%-5s %-9s %s", state, f.Check, f.Text)}
+	if f.Next != "" {
+		lines = append(lines, "      -> "+f.Next)
+	}
+	return lines
+}
+
 // A Diagnosis is what an examination comes to.
 type Diagnosis struct {
 	Finding          // the fault that explains most, or that there is none
 	Join    []string // the commands that join what was found, to be read out
+}
+
+// Lines are the diagnosis for people, with what is to be typed to join.
+func (d Diagnosis) Lines() []string {
+	about := map[Class]string{Fine: "All is well", ThisMachine: "The cause is on this computer",
+		NobodyThere: "Nobody is there", Blocked: "Something on the way blocks"}[d.Class]
+	lines := []string{about + ": " + d.Text}
+	for _, l := range d.Join {
+		lines = append(lines, "To join, type: "+l)
+	}
+	return lines
 }
 
 // How long things are listened for. All together is under five seconds.
@@ -52,14 +82,33 @@ const (
 
 // Examine looks for what may keep this machine from seeing others, and from
 // reaching the host, or the room, in t if that is not zero. It calls found with each finding, and
-// progress with what it is about to wait for. It takes less than five seconds.
-func (n *Node) Examine(ctx context.Context, t Target, found func(Finding), progress func(string)) Diagnosis {
+// with those in here, which the caller has made; and progress with what it is about
+// to wait for. It takes less than five seconds.
+func (n *Node) Examine(ctx context.Context, t Target, here []Finding, found func(Finding), progress func(string)) Diagnosis {
 	n.start()
 	x := &examination{node: n, target: t, found: found, progress: progress}
 	x.interfaces()
 	x.ports(ctx)
+	x.firewall(ctx)
 	x.network(ctx)
+	for _, f := range here {
+		x.report(f)
+	}
 	return x.diagnosis()
+}
+
+// ExamineLines is Examine for people: show gets its lines as they come, clean and
+// of any length, and the diagnosis last.
+func (n *Node) ExamineLines(ctx context.Context, t Target, here []Finding, show func(line string)) {
+	all := func(lines []string) {
+		for _, l := range lines {
+			show(l)
+		}
+	}
+	d := n.Examine(ctx, t, here, func(f Finding) { all(f.Lines()) }, func(what string) { show("      ... " + what) })
+	if ctx.Err() == nil {
+		all(d.Lines())
+	}
 }
 
 // examination is one run of Examine.
@@ -118,29 +167,34 @@ func (x *examination) interfaces() {
 		}
 		x.links = append(x.links, i)
 		up++
-		how := "no broadcast"
-		if i.Flags&net.FlagPointToPoint != 0 {
-			how = "point-to-point, no broadcast"
-		} else if i.Flags&(net.FlagBroadcast|net.FlagMulticast) != 0 {
+		kind := kindOf(i)
+		how := string(kind)
+		if i.Flags&net.FlagPointToPoint == 0 && i.Flags&(net.FlagBroadcast|net.FlagMulticast) != 0 {
 			broadcast++
-			how = "broadcast"
+		} else {
+			how += ", cannot call out to everybody"
 		}
-		x.report(Finding{Check: "interface", Code: "interface", Text: fmt.Sprintf("%s: %s, %s", i.Name, strings.Join(addrs, ", "), how)})
+		x.report(Finding{Check: "interface", Code: "interface", Text: fmt.Sprintf("%s (%s): %s", i.Name, how, strings.Join(addrs, ", "))})
+		if kind == tunnel {
+			x.report(Finding{Check: "interface", Code: "vpn", Note: true, Text: i.Name + " seems to be a VPN, which may carry off what is meant for the network around you",
+				Next: "if you see nobody: switch the VPN off, and run this again"})
+		}
 		if selfAssigned(i.Prefixes) && four {
 			x.report(Finding{Check: "interface", Code: "self_assigned", Note: true,
 				Text: fmt.Sprintf("%s: no router gave it an address, it made one up", i.Name), Next: "others must have done the same; else reconnect the cable or Wi-Fi"})
 		}
 	}
+	x.several()
 	switch {
 	case x.node.Iface != "" && up == 0:
 		x.report(Finding{Check: "interface", Code: "no_interface", Class: ThisMachine,
-			Text: fmt.Sprintf("there is no interface %s that is up and has an address", x.node.Iface), Next: "leave out --iface, or name one that is up"})
+			Text: fmt.Sprintf("there is no network connection %s that is up and has an address", x.node.Iface), Next: "leave out --iface, or name one that is up"})
 	case up == 0:
 		x.report(Finding{Check: "interface", Code: "no_network", Class: ThisMachine,
-			Text: "this computer is in no network: no interface is up and has an address", Next: "plug the cable in, or switch the Wi-Fi on"})
+			Text: "this computer is in no network: it has no address in any", Next: "plug the cable in, or switch the Wi-Fi on"})
 	case broadcast == 0:
 		f := Finding{Check: "broadcast", Code: "no_broadcast", Class: ThisMachine,
-			Text: "no interface can broadcast (a VPN alone?), so rooms cannot be found by name", Next: "join a Wi-Fi or plug a cable in, or join by address: parley join ADDRESS"}
+			Text: "no network connection here can call out to everybody (a VPN alone?), so rooms cannot be found by name", Next: "join a Wi-Fi or plug a cable in, or join by address: parley join ADDRESS"}
 		if x.target.Host != "" { // by address it may do
 			f.Class, f.Note = Fine, true
 		}
@@ -230,13 +284,15 @@ func (x *examination) network(ctx context.Context) {
 		if name == "" {
 			return
 		}
-		if p, err := x.node.findHost(ctx, Target{Host: name, Port: x.target.Port}); err == nil {
+		if p, err := x.node.findHost(ctx, Target{Host: name, Port: x.target.Port, Room: roomOf(x.target)}); err == nil {
 			looked <- p
 		}
 	}()
 	heard := x.listen(ctx)
 	p, known := <-looked
 	x.broadcasts(heard)
+	x.peers(heard)
+	x.clocks(heard)
 	if name == "" {
 		x.rooms(heard)
 		return
@@ -255,6 +311,14 @@ func (x *examination) network(ctx context.Context) {
 		return
 	}
 	x.host(ctx, p, heard)
+}
+
+// roomOf is the room that a target names beside a host.
+func roomOf(t Target) string {
+	if t.Host == "" {
+		return ""
+	}
+	return t.Room
 }
 
 // listen asks everybody, and collects who is heard.
@@ -281,24 +345,24 @@ func (x *examination) broadcasts(r discovery.Report) {
 		}
 		if !l.Heard {
 			x.report(Finding{Check: "broadcast", Code: "broadcast_unheard", Class: ThisMachine,
-				Text: fmt.Sprintf("%s: our own broadcasts do not come back to us: a firewall on this computer drops them", l.Name), Next: firewallHint(x.node.doors())})
+				Text: fmt.Sprintf("%s: what this computer calls out to everybody does not come back to it: a firewall here drops it", l.Name), Next: firewallHint(x.node.doors())})
 			continue
 		}
-		x.report(Finding{Check: "broadcast", Code: "broadcast", Text: fmt.Sprintf("%s: broadcasts leave and are heard here; other computers heard: %d", l.Name, l.Others)})
+		x.report(Finding{Check: "broadcast", Code: "broadcast", Text: fmt.Sprintf("%s: calling out to everybody works; other computers heard: %d", l.Name, l.Others)})
 	}
 	for _, a := range r.Strangers {
 		x.report(Finding{Check: "subnet", Code: "wrong_subnet", Class: ThisMachine,
-			Text: fmt.Sprintf("%v is on the same wire and in another network than this computer (%s)", a, x.networks()),
+			Text: fmt.Sprintf("%v is on the same wire and in another network than this computer (%s)", a, x.networks(a)),
 			Next: "give both computers addresses of one network: let the router assign them"})
 	}
 }
 
-// networks lists the networks of this machine.
-func (x *examination) networks() string {
+// networks lists the networks of this machine that have addresses of a kind.
+func (x *examination) networks(like netip.Addr) string {
 	var list []string
 	for _, i := range x.links {
 		for _, p := range i.Prefixes {
-			if p.Addr().Is4() {
+			if p.Addr().Is4() == like.Is4() && (like.Is4() || !p.Addr().IsLinkLocalUnicast()) {
 				list = append(list, p.String())
 			}
 		}

@@ -1,9 +1,11 @@
 package node
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"parley/text"
@@ -39,6 +41,18 @@ func ExamineDir(dir string) Finding {
 		return f.broken("data_not_writable", fmt.Sprintf("nothing can be kept in %s: %v", there, err), "make it writable, or name another place with --data-dir")
 	}
 	trial.Close()
+	var open *Error
+	if errors.As(CheckDir(dir), &open) {
+		os.Remove(trial.Name())
+		return f.broken("data_open", open.Text, open.Hint)
+	}
+	if far, what := remoteDir(there); far {
+		f.Code, f.Note = "data_remote", true
+		f.Text, f.Next = f.Text+", which is on another computer ("+what+"): without it nothing can be kept", "name a place on this one with --data-dir"
+	} else if s, err := os.Stat(dir); err == nil && runtime.GOOS != "windows" && s.Mode().Perm()&0o022 != 0 {
+		f.Code, f.Note = "data_open", true
+		f.Text, f.Next = f.Text+", in which others who use this computer can write", "chmod 700 "+Quoted(dir)
+	}
 	os.Remove(trial.Name())
 	if space, ok := freeSpace(there); ok && space < littleSpace {
 		return f.broken("data_full", fmt.Sprintf("only %d MB are free in %s", space>>20, there), "make room there, or name another place with --data-dir")

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -42,6 +43,8 @@ type evidence struct {
 	udp, tcp outcome
 	why      error // of an unwilling or forbidden one
 
+	back     callBack // from there to us
+	room     string   // that was asked for
 	local    bool     // it is on a network of ours
 	networks string   // ours, for people
 	heard    bool     // its announcements are
@@ -72,6 +75,12 @@ func (x *examination) host(ctx context.Context, p place, r discovery.Report) {
 		}
 		all.Go(func() { list[i] = x.node.try(ctx, netip.AddrPortFrom(to.addr, port), reachLimit) })
 	}
+	var back callBack
+	first := slices.IndexFunc(via, func(to target) bool { return to.addr.Is4() })
+	if first >= 0 {
+		port, _ := x.node.doors()
+		all.Go(func() { back = x.node.callMe(ctx, via[first].addr, port) })
+	}
 	routers := routers()
 	for _, a := range routers {
 		x.node.nudge(ctx, a)
@@ -80,23 +89,66 @@ func (x *examination) host(ctx context.Context, p place, r discovery.Report) {
 	var best *Finding
 	for i := range list {
 		e := &list[i]
+		if e.room = p.Room; i == first {
+			e.back = back
+		}
 		x.surround(e, r, routers)
 		f := verdict(e, x.node)
 		if best == nil || best.Class != Fine && f.Class == Fine {
 			best = &f
-			x.join = []string{JoinLine(e.at, p.Room)}
+			x.join = nil
+			if e.udp == answered || e.tcp == answered {
+				x.join = joinLines(e, r)
+			}
 		}
 	}
-	if best.Class == NobodyThere || best.Code == "wrong_subnet" {
-		x.join = nil
+	if len(x.join) > 1 && best.Class == Fine {
+		best.Next = "" // which of them is asked at the end
 	}
 	x.report(*best)
+	if back.answered {
+		x.report(reachedBack(via[first].addr, back, x.node))
+	}
+}
+
+// joinLines are how the room that was asked for is joined, or else the rooms there.
+func joinLines(e *evidence, r discovery.Report) (lines []string) {
+	if e.room == "" {
+		for _, s := range r.Rooms {
+			if slices.Contains(s.Addrs, e.at.Addr()) {
+				lines = append(lines, JoinLine(e.at, s.Name))
+			}
+		}
+	}
+	if len(lines) < 2 { // the only one there needs no name
+		return []string{JoinLine(e.at, e.room)}
+	}
+	return lines
+}
+
+// reachedBack tells of what the host began with us.
+func reachedBack(host netip.Addr, back callBack, n *Node) Finding {
+	f := Finding{Check: "way back", Code: "reached_back", Text: fmt.Sprintf("%v reaches this computer, too: it could join a room of yours", host)}
+	var lost []string
+	if !back.udp {
+		lost = append(lost, "UDP")
+	}
+	if !back.tcp {
+		lost = append(lost, "TCP")
+	}
+	if len(lost) > 0 {
+		f.Code, f.Note = "not_reached_back", true
+		port, _ := n.doors()
+		f.Text = fmt.Sprintf("%v was asked to call this computer and did not come through by %s: it could not join a room of yours that way", host, strings.Join(lost, " or "))
+		f.Next = "you can still join theirs. To host here, on this computer: " + firewallHint(port, n.discoveryPort())
+	}
+	return f
 }
 
 // surround adds to the evidence what is known besides.
 func (x *examination) surround(e *evidence, r discovery.Report, routers []netip.Addr) {
 	a := e.at.Addr()
-	e.networks = x.networks()
+	e.networks = x.networks(a)
 	for _, i := range x.links {
 		for _, p := range i.Prefixes {
 			if p.Contains(a.WithZone("")) {
@@ -218,7 +270,7 @@ func verdict(e *evidence, n *Node) Finding {
 		f.Code, f.Class, f.Text, f.Next = code, class, text, next
 		return f
 	}
-	at, line := e.at, JoinLine(e.at, "")
+	at, line := e.at, JoinLine(e.at, e.room)
 	lets := firewallHint(e.at.Port(), n.discoveryPort())
 	switch {
 	case e.udp == forbidden || e.tcp == forbidden:
@@ -257,6 +309,9 @@ func andTCP(e *evidence) string {
 func unreached(e *evidence, say func(code string, class Class, text, next string) Finding, lets string) Finding {
 	at := e.at
 	switch {
+	case e.back.answered || e.back.udp || e.back.tcp:
+		return say("both_blocked", Blocked, fmt.Sprintf("%v hears this computer and answers, but neither UDP nor TCP to its port %d comes back", at.Addr(), at.Port()),
+			"a firewall on that computer, or the port is another. There: "+lets)
 	case e.heard || e.link == linkAnswers:
 		heard := "is there"
 		if e.heard {
@@ -270,7 +325,7 @@ func unreached(e *evidence, say func(code string, class Class, text, next string
 		return say("far_silent", Blocked, fmt.Sprintf("%v is in another network than this computer (%s), and nothing comes back from there", at.Addr(), e.networks),
 			"join the same network as the other computer, or have the router between let port "+fmt.Sprint(at.Port())+" through")
 	case e.link == linkSilent && e.router && !e.others:
-		return say("isolation", Blocked, fmt.Sprintf("%v does not answer on the wire, nor does any computer here but the router: the Wi-Fi probably keeps its clients apart", at.Addr()),
+		return say("isolation", Blocked, fmt.Sprintf("%v does not answer on the wire, nor does any computer here but the router: the Wi-Fi (or the switch) probably keeps its clients apart", at.Addr()),
 			"if the address is right and that computer on: switch client isolation (guest mode) off at the access point, or use another Wi-Fi, a cable or a phone's hotspot")
 	case e.link == linkUnknown && !e.others && e.udp != noHost && e.tcp != noHost:
 		return say("silent", Blocked, fmt.Sprintf("nothing comes back from %v, by UDP or TCP", at),

@@ -3,6 +3,7 @@
 package node
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"runtime"
@@ -18,10 +19,17 @@ func routers() []netip.Addr { return nil }
 func firewallHint(talk, find uint16) string {
 	switch runtime.GOOS {
 	case "windows":
-		return fmt.Sprintf("as administrator: netsh advfirewall firewall add rule name=parley dir=in action=allow protocol=UDP localport=%[1]d,%[2]d "+
-			"and again with protocol=TCP localport=%[1]d; and let Windows treat this network as private", talk, find)
+		const rule = "netsh advfirewall firewall add rule name=parley dir=in action=allow protocol="
+		return fmt.Sprintf("have Windows treat this network as private, and as administrator: "+rule+"UDP localport=%[1]d,%[2]d & "+rule+"TCP localport=%[1]d", talk, find)
 	case "darwin":
-		return "System Settings > Network > Firewall > Options: allow incoming connections for parley; and System Settings > Privacy & Security > Local Network: switch parley on"
+		return "sudo /usr/libexec/ApplicationFirewall/socketfilterfw --unblockapp \"$(which parley)\"; and System Settings > Privacy & Security > Local Network: switch parley, or your terminal, on"
 	}
 	return fmt.Sprintf("let UDP and TCP port %d and UDP port %d in", talk, find)
 }
+
+// readWall knows nothing here: what the firewall does is said by tools in the language
+// of the user.
+func readWall(context.Context, []door) wall { return wall{} }
+
+// hasRadio cannot tell.
+func hasRadio(string) bool { return false }

@@ -12,3 +12,12 @@ func freeSpace(dir string) (uint64, bool) {
 	}
 	return s.Bavail * uint64(s.Bsize), true
 }
+
+// remoteDir tells whether a directory is on another computer, and by what.
+func remoteDir(dir string) (bool, string) {
+	var s unix.Statfs_t
+	if err := unix.Statfs(dir, &s); err != nil {
+		return false, ""
+	}
+	return remoteFS(&s)
+}

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"parley/lock"
 	"parley/room"
 	"parley/text"
 	"parley/transport"
@@ -198,7 +199,7 @@ func openDrafts(path string) (*draftsFile, error) {
 	}
 	f := &draftsFile{f: file, path: path}
 	if err := f.load(); err != nil {
-		file.Close()
+		lock.Close(file)
 		return nil, err
 	}
 	return f, nil
@@ -206,7 +207,7 @@ func openDrafts(path string) (*draftsFile, error) {
 
 // load locks and reads the file.
 func (f *draftsFile) load() error {
-	if !lock(f.f) {
+	if !lock.Try(f.f) {
 		return errDraftsTaken
 	}
 	here, err := f.f.Stat()
@@ -262,7 +263,7 @@ func (f *draftsFile) Open(name string, key transport.Key, session string, limit 
 	defer f.mu.Unlock()
 	plain := key == (transport.Key{})
 	if f.f != nil && (!plain || f.head.Session != session) { // the room is not what we took it for
-		f.f.Close()
+		lock.Close(f.f)
 		f.f = nil
 	}
 	prefix := f.prefix(name, key)
@@ -277,7 +278,7 @@ func (f *draftsFile) Open(name string, key transport.Key, session string, limit 
 			removeDrafts(old.f, old.path)
 		default:
 			more += len(old.live)
-			old.f.Close()
+			lock.Close(old.f)
 		}
 	}
 	if f.f == nil {
@@ -294,7 +295,7 @@ func (f *draftsFile) end() {
 		removeDrafts(f.f, f.path)
 		return
 	}
-	f.f.Close()
+	lock.Close(f.f)
 }
 
 // merge writes the drafts of another file into ours.
@@ -358,10 +359,10 @@ func newDrafts(prefix string) (file *os.File, path string, err error) {
 			return nil, "", err
 		}
 		here, err := file.Stat()
-		if now, gone := os.Lstat(path); err == nil && gone == nil && lock(file) && os.SameFile(here, now) {
+		if now, gone := os.Lstat(path); err == nil && gone == nil && lock.Try(file) && os.SameFile(here, now) {
 			return file, path, nil
 		}
-		file.Close()
+		lock.Close(file)
 	}
 	return nil, "", errDraftsTaken
 }
@@ -371,7 +372,7 @@ func newDrafts(prefix string) (file *os.File, path string, err error) {
 // can remove what another has opened in between.
 func removeDrafts(file *os.File, path string) error {
 	err := os.Remove(path)
-	file.Close()
+	lock.Close(file)
 	if err != nil {
 		err = os.Remove(path)
 	}
@@ -461,5 +462,5 @@ func (f *draftsFile) Close() error {
 	if len(f.live) == 0 {
 		return removeDrafts(file, f.path)
 	}
-	return file.Close()
+	return lock.Close(file)
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"parley/room"
+	"parley/transport"
 )
 
 // Error is a failure that the person at the keyboard can do something about.
@@ -15,6 +16,10 @@ type Error struct {
 	Command string         // a command that does it, to be copied, or empty
 	Choices []room.Listing // CodeAmbiguous: the rooms it may have meant; CodeNotFound: those that are there
 	Err     error          // what caused it, or nil
+
+	// Of CodeKey, where accepting the key would help: the room, and its key now.
+	Room string
+	Key  transport.Key
 }
 
 // What an Error is about.
@@ -32,6 +37,7 @@ const (
 	CodeMoved       = "moved"        // the room was handed over to another host
 	CodeHosted      = "hosted"       // this user hosts that room already
 	CodeKeyFile     = "key_file"     // a file with a key cannot be used
+	CodeDataDir     = "data_dir"     // nor the directory of all that is kept
 	CodeHistory     = "history"      // nor the one with what was said
 	CodePinsFile    = "pins_file"    // nor the one with the keys of rooms
 	CodePlaintext   = "downgrade"    // a room that is known as encrypted was asked for in plaintext

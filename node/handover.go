@@ -47,7 +47,7 @@ func (h *Hosting) run(r *hosted) {
 	h.runs.Go(func() {
 		err := r.Run(h.ctx)
 		if r.gone.Load() == nil || err != nil {
-			h.fail(err)
+			h.fail(clusterError(err))
 			return
 		}
 		r.free() // it may come back
@@ -303,7 +303,7 @@ func (t *receiver) Open(ctx context.Context, d room.Deed) (*room.Host, error) {
 	}
 	t.deed = d
 	t.r = &hosted{release: t.release, Host: &room.Host{Name: d.Room, Log: t.log.Importer, HostKey: n.identity().Key(), Delivery: d.Delivery, Plaintext: n.Plaintext,
-		Guests: d.Guests, Hidden: d.Hidden, MaxSeats: d.MaxSeats, Burst: d.Burst, Rate: d.Rate, Own: n.own, Warn: n.warner(d.Room), Changed: t.h.kick,
+		Guests: d.Guests, Hidden: d.Hidden, MaxSeats: d.MaxSeats, Burst: d.Burst, Rate: d.Rate, Own: n.own, Metered: n.Metered, Warn: n.warner(d.Room), Changed: t.h.kick,
 		Logger: n.log.With("room", d.Room), Taking: true}}
 	t.r.Mover = &mover{t.h, t.r}
 	t.r.away.Store(true)

@@ -13,6 +13,34 @@ import (
 	"parley/transport"
 )
 
+// roomPath is where the key of a room is.
+func (k Keys) roomPath(name string) string {
+	sum := sha256.Sum256([]byte(name))
+	return filepath.Join(k.Dir, "rooms", hex.EncodeToString(sum[:16]))
+}
+
+// kept is the key that a room has here.
+func (k Keys) kept(name string) (transport.Identity, error) {
+	id, _, err := k.read(k.roomPath(name))
+	return id, err
+}
+
+// Held is Room for a room that has a key here: none is made.
+func (k Keys) Held(name string) (id transport.Identity, release func(), err error) {
+	if id, err = k.kept(name); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = notHosted(name)
+		}
+		return id, nil, err
+	}
+	release, err = lockFile(k.roomPath(name)+".lock", name)
+	var unsaved *UnsavedError
+	if errors.As(err, &unsaved) { // where nothing can be written nobody hosts it
+		err = nil
+	}
+	return id, release, endFirst(err, name)
+}
+
 // Adopt holds the name of a room that is about to be handed over to us, as Room
 // does, until release is called. Keep keeps the room's key, so that it can be
 // hosted again. A key that was there for another room of that name is put aside.
@@ -51,20 +79,9 @@ func (k Keys) adopt(path, name string, id transport.Identity) error {
 
 // putRoomAside renames the key of another room of the same name.
 func (k Keys) putRoomAside(path, name string) error {
-	for n := 1; ; n++ {
-		aside := path + ".another"
-		if n > 1 {
-			aside += fmt.Sprintf("-%d", n)
-		}
-		if _, err := os.Lstat(aside); err == nil && n < maxAside {
-			continue
-		}
-		if err := rename(path, aside); err != nil {
-			return &UnsavedError{Path: path, Err: err}
-		}
-		if k.Warn != nil {
-			k.Warn(fmt.Sprintf("the key that %s had here before is kept in %s", name, aside))
-		}
-		return nil
+	aside, err := moveAside(path, ".another")
+	if err == nil && k.Warn != nil {
+		k.Warn(fmt.Sprintf("the key that %s had here before is kept in %s", name, aside))
 	}
+	return err
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"parley/history"
@@ -17,6 +18,8 @@ import (
 //
 //	ROOM-KEY.log              the log of a room hosted here
 //	ROOM-KEY.log.lock         held by the process that hosts it
+//	ROOM-KEY.cluster.log      the copy of a cluster's log, of a room of several hosts; it has a lock, too
+//	ROOM-KEY.import           a log that is on its way here from a cluster; likewise
 //	ROOM-KEY-LOG.copy         what a member saw of a log
 //	ROOM-KEY-LOG-2.copy       and of another one that has the same id
 //
@@ -48,6 +51,9 @@ func (h *Histories) Open(name string, key transport.Key) (log room.Log, release 
 	if _, err := h.settle(name, key); err != nil {
 		return nil, nil, err
 	}
+	if err := h.elsewhere(name, key); err != nil {
+		return nil, nil, err
+	}
 	l, err := history.Open(h.path(name, key)+logSuffix, h.options(name, key))
 	if err != nil {
 		return nil, nil, historyError(name, err)
@@ -67,6 +73,15 @@ func (h *Histories) Repair(ctx context.Context, name string, key transport.Key) 
 		err = historyError(name, err)
 	}
 	return r, err
+}
+
+// has tells whether there is a log of a room that was hosted here.
+func (h *Histories) has(name string, key transport.Key) bool {
+	if h == nil {
+		return false
+	}
+	_, err := os.Stat(h.path(name, key) + logSuffix)
+	return err == nil
 }
 
 // path is how the files of a room begin.

@@ -23,6 +23,7 @@ type Book struct {
 	Key     transport.Key // of the room; zero: a plaintext room
 	Log     [16]byte      // the log's id
 	Copy    bool          // what a member saw of it
+	Shared  bool          // the copy of a cluster's log, which was hosted here with others
 	Before  string        // a log that a copy goes on from, and is read before it; see [Histories.Together]
 	Last    uint64        // the last entry
 	Changed time.Time
@@ -43,7 +44,7 @@ func (h *Histories) Find(name string) ([]Book, error) {
 		if end := filepath.Ext(f.Name()); !strings.HasPrefix(f.Name(), short([]byte(name))+"-") || end != logSuffix && end != copySuffix {
 			continue
 		}
-		b := Book{Path: filepath.Join(h.Dir, f.Name()), Name: name, Copy: strings.HasSuffix(f.Name(), copySuffix)}
+		b := Book{Path: filepath.Join(h.Dir, f.Name()), Name: name, Copy: strings.HasSuffix(f.Name(), copySuffix), Shared: strings.HasSuffix(f.Name(), sharedSuffix)}
 		for _, end := range []string{"", "-wal"} {
 			if info, err := os.Stat(b.Path + end); err == nil && info.ModTime().After(b.Changed) {
 				b.Changed = info.ModTime()

@@ -3,6 +3,7 @@ package node
 import (
 	"context"
 	"crypto/ed25519"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net"
@@ -12,7 +13,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"parley/cluster"
 	"parley/discovery"
+	"parley/metrics"
 	"parley/room"
 	"parley/tcp"
 	"parley/text"
@@ -38,8 +41,10 @@ type Hosting struct {
 	udpPort uint16 // zero where that carrier is not served
 	tcpPort uint16
 
-	runs   sync.WaitGroup // of the rooms
-	taking *receiver      // the room that is, or was, handed over to us; nil: none
+	runs    sync.WaitGroup   // of the rooms
+	cluster *cluster.Cluster // that keeps them; nil: they are this machine's alone
+	nick    atomic.Value     // of the host's own user, a string
+	taking  *receiver        // the room that is, or was, handed over to us; nil: none
 
 	listener  transport.Listener
 	datagrams *udp.Endpoint   // of them; nil where that carrier is not served
@@ -56,16 +61,22 @@ type Hosting struct {
 	mu      sync.Mutex
 	waiting []transport.Conn // that have not said which room, the oldest first
 	seated  int              // how many connections are with a room
+	// carrying is how many are for the bytes of files.
+	carrying int
 }
 
 // hosted is one of the rooms.
 type hosted struct {
 	*room.Host
-	release func()
-	signer  ed25519.PrivateKey   // of its announcements
-	away    atomic.Bool          // it is not ours any more, or not yet: it is not announced
-	gone    atomic.Pointer[gone] // it was handed over
-	freed   sync.Once
+	release  func()
+	shared   *cluster.Room        // that it is, with other hosts; nil: it is none
+	others   atomic.Int32         // hosts it has, this one among them
+	verifier []byte               // of the password, as the cluster keeps it
+	signer   ed25519.PrivateKey   // of its announcements
+	away     atomic.Bool          // it is not ours any more, or not yet: it is not announced
+	gone     atomic.Pointer[gone] // it was handed over
+	freed    sync.Once
+	collect  []metrics.Collector // what else there is to count of it; set before it runs
 }
 
 // Host opens rooms; see [Node.Open].
@@ -88,7 +99,10 @@ func (n *Node) Open(ctx context.Context, o room.HostOptions) (*Hosting, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := h.makeRooms(); err != nil {
+	if err := h.join(ctx); err != nil {
+		return nil, err
+	}
+	if err := h.makeRooms(ctx); err != nil {
 		h.release()
 		return nil, err
 	}
@@ -160,26 +174,34 @@ func (n *Node) checkPassword(o *room.HostOptions) error {
 	return nil
 }
 
-func (h *Hosting) makeRooms() error {
+func (h *Hosting) makeRooms(ctx context.Context) error {
 	n, o := h.node, h.options
 	for _, name := range o.Rooms {
 		r := &hosted{release: func() {}, Host: &room.Host{Name: name, Delivery: o.Delivery, Plaintext: n.Plaintext, Guests: o.Guests,
-			Hidden: o.Hidden, Topic: o.Topic, MaxSeats: o.MaxSeats, Burst: o.Burst, Rate: o.Rate,
-			Approve: o.Approve, Slow: o.Slow, Filters: o.Filters, Own: n.own, Password: o.Password, Changed: h.kick, Logger: n.log.With("room", name)}}
+			Hidden: o.Hidden, NoFiles: n.Files == nil, Topic: o.Topic, MaxSeats: o.MaxSeats, Burst: o.Burst, Rate: o.Rate,
+			Approve: o.Approve, Slow: o.Slow, Filters: o.Filters, Own: n.own, Alone: n.Cluster == nil, Metered: n.Metered, Password: o.Password, Changed: h.kick, Logger: n.log.With("room", name)}}
 		r.Mover = &mover{h, r}
 		r.Warn = n.warner(name)
 		h.rooms = append(h.rooms, r)
 		if n.Plaintext {
-			_, r.signer, _ = ed25519.GenerateKey(nil) // for this once: a plaintext room is nobody's
+			var seed [ed25519.SeedSize]byte // for this once: a plaintext room is nobody's
+			rand.Read(seed[:])              // not GenerateKey, which the lab could not make repeat itself
+			r.signer = ed25519.NewKeyFromSeed(seed[:])
 		} else {
 			if err := n.roomKey(r); err != nil {
 				return err
 			}
 			r.HostKey = n.Identity.Key()
-			r.signer = ed25519.NewKeyFromSeed(r.Key.Seed())
 		}
-		if err := n.openLog(r); err != nil {
+		open := n.openLog
+		if h.cluster != nil {
+			open = func(r *hosted) error { return h.share(ctx, r) }
+		}
+		if err := open(r); err != nil {
 			return err
+		}
+		if r.signer == nil { // the key of a shared room is known by now
+			r.signer = ed25519.NewKeyFromSeed(r.Key.Seed())
 		}
 	}
 	return nil
@@ -237,6 +259,9 @@ func (h *Hosting) release() {
 	for _, r := range h.list() {
 		r.free()
 	}
+	if h.cluster != nil {
+		h.cluster.Close()
+	}
 }
 
 // serve starts everything: the carriers, the rooms, the announcements.
@@ -246,6 +271,9 @@ func (h *Hosting) serve(s *sockets) {
 	if s.packets != nil {
 		h.udpPort = s.port
 		h.datagrams = &udp.Endpoint{Socket: n.impaired(s.packets), Identity: n.Identity, Plaintext: n.Plaintext}
+		if n.Lanes != nil {
+			h.datagrams.Trace = n.Lanes.UDP()
+		}
 		listeners = append(listeners, h.datagrams)
 	}
 	if s.streams != nil {
@@ -254,16 +282,25 @@ func (h *Hosting) serve(s *sockets) {
 		if h.options.Guests && n.Guest != nil {
 			e.Guests = h.guest
 		}
+		if n.Lanes != nil {
+			e.Trace = n.Lanes.TCP()
+		}
 		listeners = append(listeners, e)
 	}
 	h.listener = transport.Merge(listeners...)
 	var running sync.WaitGroup
 	for _, r := range h.rooms {
 		h.run(r)
+		if r.shared != nil {
+			running.Go(func() { h.attend(r) })
+		}
 	}
 	running.Go(h.accept)
 	if !n.NoDiscovery {
 		running.Go(h.announce)
+	}
+	if n.Lanes != nil {
+		running.Go(func() { n.Lanes.Sample(h.ctx, h.nameLanes) })
 	}
 	running.Go(func() {
 		<-h.ctx.Done()
@@ -276,12 +313,22 @@ func (h *Hosting) serve(s *sockets) {
 		running.Wait()
 		h.work.Wait()
 		h.listener.Close()
+		if h.datagrams != nil {
+			n.mended(h.datagrams.Socket)
+		}
 		h.release()
 		n.mu.Lock()
 		delete(n.open, h)
 		n.mu.Unlock()
 		close(h.done)
 	}()
+}
+
+// nameLanes tells whose connections are.
+func (h *Hosting) nameLanes() {
+	for _, r := range h.list() {
+		h.node.Lanes.Name(r.Seated())
+	}
 }
 
 // fail ends the hosting because of err, unless it is ending already.
@@ -304,6 +351,7 @@ func (h *Hosting) kick() {
 func (h *Hosting) announce() {
 	s := h.node.discovery()
 	s.Changed = h.changed
+	s.Call = h.node.callOthers()
 	err := s.Announce(h.ctx, func() []discovery.Room {
 		var list []discovery.Room
 		for _, r := range h.list() {
@@ -342,7 +390,8 @@ func (h *Hosting) guest(c net.Conn) {
 
 // Sit takes a seat for the host's own user, in o.Room or else the first room.
 func (h *Hosting) Sit(ctx context.Context, o room.JoinOptions) (*room.Member, error) {
-	o.Identity, o.Guarded = h.node.identity(), false                 // nobody has to prove anything to himself
+	o.Identity, o.Guarded = h.node.identity(), false // nobody has to prove anything to himself
+	h.nick.Store(o.Nick)
 	o.Drafts, o.Copy = h.node.Drafts.of(o.Identity), h.node.copies() // for when the room is handed over
 	return h.sit(ctx, o, transport.Peer{Key: o.Identity.Key()})
 }
@@ -365,7 +414,7 @@ func (h *Hosting) sit(ctx context.Context, o room.JoinOptions, who transport.Pee
 	w.place.Room, w.place.Key = o.Room, h.ReadyOf(o.Room).Key
 	w.key = w.place.Key
 	if !o.Guest { // whose own connection ends here
-		o.Moved, o.Taker = w.moved, w.take
+		o.Moved, o.Taker, o.Files = w.moved, w.take, h.node.porter(w)
 	}
 	return room.Join(ctx, o, w)
 }

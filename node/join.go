@@ -67,7 +67,7 @@ func (n *Node) join(ctx context.Context, p place, byName bool, g *guard, o room.
 	}
 	w := &way{node: n, place: p, byName: byName}
 	o.Room, o.Identity = p.Room, n.identity()
-	o.Moved, o.Taker = w.moved, w.take
+	o.Moved, o.Hosts, o.Taker, o.Files = w.moved, w.told, w.take, n.porter(w)
 	next := o.Trust
 	o.Trust = func(name string, key transport.Key) error {
 		if p.Key != (transport.Key{}) && key != p.Key {

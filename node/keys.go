@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"time"
 
+	"parley/lock"
 	"parley/transport"
 )
 
@@ -64,6 +65,19 @@ type Keys struct {
 	// Warn is told, in words for people, of an identity that was put aside.
 	// Nil: nobody.
 	Warn func(text string)
+}
+
+// CheckDir refuses a directory, for what must last, in which everybody on this computer
+// can write: whoever makes a file there first reads what is written into it,
+// and whoever replaces one decides which rooms are known. On Windows access lists
+// decide that, and it is not looked at.
+func CheckDir(dir string) error {
+	info, err := os.Stat(dir)
+	if err != nil || !info.IsDir() || runtime.GOOS == "windows" || info.Mode().Perm()&0o002 == 0 {
+		return nil // what is not there is made, for its owner alone
+	}
+	return &Error{Code: CodeDataDir, Text: fmt.Sprintf("everybody on this computer can write in %s, where your keys and what is said would be kept: its permissions are %#o", dir, info.Mode().Perm()),
+		Hint: fmt.Sprintf("close it: chmod 700 %s; or choose another with --data-dir", Quoted(dir))}
 }
 
 // An UnsavedError says that a new key could not be saved. The key is good for
@@ -122,28 +136,34 @@ func (k Keys) machine() string {
 // are not copied often.
 const maxAside = 100
 
+// moveAside gives the file at path a name with an end that no file has.
+func moveAside(path, end string) (aside string, err error) {
+	for n := 1; ; n++ {
+		aside = path + end
+		if n > 1 {
+			aside += fmt.Sprintf("-%d", n)
+		}
+		if _, err := os.Lstat(aside); err == nil && n < maxAside {
+			continue
+		}
+		if err := rename(path, aside); err != nil {
+			return "", &UnsavedError{Path: path, Err: err}
+		}
+		return aside, nil
+	}
+}
+
 // putAside renames an identity that was made on another computer than here.
 func (k Keys) putAside(path, here string) error {
 	return exclusively(path+".lock", func() error {
 		if _, machine, err := k.read(path); err != nil || machine == "" || machine == here {
 			return nil // another program was quicker; or what is wrong is told when it is read again
 		}
-		for n := 1; ; n++ {
-			aside := path + ".from-another-machine"
-			if n > 1 {
-				aside += fmt.Sprintf("-%d", n)
-			}
-			if _, err := os.Lstat(aside); err == nil && n < maxAside {
-				continue
-			}
-			if err := rename(path, aside); err != nil {
-				return &UnsavedError{Path: path, Err: err}
-			}
-			if k.Warn != nil {
-				k.Warn(fmt.Sprintf("your identity was made on another computer, of which this one seems to be a copy: you get a new one here, and the old one is kept in %s", aside))
-			}
-			return nil
+		aside, err := moveAside(path, ".from-another-machine")
+		if err == nil && k.Warn != nil {
+			k.Warn(fmt.Sprintf("your identity was made on another computer, of which this one seems to be a copy: you get a new one here, and the old one is kept in %s", aside))
 		}
+		return err
 	})
 }
 
@@ -182,7 +202,7 @@ func lockFile(path, name string) (release func(), err error) {
 	if err != nil {
 		return func() {}, &UnsavedError{Path: path, Err: err}
 	}
-	if !lock(f) {
+	if !lock.Try(f) {
 		owner := make([]byte, 16)
 		n, _ := f.Read(owner)
 		f.Close()
@@ -197,7 +217,7 @@ func lockFile(path, name string) (release func(), err error) {
 	fmt.Fprintf(f, "%d\n", os.Getpid())
 	return func() {
 		f.Truncate(0)
-		f.Close() // and the lock goes with it
+		lock.Close(f)
 	}, nil
 }
 

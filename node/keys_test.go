@@ -135,6 +135,26 @@ func TestKeyOfEverybody(t *testing.T) {
 	}
 }
 
+func TestDirOfEverybody(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: access lists decide that on Windows")
+	}
+	dir := t.TempDir()
+	for mode, refused := range map[os.FileMode]bool{0o700: false, 0o755: false, 0o775: false, 0o777: true, 0o777 | os.ModeSticky: true, 0o702: true} {
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		var e *Error
+		if err := CheckDir(dir); errors.As(err, &e) != refused || refused && e.Code != CodeDataDir {
+			t.Errorf("%v: %v", mode, err)
+		}
+	}
+	os.Chmod(dir, 0o700)
+	if err := CheckDir(filepath.Join(dir, "none")); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestIdentityWithoutNewline(t *testing.T) {
 	keys := Keys{Dir: t.TempDir()}
 	seed := make([]byte, 32)

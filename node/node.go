@@ -27,7 +27,7 @@
 // does it that we hear the host, which may not hear us; nor time in which this
 // program itself stood still.
 //
-//	UDP ── an answer is owed for 2.5 s, or our own system sends nothing for 1 s ──► leaving
+//	UDP ── an answer is owed for 2.5 s, or our own system sends nothing for 1 to 2 s ──► leaving
 //	leaving: UDP at once, TCP 100 ms later unless the UDP is answered; the old one is used on meanwhile
 //	  ├── the old one answers again ──► UDP, and nothing has happened
 //	  ├── UDP ──► UDP: the host was restarted, or has moved
@@ -69,7 +69,9 @@ import (
 	"sync"
 	"time"
 
+	"parley/cluster"
 	"parley/discovery"
+	"parley/lanes"
 	"parley/room"
 	"parley/transport"
 	"parley/udp"
@@ -109,6 +111,8 @@ type Node struct {
 	Peers         []netip.AddrPort   // asked for rooms by unicast, wherever they are; port 0: DiscoveryPort
 	NoDiscovery   bool               // neither announce nor look
 	Impair        udp.Spec           // what is to befall the datagrams of rooms that we send
+	Lanes         *lanes.Recorder    // told of the packets of rooms hosted here; nil: nobody is
+	Metered       bool               // rooms hosted here count, for Collect
 	Logger        *slog.Logger       // nil: none. At debug level it hears of every use of a socket
 
 	// RoomKey gives the key of a room to be hosted and what to call when it
@@ -119,6 +123,12 @@ type Node struct {
 	// RoomKey does, and returns what keeps its key. Nil: it is kept nowhere.
 	AdoptKey func(name string) (keep func(transport.Identity) error, release func(), err error)
 
+	// Cluster keeps the rooms that are hosted here, together with whoever else hosts
+	// them there; a new one on so many Replicas, 0: as many as are sensible. Nil: rooms
+	// are this machine's alone.
+	Cluster  *cluster.Options
+	Replicas int
+
 	// Moves are the rooms that were handed over, from here or to here. Nil: that
 	// is remembered as long as the node is there.
 	Moves *Moves
@@ -128,6 +138,10 @@ type Node struct {
 
 	// Pins are the rooms that the user knows. Nil: none are, and none are remembered.
 	Pins *Pins
+
+	// Files say what members of this program give and take. Nil: neither, and
+	// rooms hosted here pass none on.
+	Files *Files
 
 	// Drafts keep what members of this program say until it is stored. Nil:
 	// what is not stored ends with the program.
@@ -151,7 +165,9 @@ type Node struct {
 	memory  carrierMemory
 	mu      sync.Mutex
 	closed  bool
-	dialing *dialer // of datagrams, made at first need
+	dialing *dialer  // of datagrams, made at first need
+	damage  udp.Spec // Impair, or what SetImpair made of it
+	damaged map[*udp.Impaired]bool
 	open    map[*Hosting]bool
 	told    map[string]bool // asides
 }
@@ -176,6 +192,7 @@ func (n *Node) start() {
 		if n.log.Enabled(n.ctx, slog.LevelDebug) {
 			n.net = logged{n.net, n.log}
 		}
+		n.damage, n.damaged = n.Impair, make(map[*udp.Impaired]bool)
 		n.open, n.told = make(map[*Hosting]bool), make(map[string]bool)
 	})
 }

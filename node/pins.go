@@ -15,6 +15,7 @@ import (
 	"time"
 	"unicode/utf8"
 
+	"parley/lock"
 	"parley/text"
 	"parley/transport"
 )
@@ -306,8 +307,8 @@ func exclusively(path string, f func() error) error {
 	if err != nil {
 		return &UnsavedError{Path: path, Err: err}
 	}
-	defer held.Close() // and the lock goes with it
-	for end := time.Now().Add(lockWait); !lock(held); time.Sleep(readPause) {
+	defer lock.Close(held)
+	for end := time.Now().Add(lockWait); !lock.Try(held); time.Sleep(readPause) {
 		if time.Now().After(end) {
 			return &UnsavedError{Path: path, Err: errors.New("another program holds it")}
 		}

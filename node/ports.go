@@ -40,8 +40,11 @@ func (n *Node) listen(ctx context.Context) (*sockets, error) {
 		first = Port
 	}
 	s, err := n.listenOn(ctx, first)
-	if err == nil || n.PortExplicit || !errors.Is(err, errInUse) {
+	if err == nil || n.PortExplicit && first != 0 || !errors.Is(err, errInUse) {
 		return s, n.explain(err, first)
+	}
+	if first == 0 {
+		return n.listenAny(ctx, first)
 	}
 	for port := first + 1; port > first && port <= first+portAttempts; port++ {
 		if port == n.discoveryPort() {
@@ -51,12 +54,18 @@ func (n *Node) listen(ctx context.Context) (*sockets, error) {
 			return s, n.explain(err, port)
 		}
 	}
-	for range portAttempts { // a port that the system thinks free has a good chance with the other carrier
+	return n.listenAny(ctx, first)
+}
+
+// listenAny opens them on any port, wanted not being free: one that the system thinks free has a good
+// chance with the other carrier.
+func (n *Node) listenAny(ctx context.Context, wanted uint16) (s *sockets, err error) {
+	for range portAttempts {
 		if s, err = n.listenOn(ctx, 0); err == nil || !errors.Is(err, errInUse) {
 			break
 		}
 	}
-	return s, n.explain(err, first)
+	return s, n.explain(err, wanted)
 }
 
 // listenOn opens them on port, or on any one if it is 0.

@@ -35,7 +35,12 @@ func (h *Hosting) accept() {
 			h.node.log.Info("too many connections wait for a room", "addr", old.Peer().Addr.String())
 			h.work.Go(func() { old.Close() })
 		}
-		h.work.Go(func() { h.route(c) })
+		h.work.Go(func() {
+			if n := h.node; n.Lanes != nil {
+				defer n.Lanes.Open(c)()
+			}
+			h.route(c)
+		})
 	}
 }
 
@@ -101,6 +106,10 @@ func (h *Hosting) route(c transport.Conn) {
 func (h *Hosting) seat(c transport.Conn, first []byte) {
 	if name, ok := room.ParseTakeover(first); ok {
 		h.handover(c, name, first)
+		return
+	}
+	if name, ok := room.ParseCarry(first); ok {
+		h.carry(c, name, first)
 		return
 	}
 	name, err := room.ParseJoin(first)

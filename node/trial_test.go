@@ -95,7 +95,7 @@ func (tr *trial) openRoom() *speaker {
 	n.start()
 	h := &Hosting{node: n, options: room.HostOptions{Rooms: []string{"physics"}, Delivery: tr.lane},
 		changed: make(chan struct{}, 1), done: make(chan struct{})}
-	if err := h.makeRooms(); err != nil {
+	if err := h.makeRooms(tr.Context()); err != nil {
 		tr.Fatal(err)
 	}
 	h.rooms[0].Log = tr.log

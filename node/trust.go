@@ -101,7 +101,7 @@ const maxShown = 3
 // changed is the error for a room that has another key than those it is known
 // by, or a name that looks like theirs.
 func (g *guard) changed(what, name string, known []Pin, key transport.Key) error {
-	e := &Error{Code: CodeKey, Text: what,
+	e := &Error{Code: CodeKey, Text: what, Room: name, Key: key,
 		Hint:    "if its host reads out the same words as these now, it is the room, opened anew; accept its key with:",
 		Command: g.node.Pins.command("accept", name, key.String())}
 	slices.SortStableFunc(known, func(a, b Pin) int { return b.Last.Compare(a.Last) })

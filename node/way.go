@@ -28,6 +28,7 @@ type way struct {
 	failed  bool           // the last time nobody answered
 	reached transport.Peer // the last time
 	host    transport.Key  // who had the room when we sat down
+	hosts   []room.Move    // all who have it, where several do
 	climb   climb
 }
 
@@ -68,7 +69,7 @@ func (w *way) proved() {
 // have moved, too: it is looked for while it is called where it was.
 func (w *way) Dial(ctx context.Context, before transport.Conn) (transport.Conn, error) {
 	w.mu.Lock()
-	p, failed, host, home, moves := w.place, w.failed, w.host, w.home, w.moves
+	p, failed, host, home, moves, others := w.place, w.failed, w.host, w.home, w.moves, w.others()
 	sent := w.sent
 	w.sent = false
 	w.mu.Unlock()
@@ -81,11 +82,14 @@ func (w *way) Dial(ctx context.Context, before transport.Conn) (transport.Conn, 
 	if sent {
 		before = nil // the old host needs no more looking for
 	}
-	c, p, err := w.anywhere(ctx, p, host, before)
+	c, p, err := w.anywhere(ctx, p, host, before, others)
 	w.mu.Lock()
 	if w.moves == moves {
 		if w.place, w.failed, w.reached = p, err != nil, (transport.Peer{}); err == nil {
 			w.reached = c.Peer()
+			if w.among(w.reached.Key) {
+				w.host = w.reached.Key
+			}
 		}
 	}
 	w.mu.Unlock()
@@ -100,16 +104,16 @@ type arrival struct {
 }
 
 // anywhere connects to the host at p, or, if we had a connection before,
-// wherever else the room is heard meanwhile. Who is not the host that had the room
-// before is taken if that one is found nowhere.
-func (w *way) anywhere(ctx context.Context, p place, host transport.Key, before transport.Conn) (transport.Conn, place, error) {
-	if before == nil {
+// wherever else the room is heard meanwhile, and a little later at its other hosts.
+// Who is none of them is taken if they are found nowhere.
+func (w *way) anywhere(ctx context.Context, p place, host transport.Key, before transport.Conn, others []target) (transport.Conn, place, error) {
+	if before == nil && len(others) == 0 {
 		c, err := w.reach(ctx, p.via, host, nil)
 		return c, p, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer context.AfterFunc(w.node.ctx, cancel)()
-	arrivals, left := make(chan arrival, 2), 0
+	arrivals, left := make(chan arrival, 3), 0
 	defer func() {
 		cancel()
 		w.node.later(func() { // what comes yet comes too late
@@ -138,6 +142,16 @@ func (w *way) anywhere(ctx context.Context, p place, host transport.Key, before 
 		c, err := w.reach(ctx, moved.via, host, before)
 		arrivals <- arrival{c, moved, err}
 	})
+	if len(others) > 0 {
+		try(func() {
+			if sleep(ctx, othersAfter); ctx.Err() != nil {
+				arrivals <- arrival{err: ctx.Err()}
+				return
+			}
+			c, err := w.node.reach(ctx, others, before != nil)
+			arrivals <- arrival{c, place{Target: p.Target, via: others}, err}
+		})
+	}
 	var other arrival // somebody else, who may have the room now; or repeats an announcement of it
 	err := error(nil)
 	if left == 0 {
@@ -150,7 +164,7 @@ func (w *way) anywhere(ctx context.Context, p place, host transport.Key, before 
 		case a.conn == nil && err == nil:
 			err = a.err
 		case a.conn == nil:
-		case host != (transport.Key{}) && a.conn.Peer().Key != host && other.conn == nil:
+		case host != (transport.Key{}) && a.conn.Peer().Key != host && !w.oneOf(a.conn.Peer().Key) && other.conn == nil:
 			other = a
 		default:
 			if other.conn != nil {

@@ -260,7 +260,7 @@ class UDP:
             number = varint(self.next_message)
             self.next_message += 1
             if len(message) <= 1000:
-                self.queue.append(bytes([MESSAGE]) + number + varint(len(message)) + message)
+                self.queue.append(bytes([MESSAGE]) + number + varint(2 * len(message)) + message)
                 continue
             for offset in range(0, len(message), 1000):
                 part = message[offset:offset + 1000]
@@ -391,8 +391,13 @@ class UDP:
                 r.byte()
             elif kind in (MESSAGE, MESSAGE_UNORDERED):
                 number = r.varint()
-                data = r.bytes(r.varint())
-                messages += self.lanes[kind].part(number, len(data), 0, data)
+                more = True
+                while more:
+                    length = r.varint()
+                    more = length & 1
+                    data = r.bytes(length >> 1)
+                    messages += self.lanes[kind].part(number, len(data), 0, data)
+                    number += 1
             elif kind in (FRAGMENT, FRAGMENT_UNORDERED):
                 number, total, offset = r.varint(), r.varint(), r.varint()
                 messages += self.lanes[kind - 1].part(number, total, offset, r.bytes(r.varint()))

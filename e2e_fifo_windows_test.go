@@ -1,0 +1,5 @@
+package main_test
+
+import "errors"
+
+func mkfifo(string) error { return errors.New("this system has none") }
