@@ -246,16 +246,10 @@ func flooded(c carrier, n, loss int, length time.Duration) (figures, error) {
 		return nil, err
 	}
 	time.Sleep(300 * time.Millisecond)
-	before, err := lookAt(p.speak, p.listen)
+	d, err := during(length, p.speak, p.listen)
 	if err != nil {
 		return nil, err
 	}
-	time.Sleep(length)
-	after, err := lookAt(p.speak, p.listen)
-	if err != nil {
-		return nil, err
-	}
-	d := after.less(before)
 	got, cpu := d["1 messages"], d["0 cpu"]+d["1 cpu"]
 	return figures{
 		"rate": got / d["time"] / 1000, "cpu": cpu / got * 1e6, "bytes": d["0 bytes"] / got / messageSize, "packets": d["0 packets"] / got,

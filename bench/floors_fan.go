@@ -275,16 +275,10 @@ func fanFloor(members int, sealed, several string, length time.Duration) (figure
 	}
 	defer crowd.dismiss()
 	time.Sleep(200 * time.Millisecond)
-	before, err := lookAt(host, crowd)
+	d, err := during(length, host, crowd)
 	if err != nil {
 		return nil, err
 	}
-	time.Sleep(length)
-	after, err := lookAt(host, crowd)
-	if err != nil {
-		return nil, err
-	}
-	d := after.less(before)
 	got := d["1 got"]
 	return figures{
 		"rate": got / d["time"] / 1000, "host": d["0 cpu"] / got * 1e6, "crowd": d["1 cpu"] / got * 1e6,

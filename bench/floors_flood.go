@@ -189,16 +189,10 @@ func floodFloor(offload bool, sealed, train, pace string, length time.Duration) 
 	}
 	defer s.dismiss()
 	time.Sleep(200 * time.Millisecond)
-	before, err := lookAt(s, r)
+	d, err := during(length, s, r)
 	if err != nil {
 		return nil, err
 	}
-	time.Sleep(length)
-	after, err := lookAt(s, r)
-	if err != nil {
-		return nil, err
-	}
-	d := after.less(before)
 	got := d["1 messages"]
 	return figures{
 		"rate": got / d["time"] / 1000, "send": d["0 cpu"] / got * 1e6, "receive": d["1 cpu"] / got * 1e6,
@@ -221,6 +215,20 @@ func lookAt(helpers ...*helper) (figures, error) {
 		}
 	}
 	return all, nil
+}
+
+// during is what helpers count meanwhile.
+func during(length time.Duration, helpers ...*helper) (figures, error) {
+	before, err := lookAt(helpers...)
+	if err != nil {
+		return nil, err
+	}
+	time.Sleep(length)
+	after, err := lookAt(helpers...)
+	if err != nil {
+		return nil, err
+	}
+	return after.less(before), nil
 }
 
 // less is the difference from what was counted before.

@@ -1,13 +1,20 @@
 module parley/bench
 
-go 1.26.0
+go 1.26.3
 
 require (
+	github.com/gorilla/websocket v1.5.3
 	golang.org/x/net v0.62.0
 	parley v0.0.0
 )
 
-require github.com/pion/mdns/v2 v2.2.2 // indirect
+require (
+	github.com/klauspost/compress v1.20.3 // indirect
+	github.com/nats-io/nats.go v1.55.0 // indirect
+	github.com/nats-io/nkeys v0.4.16 // indirect
+	github.com/nats-io/nuid v1.0.1 // indirect
+	github.com/pion/mdns/v2 v2.2.2 // indirect
+)
 
 require (
 	github.com/charmbracelet/x/ansi v0.11.9 // indirect
@@ -17,7 +24,7 @@ require (
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/lucasb-eyer/go-colorful v1.4.1 // indirect
 	github.com/mattn/go-isatty v0.0.24 // indirect
-	github.com/mattn/go-runewidth v0.0.27 // indirect
+	github.com/mattn/go-runewidth v0.0.31 // indirect
 	github.com/ncruces/go-strftime v1.0.0 // indirect
 	github.com/pion/dtls/v2 v2.2.12 // indirect
 	github.com/pion/logging v0.2.4 // indirect

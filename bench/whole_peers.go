@@ -14,7 +14,7 @@ import (
 	"strings"
 	"sync"
 
-	"golang.org/x/net/websocket"
+	"github.com/gorilla/websocket"
 )
 
 // A server is something that sends to all what one says.
@@ -202,24 +202,34 @@ func joinNATS(ctx context.Context, h *process, i int, l *load) (member, error) {
 }
 
 // socket is a member of a server of WebSockets.
-type socket struct{ conn *websocket.Conn }
+type socket struct {
+	mu   sync.Mutex // of what is written
+	conn *websocket.Conn
+}
 
 func joinSocket(ctx context.Context, h *process, i int, l *load) (member, error) {
-	c, err := websocket.Dial("ws://"+h.addr+"/ws", "", "http://"+h.addr)
+	c, _, err := websocket.DefaultDialer.DialContext(ctx, "ws://"+h.addr+"/ws", nil)
 	if err != nil {
 		return nil, err
 	}
 	go func() {
-		var text string
-		for websocket.Message.Receive(c, &text) == nil {
-			for line := range strings.SplitSeq(text, "\n") { // it joins what is ready
+		for {
+			_, text, err := c.ReadMessage()
+			if err != nil {
+				return
+			}
+			for line := range strings.SplitSeq(string(text), "\n") { // it joins what is ready
 				l.hear(line)
 			}
 		}
 	}()
-	return &socket{c}, nil
+	return &socket{conn: c}, nil
 }
 
-func (s *socket) say(text string) error { return websocket.Message.Send(s.conn, text) }
-func (s *socket) pid() int              { return 0 }
-func (s *socket) leave()                { s.conn.Close() }
+func (s *socket) say(text string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn.WriteMessage(websocket.TextMessage, []byte(text))
+}
+func (s *socket) pid() int { return 0 }
+func (s *socket) leave()   { s.conn.Close() }
