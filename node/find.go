@@ -31,8 +31,9 @@ const (
 	// seem to have another key because somebody was quicker.
 	knownWait = 500 * time.Millisecond
 	// betterWait is how long a room is held back whose address nobody can
-	// type, for a better one to be heard: the answers to one query.
-	betterWait = 60 * time.Millisecond
+	// type, for a better one to be heard: the first query waits up to 20 ms
+	// and its answers up to 50 ms, and a beacon may have come before both.
+	betterWait = 80 * time.Millisecond
 	// lookupLimit bounds the search for a host's name: without the internet a
 	// name server that is set and not there can take half a minute.
 	lookupLimit = 2 * time.Second
