@@ -147,16 +147,22 @@ func Quote(value string) string {
 	return value
 }
 
-// Read reads a whole file, if it is not too large.
+// Read reads a whole file, if it is one and not too large.
 func Read(name string) (string, error) {
+	info, err := os.Stat(name) // before it is opened: a pipe would be waited for
+	switch {
+	case err != nil:
+		return "", err
+	case info.IsDir():
+		return "", errors.New("it is a directory")
+	case !info.Mode().IsRegular():
+		return "", errors.New("it is a pipe or a device, and no file")
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return "", err
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return "", errors.New("it is a directory")
-	}
 	all, err := io.ReadAll(io.LimitReader(f, MaxFile+1))
 	if err == nil && len(all) > MaxFile {
 		err = fmt.Errorf("it is larger than %d KiB", MaxFile>>10)

@@ -433,3 +433,22 @@ func TestBeingMade(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// What is no file is neither opened nor repaired, and is told as what it is.
+func TestNoFile(t *testing.T) {
+	for _, end := range []string{"", ".lock", "-wal", "-shm"} {
+		path := filepath.Join(t.TempDir(), "a.log")
+		if err := os.Mkdir(path+end, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for _, o := range []Options{{Room: "physics"}, {Room: "physics", Reading: true}, {Room: "physics", Copy: [16]byte{1}}} {
+			_, err := Open(path, o)
+			if !errors.Is(err, ErrFailed) || !strings.Contains(err.Error(), path+end+" cannot be used (it is a directory, and no file)") {
+				t.Errorf("%+v: %v", o, err)
+			}
+		}
+		if _, err := Repair(t.Context(), path, Options{Room: "physics"}); !errors.Is(err, ErrFailed) || !strings.Contains(err.Error(), "it is a directory") {
+			t.Errorf("repaired: %v", err)
+		}
+	}
+}

@@ -90,6 +90,9 @@ func Open(path string, o Options) (*Log, error) {
 	if o.Warn == nil {
 		o.Warn = func(string) {}
 	}
+	if err := onlyFiles(path); err != nil {
+		return nil, err
+	}
 	l := &Log{path: path, o: o}
 	if o.Reading {
 		if err := l.openReading(); err != nil {
@@ -116,6 +119,22 @@ func Open(path string, o Options) (*Log, error) {
 	}
 	l.start()
 	return l, nil
+}
+
+// onlyFiles refuses whatever else is where one of the files of a history should be. A pipe would be
+// waited for without end, and of a directory or a device SQLite says that the disk is broken.
+func onlyFiles(path string) error {
+	for _, end := range []string{"", ".lock", "-wal", "-shm"} {
+		if info, err := os.Stat(path + end); err == nil && !info.Mode().IsRegular() {
+			what := "a pipe or a device"
+			if info.IsDir() {
+				what = "a directory"
+			}
+			return &Error{Path: path + end, Problem: ErrFailed, Detail: "it is " + what + ", and no file",
+				WayOut: "move it away, or choose another directory with --data-dir"}
+		}
+	}
+	return nil
 }
 
 // unusable is an error of the file system.

@@ -33,6 +33,9 @@ func Repair(ctx context.Context, path string, o Options) (r Repaired, err error)
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if err := onlyFiles(path); err != nil {
+		return r, err
+	}
 	held, err := hold(path, o.Room)
 	if err != nil {
 		return r, err

@@ -44,7 +44,11 @@ func ExamineDir(dir string) Finding {
 	var open *Error
 	if errors.As(CheckDir(dir), &open) {
 		os.Remove(trial.Name())
-		return f.broken("data_open", open.Text, open.Hint)
+		code := "data_open"
+		if open.Code == CodeNoDir {
+			code = CodeNoDir
+		}
+		return f.broken(code, open.Text, open.Hint)
 	}
 	if far, what := remoteDir(there); far {
 		f.Code, f.Note = "data_remote", true

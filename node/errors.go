@@ -38,6 +38,7 @@ const (
 	CodeHosted      = "hosted"       // this user hosts that room already
 	CodeKeyFile     = "key_file"     // a file with a key cannot be used
 	CodeDataDir     = "data_dir"     // nor the directory of all that is kept
+	CodeNoDir       = "data_no_dir"  // nor is there room for one: something else has its name
 	CodeHistory     = "history"      // nor the one with what was said
 	CodePinsFile    = "pins_file"    // nor the one with the keys of rooms
 	CodePlaintext   = "downgrade"    // a room that is known as encrypted was asked for in plaintext

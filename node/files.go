@@ -238,7 +238,7 @@ func xdgDownloads(home string) string {
 	if err != nil || runtime.GOOS == "windows" || runtime.GOOS == "darwin" {
 		return ""
 	}
-	b, err := os.ReadFile(filepath.Join(config, "user-dirs.dirs"))
+	b, err := readFile(filepath.Join(config, "user-dirs.dirs"), maxUserDirs+1)
 	if err != nil || len(b) > maxUserDirs {
 		return ""
 	}

@@ -70,8 +70,23 @@ type Keys struct {
 // CheckDir refuses a directory, for what must last, in which everybody on this computer
 // can write: whoever makes a file there first reads what is written into it,
 // and whoever replaces one decides which rooms are known. On Windows access lists
-// decide that, and it is not looked at.
+// decide that, and it is not looked at. It also refuses a place where one of its directories should
+// be, and is something else.
 func CheckDir(dir string) error {
+	for _, sub := range []string{"", "rooms", "history", "drafts"} {
+		place := filepath.Join(dir, sub)
+		if is, err := os.Lstat(place); err != nil || is.IsDir() {
+			continue // it is made, if it is not there
+		}
+		if is, err := os.Stat(place); err != nil || !is.IsDir() {
+			what := "something else"
+			if err != nil {
+				what = "a link that leads nowhere"
+			}
+			return &Error{Code: CodeNoDir, Text: fmt.Sprintf("%s must be a directory, and is %s", place, what),
+				Hint: "move it away, or choose another place with --data-dir"}
+		}
+	}
 	info, err := os.Stat(dir)
 	if err != nil || !info.IsDir() || runtime.GOOS == "windows" || info.Mode().Perm()&0o002 == 0 {
 		return nil // what is not there is made, for its owner alone

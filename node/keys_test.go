@@ -155,6 +155,28 @@ func TestDirOfEverybody(t *testing.T) {
 	}
 }
 
+// Whatever else has the place of a directory is told as that.
+func TestDirThatIsNone(t *testing.T) {
+	for _, sub := range []string{"", "rooms", "history", "drafts"} {
+		dir := filepath.Join(t.TempDir(), "parley")
+		place := filepath.Join(dir, sub)
+		os.MkdirAll(filepath.Dir(place), 0o700)
+		os.WriteFile(place, nil, 0o600)
+		var e *Error
+		if err := CheckDir(dir); !errors.As(err, &e) || e.Code != CodeNoDir || !strings.Contains(e.Text, place+" must be a directory") {
+			t.Errorf("%q: %v", sub, err)
+		}
+		if f := ExamineDir(dir); f.Code != CodeNoDir {
+			t.Errorf("%q: the doctor says %+v", sub, f)
+		}
+		os.Remove(place)
+		os.Mkdir(place, 0o700)
+		if err := CheckDir(dir); err != nil {
+			t.Errorf("%q: %v", sub, err)
+		}
+	}
+}
+
 func TestIdentityWithoutNewline(t *testing.T) {
 	keys := Keys{Dir: t.TempDir()}
 	seed := make([]byte, 32)

@@ -16,6 +16,9 @@ const maxPastFile = 256 << 10
 // string a line; what is none is passed over, and so is a file that cannot be read:
 // nothing depends on it.
 func loadPast(name string) (past []string) {
+	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() { // a pipe would be waited for
+		return nil
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil
@@ -72,6 +75,9 @@ func (s *shell) keepPast(name string) {
 			return
 		}
 		if f == nil {
+			if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() {
+				return
+			}
 			var err error
 			if f, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600); err != nil {
 				return
