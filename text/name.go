@@ -21,14 +21,16 @@ const (
 
 // reserved are the names that would let their bearer speak for the program:
 // its own parts, and the words it uses where a name could stand.
-var reserved = []string{"server", "host", "system", "admin", "administrator", "moderator", "op", "operator", "parley", "you", "all", "everyone"}
+var reserved = []string{"server", "host", "system", "admin", "administrator", "moderator", "op", "operator", "parley", "you", "all", "everyone",
+	"the", "nobody", "somebody", "everybody"} // with which its sentences begin: ** the host muted the room
 
 // Nick returns the nick that s stands for, as everybody will see it, or an
 // error that states the rule that s breaks.
 //
 // A nick is a nickname of RFC 8266, so width and compatibility variants are
 // folded and letter case is kept. It has 1 to 32 characters in at most 64 bytes,
-// no spaces, no colon or comma, nothing invisible, and none of @ # / - in
+// no spaces, no colon, comma or round brackets, nothing that looks like a colon, an arrow or a line
+// drawn across, nothing invisible, and none of @ # / - in
 // front, nor any with which the program's own lines begin: * ! | < >. Its letters are of one script, or of those that one language writes
 // together. It has a letter, a digit or a picture, and is not a word by
 // which the program itself speaks.
@@ -65,7 +67,7 @@ func Nick(s string) (string, error) {
 	if strings.Trim(Clean(nick), string(fsi)+string(pdi)) != nick {
 		return "", fmt.Errorf("the name %q would not be shown as it is: use letters and digits", Clean(nick))
 	}
-	key := Key(nick)
+	key := Key(strings.TrimFunc(nick, func(r rune) bool { return unicode.In(r, unicode.P, unicode.S) })) // host! is host
 	for _, word := range reserved {
 		if key == Key(word) {
 			return "", fmt.Errorf("the name %q is kept for the program itself: choose another", Clean(nick))
@@ -84,7 +86,7 @@ func checkNickRunes(nick string) error {
 		switch {
 		case unicode.IsSpace(r) || r == '\u2028' || r == '\u2029':
 			return errors.New("a name is one word, without spaces")
-		case r == ':' || r == ',':
+		case strings.ContainsRune(ends, r) || unicode.Is(drawn, r):
 			return fmt.Errorf("a name may not have %q in it", r)
 		case control(r):
 			return fmt.Errorf("a name may not have control characters such as U+%04X", r)
@@ -113,6 +115,17 @@ func checkNickRunes(nick string) error {
 		return errors.New("a name needs a letter, a digit or a picture")
 	}
 	return nil
+}
+
+// ends are what a name ends with where the program shows it, and what looks like that: behind a colon stands
+// what is said, behind a comma the next name, in brackets what somebody is, such as host.
+const ends = ":,()" + "\u02d0\u02f8\u0589\u05c3\u0703\u0704\u16ec\u1803\u205a\u2236\ua4fd\ua789"
+
+// drawn are arrows, lines and blocks: the program draws with them who comes and goes, who
+// whispers to whom, and where another day begins.
+var drawn = &unicode.RangeTable{
+	R16: []unicode.Range16{{0x2190, 0x21ff, 1}, {0x2500, 0x259f, 1}, {0x2794, 0x2794, 1}, {0x2798, 0x27bf, 1}, {0x27f0, 0x27ff, 1},
+		{0x2900, 0x297f, 1}, {0x2b00, 0x2b11, 1}, {0x2b30, 0x2b4f, 1}, {0x2b5a, 0x2bb9, 1}},
 }
 
 // scripts are all but the two whose characters go with any other.
@@ -219,7 +232,7 @@ func tame(s string) string {
 		s = s[:4*maxNickBytes]
 	}
 	s = strings.Map(func(r rune) rune {
-		if r == bad || r == ':' || r == ',' || r == blank || unicode.IsSpace(r) || invisible(r) ||
+		if r == bad || strings.ContainsRune(ends, r) || unicode.Is(drawn, r) || r == blank || unicode.IsSpace(r) || invisible(r) ||
 			!unicode.In(r, unicode.L, unicode.M, unicode.N, unicode.P, unicode.S) {
 			return -1
 		}

@@ -60,6 +60,36 @@ func TestNicksArePRECIS(t *testing.T) {
 	})
 }
 
+// No nick can be read as another one with something behind it, as a line of the program's own,
+// or as the beginning of one.
+func TestNicksThatImitate(t *testing.T) {
+	checkNicks(t, []nickRow{
+		{in: "[12:00]", refused: "':'"}, {in: "12∶00", refused: "'∶'"}, {in: "ana꞉", refused: "'꞉'"}, {in: "anaː", refused: "'ː'"}, {in: "ana׃", refused: "'׃'"},
+		{in: "ana(host)", refused: "'('"}, {in: "（op）", refused: "'('"}, {in: "ana)", refused: "')'"},
+		{in: "-->", refused: "needs a letter"}, {in: "-->ana", refused: "begin with -"}, {in: "→ana", refused: "'→'"}, {in: "ana→ben", refused: "'→'"},
+		{in: "➜ana", refused: "'➜'"}, {in: "⟶ana", refused: "'⟶'"}, {in: "⬅ana", refused: "'⬅'"}, {in: "￩ana", refused: "'←'"},
+		{in: "───", refused: "'─'"}, {in: "─now─", refused: "'─'"}, {in: "█", refused: "'█'"}, {in: "│ana", refused: "'│'"},
+		{in: "*", refused: "needs a letter"}, {in: "!", refused: "needs a letter"},
+		{in: "host", refused: "kept"}, {in: "host!", refused: "kept"}, {in: "_host_", refused: "kept"}, {in: "hοst.", refused: "mix"}, {in: "host🦊", refused: "kept"},
+		{in: "the", refused: "kept"}, {in: "nobody", refused: "kept"}, {in: "Everybody", refused: "kept"},
+		{in: "theo", out: "theo"}, {in: "hosts", out: "hosts"}, {in: "7", out: "7"}, {in: "[ana]", out: "[ana]"}, {in: "🦊", out: "🦊"}, {in: "✿ana", out: "✿ana"},
+	})
+	for _, in := range []string{"ana(host)", "→ana", "12∶00", "─ana─", "the", "host!"} {
+		if got := Suggest(in, func(string) bool { return false }); got == "" || got != mustNick(t, got) {
+			t.Errorf("for %q is suggested %q", in, got)
+		}
+	}
+}
+
+func mustNick(t *testing.T, nick string) string {
+	t.Helper()
+	got, err := Nick(nick)
+	if err != nil {
+		t.Errorf("Nick(%q): %v", nick, err)
+	}
+	return got
+}
+
 // Nicks are unique by case fold and by skeleton: those of a row are one name,
 // and no two rows are.
 func TestNicksAreUniqueBySkeleton(t *testing.T) {
