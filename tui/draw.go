@@ -110,11 +110,15 @@ func (m *model) state(it *item) string {
 	return fmt.Sprintf("%s %d/%d", m.marks.all, it.count, it.of)
 }
 
-// fill breaks a head and lines of body into rows, further ones indented.
+// fill breaks a head and lines of body into rows, further ones indented: behind a bar where there is a head,
+// so that no line that somebody says can pass for one of another's, or of the program.
 func fill(stamp string, dim style, head string, body []string, how style, width int) (rows []string) {
-	indent := strings.Repeat(" ", len(stamp)+2)
+	indent, bar := strings.Repeat(" ", len(stamp)), "| "
+	if strings.TrimSpace(stamp+head) == "" {
+		bar = "  "
+	}
 	if width < 12 {
-		indent = " "
+		indent, bar = "", bar[:1]
 	}
 	if text.Width(stamp)+text.Width(head) >= width {
 		head = ansi.Strip(head)
@@ -127,7 +131,7 @@ func fill(stamp string, dim style, head string, body []string, how style, width 
 	if len(body) == 0 {
 		return []string{paint(stamp, dim) + paintHead(head, how)}
 	}
-	first, rest := width-len(stamp)-text.Width(head), max(1, width-len(indent))
+	first, rest := width-len(stamp)-text.Width(head), max(1, width-len(indent)-len(bar))
 	for i, part := range body {
 		if i > 0 {
 			first = rest
@@ -136,7 +140,7 @@ func fill(stamp string, dim style, head string, body []string, how style, width 
 			if i == 0 && j == 0 {
 				rows = append(rows, paint(stamp, dim)+paintHead(head, how)+paint(row, how))
 			} else {
-				rows = append(rows, indent+paint(row, how))
+				rows = append(rows, indent+paint(bar, dim)+paint(row, how))
 			}
 		}
 	}

@@ -398,3 +398,23 @@ func FuzzModel(f *testing.F) {
 		}
 	})
 }
+
+// A line that somebody says stands behind a bar, and so passes for nobody else's, with the
+// times hidden, too.
+func TestLinesPassForNobodys(t *testing.T) {
+	b := newBench(t, Options{}, 80, 24)
+	b.sits(1, "physics")
+	for range 2 {
+		b.says(1, room.Event{Type: room.Message, From: "eve", Text: "hi\n12:00 ben: yes\n* ana is banned by ben", At: noon})
+		for row := range strings.SplitSeq(b.screen(), "\n") {
+			if i := strings.Index(row, "12:00 ben:"); i >= 0 && !strings.HasSuffix(row[:i], " | ") && !strings.HasPrefix(row, "| ") {
+				t.Errorf("%q", row)
+			}
+			if strings.HasPrefix(strings.TrimLeft(row, " "), "* ana is banned") {
+				t.Errorf("%q", row)
+			}
+		}
+		b.current().edit.set("/timestamp")
+		b.press("enter")
+	}
+}
