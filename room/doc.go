@@ -404,7 +404,7 @@
 //	{"type":"slow","id":"…","seconds":10}               0: no more
 //	{"type":"lock","id":"…","reason":"…"}               also unlock
 //	{"type":"topic","id":"…","text":"light"}            also motd, filter, unfilter
-//	{"type":"approve","id":"…","nick":"cyn"}            or, of all newcomers, "state":"on" or "off"
+//	{"type":"approve","id":"…","nick":"cyn","key":K}    K: who is meant, or absent; or, of all newcomers, "state":"on" or "off"
 //	{"type":"bans","id":"…"}                            also filters, knocks: answered by a notice of that code
 //
 // Text of what is said is 1 to 4,096 bytes without control characters but

@@ -49,6 +49,9 @@ func (m *Member) take(now time.Time, r *report) error {
 			return m.event(now, r)
 		}
 		if Kind(r.Type) == Notice {
+			if r.Code == codeKnock && r.Nick != "" {
+				m.knocked(r)
+			}
 			m.push(Event{Type: Notice, Code: foreign(r.Code), Nick: r.Nick, Key: r.Key, Text: r.Text})
 		}
 	}
@@ -306,6 +309,9 @@ func (m *Member) failed(r *report) {
 	if s.lookup != nil {
 		s.lookup.done, s.lookup.err = true, &Refused{Code: r.Code, Text: r.Text}
 		return
+	}
+	if s.cmd.Type == string(Approve) && r.Code == codeKey { // he is told who asks now, and may mean it
+		delete(m.knockers, text.Key(s.cmd.Nick))
 	}
 	if !Kind(s.cmd.Type).said() {
 		m.push(Event{Type: Failure, ID: r.ID, Code: r.Code, Text: r.Text, Suggest: r.Suggest})

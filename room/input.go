@@ -178,6 +178,9 @@ func (m *Member) perform(ctx context.Context, c Command, arg string) (err error)
 		m.answer(c, "")
 	default:
 		if cmd, ok, err := act(c, strings.TrimSpace(arg)); err != nil || ok {
+			if err == nil && cmd.Type == string(Approve) && cmd.Nick != "" {
+				err = m.approving(&cmd)
+			}
 			if err == nil {
 				_, err = m.send(ctx, &saying{cmd: cmd})
 			}

@@ -21,11 +21,14 @@ func (c *core) knock(now time.Time, it *item, session [16]byte, key transport.Ke
 		c.meter.refuses(codeNick)
 		l.out.control(encode(report{Type: string(Failure), Code: codeNick, Text: err.Error()}), true)
 		return true
+	case !c.free(nick, key, seatOf(session), it.cmd.Share || it.cmd.Quiet): // in the room: whom would they let in?
+		c.refuseNick(it, nick, string(Failure))
+		return true
 	case l.parked == nil && !c.mayPark(l, codeApproval):
 		return c.turnAway(l, codeFull, "too many ask to come in just now: try again later")
 	}
 	for _, o := range c.knocking() {
-		if o != l && text.Key(o.parked.join.cmd.Nick) == text.Key(nick) { // whom would they let in?
+		if o != l && text.Key(o.parked.join.cmd.Nick) == text.Key(nick) { // likewise
 			if c.keyAt(o) != key {
 				c.meter.refuses(codeTaken)
 				l.out.control(encode(report{Type: string(Failure), Code: codeTaken, Nick: nick,
@@ -79,7 +82,41 @@ func (c *core) caller(nick string, key transport.Key, guest bool) string {
 	case c.host.Plaintext:
 		return nick
 	}
-	return nick + " (key: " + text.KeyWords(key) + ")"
+	words := nick + " (key: " + text.KeyWords(key)
+	if before, known := c.state.rules.gone.all[text.Key(nick)]; known && before.key != key {
+		words += ", which is not that of the " + before.nick + " who was here before"
+	}
+	return words + ")"
+}
+
+// knocker is somebody whom a keeper's program was told of.
+type knocker struct {
+	key   transport.Key // zero: none that is proved
+	other bool          // somebody else asked under that name before
+}
+
+// knocked takes in that somebody knocks. The caller holds mu.
+func (m *Member) knocked(r *report) {
+	name := text.Key(r.Nick)
+	before, again := m.knockers[name]
+	if m.knockers == nil || len(m.knockers) >= wards[codeApproval].all && !again {
+		m.knockers = make(map[string]knocker)
+	}
+	m.knockers[name] = knocker{r.Key, again && (before.other || before.key != r.Key)}
+}
+
+// approving says with an approval whom the keeper means: who was told last to ask under that
+// name. Where that is somebody else than before, the keeper may have read of the first alone, and is told so once.
+func (m *Member) approving(cmd *command) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	name := text.Key(cmd.Nick)
+	k := m.knockers[name]
+	if cmd.Key = k.key; k.other {
+		m.knockers[name] = knocker{key: k.key}
+		return &Refused{Code: codeKey, Text: fmt.Sprintf("somebody else asks to come in as %.64q than before: compare the key that was told last, then say it again", text.Clean(cmd.Nick))}
+	}
+	return nil
 }
 
 // A stranger who comes again and again under new keys must not drive what is
@@ -149,7 +186,11 @@ func (c *core) decideApprove(now time.Time, it *item) (d deed, no *Refused) {
 func (c *core) answerKnock(it *item) (d deed, no *Refused) {
 	for _, l := range c.knocking() {
 		if nick := l.parked.join.cmd.Nick; text.Key(nick) == text.Key(it.cmd.Nick) {
-			return deed{report: report{Nick: nick, Key: c.keyAt(l)}}, nil
+			key := c.keyAt(l)
+			if it.cmd.Key != (transport.Key{}) && it.cmd.Key != key {
+				return d, &Refused{Code: codeKey, Text: fmt.Sprintf("%s is somebody else than the one you were told of before: compare the key, then say it again", c.caller(nick, key, l.parked.join.cmd.Guest))}
+			}
+			return deed{report: report{Nick: nick, Key: key}}, nil
 		}
 	}
 	return d, &Refused{Code: codeNoNick, Text: fmt.Sprintf("nobody called %.64q asks to come in: /approve lists who does", text.Clean(it.cmd.Nick))}

@@ -191,6 +191,8 @@ type Member struct {
 
 	files transfers // that are offered, under way or just over
 
+	knockers map[string]knocker // by text.Key of the nick: who was told to ask to come in
+
 	ignored *Ignored
 	whisper string // who whispered to us last
 	query   string // whom lines go to

@@ -614,7 +614,75 @@ func TestApprovalWithoutKeys(t *testing.T) {
 	session := secretOf(cyn)
 	c.restart()
 	c.has(c.sit(c.from(1, "tcp", "10.0.0.1:1"), "cyn", session), "welcome member")
-	c.has(c.sit(c.from(1, "tcp", "10.0.0.1:1"), "cyn", ""), "wait approval")
+	c.has(c.sit(c.from(1, "tcp", "10.0.0.1:1"), "cyn", ""), "error nick_taken")
+	c.has(c.sit(c.from(1, "tcp", "10.0.0.1:1"), "cyn2", ""), "wait approval")
+}
+
+// Whoever lets somebody in knows whom: nobody asks under the name of somebody who is here, or like it,
+// who asks under that of one who was here is told to be somebody else, and an
+// approval is for the key that the keeper was told of.
+func TestWhomOneLetsIn(t *testing.T) {
+	c := newCourt(t, nil)
+	c.member("cyn", 1)
+	ben := c.member("ben", 2)
+	c.core.command(c.now, ben, command{Type: typeLeave})
+	c.settle()
+	c.types(c.host, "/approve on")
+	eve := c.from(5, "udp", "10.0.0.5:1")
+	for _, like := range []string{"cyn", "CYN", "ｃｙｎ", "сyn"} {
+		if got := c.sit(eve, like, ""); !strings.HasPrefix(got, "error nick_") {
+			t.Errorf("as %s: %s", like, got)
+		}
+	}
+	if got := c.sees(c.host); strings.Contains(got, "knock") {
+		t.Errorf("the host is told %s", got)
+	}
+	c.has(c.sit(eve, "Ben", ""), "wait approval")
+	c.has(c.sees(c.host), ", which is not that of the ben who was here before) asks to come in: /approve Ben")
+	dee := c.from(6, "udp", "10.0.0.6:1")
+	c.has(c.sit(dee, "dee", ""), "wait approval")
+	c.has(c.sees(c.host), "knock dee dee (key: ")
+	approve := func(key transport.Key) string {
+		c.ids++
+		c.core.command(c.now, c.host, command{Type: string(Approve), ID: fmt.Sprintf("%032x", 1<<20+c.ids), Nick: "dee", Key: key})
+		c.settle()
+		return c.sees(c.host)
+	}
+	c.has(approve(eve.peer.Key), "is somebody else than the one you were told of before: compare the key, then say it again")
+	c.has(approve(dee.peer.Key), "approve hana dee")
+}
+
+// A keeper's program says with an approval whom it was told of last, but not where that
+// is another one than the keeper may have read of.
+func TestApprovalOfTheOneThatWasTold(t *testing.T) {
+	m := new(Member)
+	knocks := func(nick string, key byte) { m.knocked(&report{Nick: nick, Key: transport.Key{key}}) }
+	approves := func(nick string) (transport.Key, error) {
+		cmd := command{Type: string(Approve), Nick: nick}
+		err := m.approving(&cmd)
+		return cmd.Key, err
+	}
+	if key, err := approves("dee"); err != nil || key != (transport.Key{}) {
+		t.Error(key, err)
+	}
+	knocks("dee", 1)
+	knocks("Dee", 1)
+	if key, err := approves("DEE"); err != nil || key[0] != 1 {
+		t.Error(key, err)
+	}
+	knocks("dee", 2)
+	if _, err := approves("dee"); err == nil || !strings.Contains(err.Error(), "somebody else asks to come in") {
+		t.Error(err)
+	}
+	if key, err := approves("dee"); err != nil || key[0] != 2 {
+		t.Error(key, err)
+	}
+	for n := range 1000 {
+		knocks(fmt.Sprint("n", n), 3)
+	}
+	if len(m.knockers) > wards[codeApproval].all {
+		t.Errorf("%d are remembered", len(m.knockers))
+	}
 }
 
 // What a filter is against is not said, in names and last words neither, and
