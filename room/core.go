@@ -563,6 +563,7 @@ func (c *core) folded(now time.Time, r report, mine *item) {
 // ghost makes a lost seat of a person whom a former life of this host seated.
 func (c *core) ghost(now time.Time, p *person) {
 	s := &seat{id: p.seat, key: p.key, nick: p.nick, via: p.via, role: p.role, guest: p.role == roleGuest,
+		files: true, // it may: nobody knows until it is back
 		since: p.since, born: c.state.seq, got: c.state.seq}
 	c.seats[s.id] = s
 	c.lose(now, s)

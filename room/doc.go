@@ -254,6 +254,7 @@
 //
 //	maxOffers, maxRoomOffers     8 files offered by a key, 256 in a room
 //	offerLife                    10 min until an offer that nobody answers is forgotten
+//	offerDoubt                   40 s until a member that has come back takes an offer that nobody repeats for called off
 //	maxKeyCarried, maxCarried    4 files of a key under way at once, 64 of a room
 //	maxFileName                  255 bytes of a name in an offer
 //	maxOffered, maxTold          32 offers that wait for a member's user, 16 ended ones still listed
@@ -537,14 +538,15 @@
 //
 // Who sits in a room may give somebody there a file. The offer and the answer are
 // messages beside the log: nothing of them is stored, and a host that is restarted
-// knows nothing of them. Programs that take files say so in their joins
+// knows nothing of them; so whoever comes to a host anew makes the offers again that wait, with their
+// ids. Programs that take files say so in their joins
 // ("files":true). The giver, who must be allowed to whisper, then says
 //
 //	{"type":"file","id":"…","state":"offer","to":"ben","key":"…","file":{"id":"…","name":"notes.pdf","size":1048576,"sum":"…"}}
 //
 // with an id drawn for this offer, and the SHA-256 in hex. A name has no directories.
 // The host tells each of ben's seats whose program takes files, and tells it
-// again when one has come back meanwhile:
+// again when one has come back meanwhile, or comes back later:
 //
 //	{"type":"file","state":"offered","from":"ana","to":"ben","file":{…}}
 //
@@ -558,6 +560,9 @@
 // each answered by accepted or failed, and told to the other side with the state
 // taken, declined, cancelled, failed or done. All but the first forget the offer. So does
 // the leave of a side.
+//
+// A member who has come to a host anew, and does not hear there within offerDoubt of an offer that
+// waits, takes it for called off; should it come after all, it is shown again.
 //
 // When a file is taken, each side makes a connection of its own to the host, by
 // whichever carrier works for it, and says first

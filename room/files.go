@@ -17,6 +17,9 @@ const (
 	maxRoomOffers = 256
 	// offerLife is how long an offer waits for an answer: somebody may be at lunch.
 	offerLife = 10 * time.Minute
+	// offerDoubt is how long a member waits for a host that it has come back to, or to a new one, to
+	// tell of an offer again: whoever made it is back before, or gone (lingering).
+	offerDoubt = lingering + 10*time.Second
 	// maxKeyCarried is how many files one key may give and take at once, and
 	// maxCarried how many pass through a room: more would only make each slower.
 	maxKeyCarried = 4

@@ -90,8 +90,8 @@ func (c *core) checkOffer(now time.Time, it *item, id [16]byte) {
 	mine := count(c.offers, func(o *offering) bool { return o.from.key == s.key })
 	o := &offering{id: id, file: f.offered(), from: s, key: key, nick: to, at: now, left: 2*f.Size + carrySlack}
 	switch {
-	case len(c.takers(o)) == 0:
-		c.fail(it, codeNoFiles, to+" cannot be sent files: that takes a program like yours, which is connected and has not been told --no-files")
+	case !c.awaits(o):
+		c.fail(it, codeNoFiles, to+" cannot be sent files: that takes a program like yours, which has not been told --no-files")
 	case mine >= maxOffers:
 		c.fail(it, codeTooMany, fmt.Sprintf("%d of your files wait already, which is the most: /files lists them, /cancel takes one back", maxOffers))
 	case len(c.offers) >= maxRoomOffers:
@@ -113,6 +113,16 @@ func (c *core) takers(o *offering) (all []*seat) {
 		}
 	}
 	return all
+}
+
+// awaits tells whether somebody may take an offer, now or when he is back.
+func (c *core) awaits(o *offering) bool {
+	for _, s := range c.seats {
+		if s.key == o.key && s.files && !s.quiet && !s.guest {
+			return true
+		}
+	}
+	return false
 }
 
 // checkAnswer decides what either side says about an offer that there is.
@@ -214,10 +224,12 @@ func (c *core) tellFile(s *seat, o *offering, state, words string) {
 }
 
 // retellFiles tells a seat that has a new connection of the offers that it may not have
-// heard of.
+// heard of, and ends those that it was awaited for and does not take.
 func (c *core) retellFiles(s *seat) {
-	for _, o := range c.offers {
+	for _, o := range slices.Clone(c.offers) {
 		switch {
+		case o.key == s.key && o.taker == nil && !c.awaits(o):
+			c.endOffer(o, nil, FileCancelled, s.nick+" takes no files now")
 		case o.from == s && o.taker != nil:
 			c.tellFile(s, o, FileTaken, "")
 		case o.key == s.key && o.taker == nil && s.files:
@@ -229,7 +241,7 @@ func (c *core) retellFiles(s *seat) {
 // dropFiles ends what a seat that is no more had to do with files.
 func (c *core) dropFiles(s *seat) {
 	for _, o := range slices.Clone(c.offers) {
-		if o.from == s || o.taker == s || o.taker == nil && o.key == s.key && len(c.takers(o)) == 0 {
+		if o.from == s || o.taker == s || o.taker == nil && o.key == s.key && !c.awaits(o) {
 			c.endOffer(o, s, FileCancelled, s.nick+" is not here any more")
 		}
 	}

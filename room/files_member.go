@@ -37,6 +37,7 @@ type transfer struct {
 	key    transport.Key // of whom it is for, where we give it
 	state  string
 	cancel context.CancelFunc // of its way; nil: it is not under way
+	doubt  time.Time          // when it is off unless the host tells of it before; zero: the host knows of it
 
 	toldAt    time.Time // when its progress was told last,
 	toldBytes int64     // and how much that was
@@ -136,9 +137,19 @@ func (m *Member) filed(r *report) {
 
 // fileOffered takes in that somebody would give us a file.
 func (m *Member) fileOffered(r *report, t *transfer) {
+	if t != nil {
+		t.doubt = time.Time{}
+	}
 	switch {
 	case t != nil && t.state == FileTaken && !t.own: // the host was restarted, and knows nothing of it
 		m.sayFile(t, fileTake, "")
+		return
+	case t != nil && t.state == FileCancelled && !t.own && t.cancel == nil: // it was off, as we thought, or somebody else did
+		t.state = FileOffered
+		m.push(m.fileEvent(t, FileOffered, ""))
+		return
+	case t != nil && t.state == FileDeclined && !t.own: // which its giver has not heard
+		m.sayFile(t, fileDecline, "")
 		return
 	case t != nil || !r.File.valid():
 		return
@@ -193,6 +204,9 @@ func (m *Member) fileAnswered(s *saying, r *report) {
 	case state == fileOffer && failed && t.state == FileOffered:
 		m.settle(t, FileFailed, r.Text)
 	case state == fileTake && failed && t.cancel == nil:
+		if r.Code == codeNoOffer && !t.doubt.IsZero() {
+			return // it is taken when the host knows of it again
+		}
 		if r.Code == codeNoOffer {
 			m.settle(t, FileFailed, "it is not offered any more: ask "+t.peer+" to send it again")
 			return
@@ -200,9 +214,44 @@ func (m *Member) fileAnswered(s *saying, r *report) {
 		t.state = FileOffered
 		m.push(Event{Type: Failure, Code: r.Code, Text: r.Text})
 	case state == fileTake && !failed && t.cancel == nil:
+		t.doubt = time.Time{}
 		m.push(m.fileEvent(t, FileTaken, ""))
 		m.carryOn(t)
 	}
+}
+
+// offerAgain tells a host that we have just come to what we offer, and that nobody has answered:
+// it may have been restarted, or be another one, and know nothing of it. What is offered to
+// us, its giver tells likewise. The caller holds mu.
+func (m *Member) offerAgain(now time.Time) {
+	for _, t := range m.files.all {
+		switch waits := t.cancel == nil && t.open(); {
+		case waits && t.own && !slices.ContainsFunc(m.pending, func(s *saying) bool { return s.about == t }):
+			m.sayFile(t, fileOffer, "")
+		case waits && !t.own:
+			t.doubt = now.Add(offerDoubt)
+		}
+	}
+}
+
+// doubtFiles ends the offers that no host knows of any more. The caller holds mu.
+func (m *Member) doubtFiles(now time.Time) {
+	for _, t := range slices.Clone(m.files.all) {
+		if !t.doubt.IsZero() && !now.Before(t.doubt) {
+			t.doubt = time.Time{}
+			m.settle(t, FileCancelled, "it is not offered any more: ask "+t.peer+" to send it again")
+		}
+	}
+}
+
+// wakeFiles returns when doubtFiles is due, zero for never.
+func (m *Member) wakeFiles() (at time.Time) {
+	for _, t := range m.files.all {
+		if !t.doubt.IsZero() && t.open() && (at.IsZero() || t.doubt.Before(at)) {
+			at = t.doubt
+		}
+	}
+	return at
 }
 
 // carryOn has the bytes of a file go. The caller holds mu.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -475,4 +476,78 @@ func TestOwnEventAnswers(t *testing.T) {
 		heard(t, ana, "hi")
 		until(t, ana, "no other answer", func(e Event) bool { return e.Type == Message && e.ID == other.ID })
 	})
+}
+
+// What is offered and not taken outlives a restart of the host: whoever comes back first, it can be
+// taken then; and where one of the two does not come back, the other is told.
+func TestOffersOutliveTheHost(t *testing.T) {
+	for _, c := range []struct {
+		name        string
+		giver, back bool // whose computer is off at the restart: the giver's, else the taker's; and whether it comes back
+	}{{"the giver is late", true, true}, {"the taker is late", false, true}, {"the giver is gone", true, false}, {"the taker is gone", false, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				log := NewMemory()
+				h := open(t, pipes, func(h *Host) { h.Log = log })
+				defer h.close()
+				var off atomic.Bool
+				join := func(nick string, late bool) *Member {
+					o := JoinOptions{Nick: nick, Identity: identity(t), Files: fakeFiles{}}
+					dial := h.dial(o.Identity)
+					m, err := Join(t.Context(), o, Dial(func(ctx context.Context) (transport.Conn, error) {
+						if late && off.Load() {
+							return nil, errDown
+						}
+						return dial(ctx)
+					}))
+					if err != nil {
+						t.Fatal(err)
+					}
+					return m
+				}
+				ana, ben := join("ana", c.giver), join("ben", !c.giver)
+				defer leave(t, ana, ben)
+				until(t, ana, "ben", func(e Event) bool { return e.Type == Joined && e.Nick == "ben" })
+				state := func(m *Member, state string) Event {
+					t.Helper()
+					return until(t, m, state, func(e Event) bool { return e.Type == Transfer && e.State == state })
+				}
+				types := func(m *Member, line string) {
+					t.Helper()
+					if _, err := m.Input(t.Context(), line); err != nil {
+						t.Fatalf("%s: %v", line, err)
+					}
+				}
+				types(ana, "/send ben x")
+				state(ben, FileOffered)
+				off.Store(true)
+				h.kill()
+				h.reopen(log)
+				here, late := ben, ana
+				if !c.giver {
+					here, late = ana, ben
+				}
+				until(t, here, "the host", func(e Event) bool { return e.Type == Link && e.State == "resumed" })
+				if !c.back {
+					if e := state(here, FileCancelled); e.Text == "" {
+						t.Errorf("%+v", e)
+					}
+					off.Store(false)
+					return
+				}
+				if c.giver {
+					types(ben, "/take") // the host knows nothing of it yet
+				}
+				time.Sleep(5 * time.Second)
+				off.Store(false)
+				until(t, late, "the host", func(e Event) bool { return e.Type == Link && e.State == "resumed" })
+				if !c.giver {
+					time.Sleep(time.Second)
+					types(ben, "/take")
+				}
+				state(ben, FileTaken)
+				state(ana, FileTaken)
+			})
+		})
+	}
 }

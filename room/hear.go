@@ -186,6 +186,11 @@ func (m *Member) moved(r *report) {
 			p.Nick = r.Nick
 			m.people[r.Seat] = p
 		}
+		for _, t := range m.files.all {
+			if t.open() && t.peer == r.From {
+				t.peer = r.Nick
+			}
+		}
 		if r.Seat == m.seat {
 			m.nick = r.Nick
 		}
@@ -365,8 +370,10 @@ func (m *Member) outgoing(now time.Time) (cmd command, ok bool) {
 // wake returns when transmit has something to do next, zero for never.
 func (m *Member) wake() time.Time {
 	at := m.inbox.wake()
-	if at.IsZero() || !m.gotAt.IsZero() && m.gotAt.Before(at) {
-		return m.gotAt
+	for _, t := range []time.Time{m.gotAt, m.wakeFiles()} {
+		if at.IsZero() || !t.IsZero() && t.Before(at) {
+			at = t
+		}
 	}
 	return at
 }

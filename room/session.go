@@ -238,6 +238,7 @@ func (m *Member) adopt(a attempt) error {
 	m.reported, m.gotAt = 0, time.Now().Add(gotEvery)
 	m.seated(a.roster, w.Seq)
 	m.tellHosts(w.Hosts)
+	m.offerAgain(time.Now())
 	m.fire()
 	for i := range a.early {
 		if err := m.take(time.Now(), &a.early[i]); err != nil {
@@ -307,6 +308,7 @@ func (m *Member) transmit(ctx context.Context, c transport.Conn) {
 		m.mu.Lock()
 		now := time.Now()
 		m.showGaps(now)
+		m.doubtFiles(now)
 		cmd, ok := m.outgoing(now)
 		changed, at := m.changed, m.wake()
 		m.mu.Unlock()
