@@ -1,6 +1,7 @@
 package config
 
 import (
+	"os"
 	"strings"
 	"testing"
 )
@@ -31,4 +32,10 @@ func FuzzParse(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestReadNothing(t *testing.T) {
+	if all, err := Read(os.DevNull); all != "" || err != nil {
+		t.Error(all, err)
+	}
 }
