@@ -121,6 +121,47 @@ func (b *breaking) Receive(ctx context.Context) ([]byte, error) {
 	return msg, err
 }
 
+// slowly is a Conn on which 2 kB a second come.
+type slowly struct{ transport.Conn }
+
+func (s slowly) Receive(ctx context.Context) ([]byte, error) {
+	msg, err := s.Conn.Receive(ctx)
+	time.Sleep(time.Duration(len(msg)) * time.Second / 2000)
+	return msg, err
+}
+
+// A way on which a chunk takes most of the time that nothing may come is slow, not dead: neither side gives it
+// up, and the giver hears of each chunk before the host would take it for stalled (30 s).
+func TestSlowWay(t *testing.T) {
+	i, content := made(t, "a.bin", 200_000)
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		s, err := i.Open()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		c, d := transport.Pipe(transport.Peer{}, transport.Peer{})
+		gave := make(chan error, 1)
+		last := time.Now()
+		go func() {
+			gave <- Give(t.Context(), c, s, func(int64) {
+				if since := time.Since(last); since > idle {
+					t.Errorf("nothing was heard for %v", since)
+				}
+				last = time.Now()
+			})
+		}()
+		path, err := Take(t.Context(), slowly{d}, dir, i.want(), ignore)
+		if other := <-gave; err != nil || other != nil {
+			t.Fatal(err, other)
+		}
+		isFile(t, path, content)
+		c.Close()
+		d.Close()
+	})
+}
+
 // A file goes on from where it was, over any number of connections, and no byte
 // goes twice but those that were under way.
 func TestResume(t *testing.T) {

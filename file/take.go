@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"sync/atomic"
+	"time"
 
 	"parley/transport"
 )
@@ -99,6 +100,7 @@ func (p *part) receive(ctx context.Context, c transport.Conn, moved func(int64))
 		return whyGone(ctx, c, err)
 	}
 	t := &taker{size: p.want.Size, at: p.at, told: p.at}
+	told := time.Now()
 	for t.at < t.size {
 		msg, err := c.Receive(ctx)
 		if err != nil {
@@ -112,7 +114,8 @@ func (p *part) receive(ctx context.Context, c transport.Conn, moved func(int64))
 			return err
 		}
 		moved(t.at)
-		if t.report() {
+		if now := time.Now(); t.report() || now.Sub(told) >= reportAfter {
+			told, t.told = now, t.at
 			if err := c.Send(ctx, have(t.at)); err != nil {
 				return whyGone(ctx, c, err)
 			}

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 	"unicode/utf8"
 
 	"parley/text"
@@ -31,6 +32,9 @@ const (
 	window = 192 << 10
 	// reportEvery is how much the taker writes before it says so.
 	reportEvery = 64 << 10
+	// reportAfter is when it says so after less: on a slow way whoever counts what passes, the giver and the host,
+	// would take it for dead.
+	reportAfter = 5 * time.Second
 	// maxWhy is the size in bytes of the reason of a STOP.
 	maxWhy = 400
 	// dataHead is what stands before the bytes of a DATA.

@@ -138,12 +138,22 @@ func (f *porter) carry(ctx context.Context, c room.Carriage, pass func(context.C
 		case most.Load() > before:
 			since, wait = time.Now(), fileRetry
 		case time.Since(since) >= filePatience:
-			return fmt.Errorf("it got no further for %d s (%w): what has come is kept, and goes on from there when it is sent again", int(filePatience.Seconds()), err)
+			return gaveUp(err)
 		}
 		f.way.node.log.Debug("a file's connection has ended", "err", err)
 		sleep(ctx, wait)
 		wait = min(2*wait, fileRetryMost)
 	}
+}
+
+// gaveUp tells people why a file is given up. What the last connection has died of says little to them, unless
+// the host has said it.
+func gaveUp(err error) error {
+	why := "the network to the host, on your side or on the other, is too slow for it or fails"
+	if no := (*room.Refused)(nil); errors.As(err, &no) {
+		why = no.Text
+	}
+	return fmt.Errorf("it got no further for %d s: %s. What has come is kept, and goes on from there when it is sent again", int(filePatience.Seconds()), why)
 }
 
 // once is one connection of carry.
