@@ -43,6 +43,9 @@ func TestWrongKinds(t *testing.T) {
 	}{
 		{"config", "pipe device", "it is a pipe or a device, and no file", 2, "rooms --config ../config"},
 		{"config", "directory", "it is a directory", 2, "rooms --config ../config"},
+		{"filters", "pipe", "it is a pipe or a device, and no file", 2, "host physics --headless --filter-file ../config"},
+		{"filters", "directory", "it is a directory", 2, "host physics --headless --filter-file ../config"},
+		{"creds", "pipe device directory", "is no file", 1, "host physics --headless --cluster nats://127.0.0.1:1 --creds ../config"},
 		{"", "file pipe", "must be a directory, and is something else", 1, "id"},
 		{"rooms", "file pipe device", "must be a directory, and is something else", 1, "host physics --headless"},
 		{"history", "file", "must be a directory, and is something else", 1, "history physics"},
@@ -59,7 +62,7 @@ func TestWrongKinds(t *testing.T) {
 		for kind := range strings.FieldsSeq(c.kinds) {
 			name := strings.NewReplacer("/", "-", " ", "-", ".", "-").Replace(filepath.Base(c.path) + " " + kind + " " + c.args)
 			path := b.file(name, c.path)
-			if c.path == "config" {
+			if strings.Contains(c.args, "../config") {
 				path = filepath.Join(b.home(name), c.path)
 			}
 			if !put(kind, path) {

@@ -3,15 +3,15 @@ package main
 import (
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/alecthomas/kong"
 
+	"parley/config"
 	"parley/history"
 	"parley/room"
 	"parley/text"
@@ -245,22 +245,19 @@ const (
 	maxSlow    = 3600 // as /slow has it
 	maxMembers = 5000 // whom one host can serve
 	maxFilters = 64   // of a room
-	maxFile    = 64 << 10
 )
 
 // readFilters reads a file of filters. Empty lines, and those that begin with #,
 // do not count.
 func readFilters(name string) (filters []string, err error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, fmt.Errorf("--filter-file: %w", err)
+	all, err := config.Read(name)
+	if of := (*fs.PathError)(nil); errors.As(err, &of) {
+		err = of.Err
 	}
-	defer f.Close()
-	all, err := io.ReadAll(io.LimitReader(f, maxFile))
 	if err != nil {
-		return nil, fmt.Errorf("--filter-file: %w", err)
+		return nil, fmt.Errorf("--filter-file: %s: %w", name, err)
 	}
-	for i, l := range strings.Split(string(all), "\n") {
+	for i, l := range strings.Split(all, "\n") {
 		l = strings.TrimSpace(l)
 		if l == "" || l[0] == '#' || slices.Contains(filters, l) {
 			continue

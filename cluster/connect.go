@@ -70,7 +70,7 @@ func Connect(ctx context.Context, o Options) (*Cluster, error) {
 		if f == "" {
 			continue
 		}
-		if _, err := os.ReadFile(f); err != nil {
+		if err := readable(f); err != nil {
 			return nil, &Error{CodeFile, err.Error(), "name a file that can be read", err}
 		}
 	}
@@ -209,4 +209,25 @@ func since(v string, oldMajor, oldMinor int) bool {
 	a, err1 := strconv.Atoi(major)
 	b, err2 := strconv.Atoi(minor)
 	return err1 == nil && err2 == nil && (a > oldMajor || a == oldMajor && b >= oldMinor)
+}
+
+// maxCredentials is more than a file of credentials or certificates has.
+const maxCredentials = 1 << 20
+
+// readable tells whether the library, which reads all of it at every connection, can read a file. A pipe would be waited
+// for, and a device never ends.
+func readable(name string) error {
+	switch info, err := os.Stat(name); {
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is no file", name)
+	case info.Size() > maxCredentials:
+		return fmt.Errorf("%s is larger than %d KiB", name, maxCredentials>>10)
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
