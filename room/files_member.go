@@ -145,6 +145,9 @@ func (m *Member) fileOffered(r *report, t *transfer) {
 		m.sayFile(t, fileTake, "")
 		return
 	case t != nil && t.state == FileCancelled && !t.own && t.cancel == nil: // it was off, as we thought, or somebody else did
+		if m.hides(&report{Type: string(Whisper), From: r.From}) {
+			return
+		}
 		t.state = FileOffered
 		m.push(m.fileEvent(t, FileOffered, ""))
 		return

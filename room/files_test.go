@@ -479,7 +479,7 @@ func TestOwnEventAnswers(t *testing.T) {
 }
 
 // What is offered and not taken outlives a restart of the host: whoever comes back first, it can be
-// taken then; and where one of the two does not come back, the other is told.
+// taken then; and where one of the two does not come back in time, the other is told.
 func TestOffersOutliveTheHost(t *testing.T) {
 	for _, c := range []struct {
 		name        string
@@ -533,6 +533,15 @@ func TestOffersOutliveTheHost(t *testing.T) {
 						t.Errorf("%+v", e)
 					}
 					off.Store(false)
+					if !c.giver {
+						return
+					}
+					if e := state(ben, FileOffered); e.File.N != 1 { // she is back after all
+						t.Errorf("%+v", e.File)
+					}
+					types(ben, "/take")
+					state(ben, FileTaken)
+					state(ana, FileTaken)
 					return
 				}
 				if c.giver {
