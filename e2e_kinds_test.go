@@ -56,6 +56,7 @@ func TestWrongKinds(t *testing.T) {
 		{log, "pipe device", "it is a pipe or a device, and no file", 1, "history physics"},
 		{log, "directory", "it is a directory, and no file", 1, "history physics"},
 		{log, "pipe", "it is a pipe or a device, and no file", 1, "history physics --check"},
+		{log, "pipe directory", "and no file", 1, "history"},
 		{log + ".lock", "pipe", "it is a pipe or a device, and no file", 1, "history physics"},
 		{log + "-wal", "pipe directory", "no file", 1, "history physics"},
 	} {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -54,18 +55,25 @@ func (h *Histories) Rooms() ([]string, error) {
 		return nil, err
 	}
 	var names []string
+	var bad error
 	for _, f := range files {
 		if end := filepath.Ext(f.Name()); end != logSuffix && end != copySuffix {
 			continue
 		}
 		l, err := history.Open(filepath.Join(h.Dir, f.Name()), history.Options{Reading: true})
 		if err != nil {
+			if bad == nil && errors.Is(err, history.ErrFailed) {
+				bad = err
+			}
 			continue // parley history ROOM tells of it
 		}
 		if name := l.Summary().Room; !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 		l.Close()
+	}
+	if len(names) == 0 && bad != nil { // or nothing would seem to be kept
+		return nil, historyError("", bad)
 	}
 	slices.Sort(names)
 	return names, nil
