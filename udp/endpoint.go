@@ -489,9 +489,9 @@ func (e *Endpoint) pause(d time.Duration) {
 	}
 }
 
-// datagram takes the first datagram of rest, each of which is size bytes long but
-// the last, by its first byte, and as many of those behind it as belong to the same Conn. It
-// returns what is left. What is not ours is dropped without a word.
+// datagram takes the first datagram of rest by its first byte, and as many of
+// those behind it as belong to the same Conn. All are size bytes long but the last.
+// It returns what is left. What is not ours is dropped without a word.
 func (e *Endpoint) datagram(rest []byte, size int, from netip.AddrPort) []byte {
 	b := rest[:min(size, len(rest))]
 	rest = rest[len(b):]
@@ -500,11 +500,8 @@ func (e *Endpoint) datagram(rest []byte, size int, from netip.AddrPort) []byte {
 		kind = packetPlain
 	}
 	switch {
-	case len(b) < retrySize && len(b) < leastHeader && b[0] != typeRefuse:
+	case len(b) < leastHeader: // nothing of ours is shorter
 	case b[0]&^packetFlags == kind:
-		if len(b) < leastHeader {
-			return rest
-		}
 		if c := e.find(binary.BigEndian.Uint64(b[1:]), b[0]&packetFromHost == 0); c != nil {
 			return e.packets(c, b, rest, from)
 		}

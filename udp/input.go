@@ -96,9 +96,7 @@ func (l *link) frames(payload []byte, from netip.AddrPort, now instant) bool {
 				return false
 			}
 		case t == frameCredit:
-			if limit := r.varint(); limit < 1<<62 {
-				l.limit = max(l.limit, int64(limit))
-			}
+			l.limit = max(l.limit, int64(r.varint()))
 		case t == frameChallenge:
 			if b := r.take(8); !r.bad {
 				l.answer.due, l.answer.addr, l.answer.data = true, from, binary.BigEndian.Uint64(b)

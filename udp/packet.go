@@ -1,9 +1,6 @@
 package udp
 
-import (
-	"encoding/binary"
-	"errors"
-)
+import "encoding/binary"
 
 // The header of a packet, in clear and authenticated:
 //
@@ -122,8 +119,6 @@ const (
 	closeGaveUp  = 2 // not all that was accepted could be delivered
 	closeRefused = 16
 )
-
-var errFrame = errors.New("malformed packet")
 
 // appendVarint appends v, which is less than 1<<62.
 func appendVarint(b []byte, v uint64) []byte {

@@ -9,12 +9,12 @@ import (
 // simReno is a flow of another kind on the sim's link: one more packet in each
 // round trip, half as many after a loss.
 type simReno struct {
-	window, credit float64
-	flying         int
-	sent           uint64
-	recovery       uint64
-	bytes          int
-	on             []renoPacket
+	window   float64
+	flying   int
+	sent     uint64
+	recovery uint64
+	bytes    int
+	on       []renoPacket
 }
 
 type renoPacket struct {
