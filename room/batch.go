@@ -369,7 +369,6 @@ func (c *core) checkLeave(now time.Time, it *item, held *holds) {
 	if s.quiet {
 		c.remove(s, codeLeft, "goodbye")
 		if c.host.Names != nil && it.release != "" && !c.stuck() { // else the name is given back when nobody is seen to have it
-
 			c.batch = append(c.batch, it)
 		}
 		return

@@ -242,8 +242,8 @@ func (c *core) attach(now time.Time, l *link) {
 		return
 	case c.closing:
 		l.ended = true
-		c.meter.refuses(codeFull)
-		l.out.finish(refusal(codeFull, "the room has no seat left"))
+		c.meter.refuses(codeClosing)
+		l.out.finish(refusal(codeClosing, roomClosed))
 		return
 	case c.opening == never:
 		l.ended = true
@@ -601,10 +601,14 @@ func (c *core) unname(s *seat) {
 	}
 }
 
+// roomClosed is the last word to those who are here when the room closes, and to
+// those who come after that.
+const roomClosed = "the host has closed the room"
+
 // close ends every connection.
 func (c *core) close(now time.Time) {
 	c.closing = true
-	bye := encode(report{Type: typeBye, Code: codeClosing, Text: "the host has closed the room"})
+	bye := encode(report{Type: typeBye, Code: codeClosing, Text: roomClosed})
 	for l := range c.links {
 		l.ended = true
 		l.out.finish(bye)

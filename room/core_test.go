@@ -397,3 +397,32 @@ func TestInbox(t *testing.T) {
 		}
 	}
 }
+
+// TestMarks has more of the host's words wait than may: the last one counts all the same.
+func TestMarks(t *testing.T) {
+	var b inbox
+	now := time.Unix(1000, 0)
+	b.begin(0, transport.Bare, true)
+	for i := range 2 * maxMarks {
+		if err := b.mark(now, uint64(i+1)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := len(b.marks); n != maxMarks {
+		t.Errorf("%d marks", n)
+	}
+	if b.gaps(now.Add(lateness)); b.done != 2*maxMarks {
+		t.Errorf("done up to %d", b.done)
+	}
+}
+
+// TestCloses has somebody come to a room that is closing: he is told so, as those
+// are who were here, and not that it is full.
+func TestCloses(t *testing.T) {
+	p := newPlay(&Host{})
+	ana := p.join("ana")
+	want(t, ana, "welcome")
+	p.core.close(p.now)
+	want(t, ana, "bye closing")
+	want(t, p.link(), "error closing")
+}
