@@ -316,6 +316,20 @@ func TestASourceIsSlowedDown(t *testing.T) {
 	}
 }
 
+// A source whose last guess within a minute was its third has firstPause to wait,
+// though by then the first of them does not count any more.
+func TestThePauseBeginsWithTheThird(t *testing.T) {
+	g, now := newGuesses(), time.Unix(1000, 0)
+	q := &guess{source: netip.MustParseAddr("10.1.0.1")}
+	for range sourceGuesses {
+		now = now.Add(guessSpan/2 - time.Second)
+		g.blame(now, q.source)
+	}
+	if at := g.earliest(now, q, 0).Sub(now); at != firstPause {
+		t.Errorf("the next may be looked at in %v", at)
+	}
+}
+
 // Whoever has made a mistake waits behind those who have not.
 func TestFewerFailuresComeFirst(t *testing.T) {
 	p := newGuarded()
