@@ -31,6 +31,8 @@ func TestName(t *testing.T) {
 		"con.txt":                        "_con.txt",
 		"Com1.tar.gz":                    "_Com1.tar.gz",
 		"LPT¹":                           "_LPT¹",
+		"COM.txt":                        "COM.txt",
+		"COM12.txt":                      "COM12.txt",
 		"CONSOLE":                        "CONSOLE",
 		"NUL .txt":                       "_NUL .txt",
 		"a<b>c:d|e?f*g\"h":               "a_b_c_d_e_f_g_h",

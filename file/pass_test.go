@@ -434,6 +434,10 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("the giver is told %q", said.stop.Text)
 	}
 	p.close()
+	long := &Error{Code: Protocol, Text: strings.Repeat("ä", maxWhy)} // the other side takes no longer reason than maxWhy
+	if said, err := parse(stop(long)); err != nil || said.stop.Text != long.Text[:maxWhy] {
+		t.Errorf("a long reason: %v %v", said.stop, err)
+	}
 	c, d := transport.Pipe(transport.Peer{}, transport.Peer{}) // and when there is room again
 	path, _, took := pass(t, i, dir, c, d, i.want())
 	if took != nil {
