@@ -204,6 +204,14 @@ func TestOneRoomByManyWays(t *testing.T) {
 	if got := fmt.Sprint(all[len(all)-1].Addrs); len(s.now()) != 1 || got != "[10.9.0.2 10.0.0.2 fe80::2%wlan0 fe80::2%eth0]" {
 		t.Errorf("%d rooms, at %v", len(s.now()), got)
 	}
+	// All answer, one after the other: nothing changes, whoever is the first.
+	s.until(3050 * time.Millisecond)
+	for n, from := range []string{"[fe80::2%eth0]:1000", "[fe80::2%wlan0]:1000", "10.0.0.2:1000", "10.9.0.2:1000"} {
+		s.hear(from, datagramOf(t, answer, s.nonce(), r, 1, 50+uint64(n)))
+	}
+	if again := s.all(); len(again) != len(all) {
+		t.Errorf("shown again though all have answered: %v", again[len(all):])
+	}
 	// One way falls silent: it moves to the end, then out of the list.
 	for i := range time.Duration(5) {
 		s.until(3100*time.Millisecond + i*roundEvery)
@@ -262,8 +270,10 @@ func TestInstances(t *testing.T) {
 	for i := range 100 { // and addresses
 		s.hear(fmt.Sprintf("10.0.0.%d:1000", i+10), datagramOf(t, beacon, [8]byte{}, r, 2, 1000))
 	}
-	if n := len(s.now()["physics"].Addrs); n > maxHosts*maxPlaces {
-		t.Errorf("%d addresses", n)
+	for _, o := range s.entries[key].hosts {
+		if len(o.places) > maxPlaces {
+			t.Errorf("%d addresses of one host", len(o.places))
+		}
 	}
 }
 
