@@ -340,6 +340,29 @@ func TestRepair(t *testing.T) {
 	}
 }
 
+// TestRepairLong saves records of all lengths around the one from which on SQLite
+// keeps a row on two further pages: what stays on the row's own page is least or most there.
+func TestRepairLong(t *testing.T) {
+	path := file(t)
+	l := open(t, path, options)
+	var batch []Record
+	for n := range 400 {
+		r := said(ana, n, "")
+		r.Body = bytes.Repeat([]byte{byte(n)}, 7900+n)
+		batch = append(batch, r)
+	}
+	if _, err := l.Append(t.Context(), batch); err != nil {
+		t.Fatal(err)
+	}
+	records := all(t, l)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := Repair(t.Context(), path, options); err != nil || r.Saved != uint64(len(records)) || r.Lost != 0 {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
 func clearPages(b []byte, each int) {
 	for at := 2 * 4096; at+4096 <= len(b); at += each * 4096 {
 		clear(b[at : at+4096])

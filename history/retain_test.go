@@ -170,6 +170,24 @@ func TestKeepCount(t *testing.T) {
 }
 
 // TestAllGo has a log lie until nothing of it is left: numbers go on.
+// TestMarksOfAnotherRule has a mark say that records were deleted which are still
+// there, since the rule was changed before it was done: they stay.
+func TestMarksOfAnotherRule(t *testing.T) {
+	a, _ := older(t, "90d")
+	fill(t, a.Log, 0, 500)
+	a.save(t)
+	a.pass(t, 0, 0)
+	if err := a.do(t.Context(), func() error { return a.setMark(markDeleted, 400, 0) }); err != nil {
+		t.Fatal(err)
+	}
+	for range 35 {
+		a.pass(t, day, day)
+	}
+	if n := len(all(t, a.Log)); n != 500 || a.traceless() != 0 {
+		t.Errorf("%d records are left, up to %d without a trace", n, a.traceless())
+	}
+}
+
 func TestAllGo(t *testing.T) {
 	a, path := older(t, "1d")
 	fill(t, a.Log, 0, 700)
