@@ -80,14 +80,6 @@ type page struct {
 	now  bool // rows have the time at
 }
 
-// ellipsis ends what was cut.
-func (p *page) ellipsis() string {
-	if p.ASCII {
-		return "~"
-	}
-	return "…"
-}
-
 // cut shortens clean text to w columns.
 func (p *page) cut(s string, w int) string {
 	s = text.Truncate(s, w)
