@@ -330,6 +330,20 @@ func TestThePauseBeginsWithTheThird(t *testing.T) {
 	}
 }
 
+// After an hour without a wrong password, one more is like the first.
+func TestAnHourForgives(t *testing.T) {
+	g, now := newGuesses(), time.Unix(1000, 0)
+	q := &guess{source: netip.MustParseAddr("10.1.0.1")}
+	for range 2 * sourceGuesses {
+		g.blame(now, q.source)
+	}
+	now = now.Add(forgiven)
+	g.blame(now, q.source)
+	if n, at := g.failed(now, q.source), g.earliest(now, q, 0).Sub(now); n != 1 || at != 0 {
+		t.Errorf("%d failures, and the next may be looked at in %v", n, at)
+	}
+}
+
 // Whoever has made a mistake waits behind those who have not.
 func TestFewerFailuresComeFirst(t *testing.T) {
 	p := newGuarded()

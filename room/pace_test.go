@@ -190,6 +190,9 @@ func TestPacesAreBounded(t *testing.T) {
 		if len(p.core.paces) > maxPaces {
 			t.Fatalf("%d are remembered", len(p.core.paces))
 		}
+		if i > maxPaces && len(p.core.paces) < maxPaces*7/8 { // they owe all the same: an eighth goes at a time
+			t.Fatalf("only %d are remembered", len(p.core.paces))
+		}
 	}
 	if got := p.core.paceOf(p.now, ana.seat.key).said.tokens; got != owed || owed > -80 {
 		t.Errorf("she owes %v, and owed %v", got, owed)
