@@ -1,6 +1,7 @@
 package udp
 
 import (
+	"net/netip"
 	"slices"
 	"testing"
 
@@ -89,5 +90,25 @@ func TestLossIsCheap(t *testing.T) {
 			t.Errorf("%v, %.0f %% lost: p99 %v, %.2f packets a message, %.2f bytes on the wire for one of text",
 				duration(c.wire.delay), 100*c.wire.loss, duration(late), packets, bytes)
 		}
+	}
+}
+
+// TestOneForSixteen counts packets that ask for no hurry: the first ones wait for
+// ackDelay, the sixteenth is acknowledged at once, and one out of order, too.
+func TestOneForSixteen(t *testing.T) {
+	l := newLink(1, true, netip.AddrPort{}, nil, 0, 0)
+	for n := range uint64(ackEvery) {
+		now := instant(n) * millisecond
+		want := ackDelay // after the first of them
+		if n == ackEvery-1 {
+			want = now
+		}
+		if l.note(n, []byte{framePing}, false, now); l.ackBy != want {
+			t.Errorf("packet %d is acknowledged at %v, not %v", n, duration(l.ackBy), duration(want))
+		}
+	}
+	l.pending, l.ackBy = 0, never
+	if l.note(ackEvery+1, []byte{framePing}, false, second); l.ackBy != second {
+		t.Errorf("one after a gap is acknowledged at %v", duration(l.ackBy))
 	}
 }
