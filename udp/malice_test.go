@@ -1,7 +1,9 @@
 package udp
 
 import (
+	"encoding/binary"
 	"errors"
+	"net/netip"
 	"runtime"
 	"testing"
 
@@ -268,5 +270,58 @@ func TestGoodbyeForEver(t *testing.T) {
 	}
 	if now > second+2*lingerAfter {
 		t.Errorf("it took %v", duration(now-second))
+	}
+}
+
+// TestWhoMoves: the peer is asked for elsewhere only when its newest packet came
+// from there, not an older one that was late; and it has moved only once the answer has
+// come from the address that was asked, and not from whoever read the question.
+func TestWhoMoves(t *testing.T) {
+	there, elsewhere := netip.MustParseAddrPort("10.0.0.7:7"), netip.MustParseAddrPort("10.0.0.66:666")
+	l := frameLink(true)
+	l.handle(packetOf(l, 5, []byte{framePing}), clientAddr, 0)
+	if l.handle(packetOf(l, 4, []byte{framePing}), there, 0); l.path.addr.IsValid() {
+		t.Errorf("an old packet has %v asked", l.path.addr)
+	}
+	if l.handle(packetOf(l, 6, []byte{framePing}), there, 0); l.path.addr != there {
+		t.Fatalf("%v is asked", l.path.addr)
+	}
+	l.poll(make([]byte, 0, largePacket), 0) // the question
+	answer := binary.BigEndian.AppendUint64([]byte{frameResponse}, l.path.data)
+	if l.handle(packetOf(l, 7, answer), elsewhere, 0); l.peer != clientAddr {
+		t.Errorf("the peer is at %v", l.peer)
+	}
+	if l.handle(packetOf(l, 8, answer), there, 0); l.peer != there {
+		t.Errorf("the peer is at %v", l.peer)
+	}
+}
+
+// TestAckOfTheNext: to acknowledge the very next packet, which was not sent yet,
+// breaks the protocol.
+func TestAckOfTheNext(t *testing.T) {
+	for sent := range uint64(3) {
+		l := frameLink(true)
+		for range sent {
+			l.ping = true
+			l.poll(make([]byte, 0, largePacket), second)
+		}
+		if l.next != sent {
+			t.Fatalf("%d packets were sent, not %d", l.next, sent)
+		}
+		l.handle(packetOf(l, 0, appendAck(nil, ranges{{sent, sent + 1}}, 0, 1, 100)), clientAddr, second)
+		if l.err == nil {
+			t.Errorf("packet %d is acknowledged before it is sent", sent)
+		}
+	}
+}
+
+// TestManyPieces: a message is kept in so many pieces with gaps, and no more.
+func TestManyPieces(t *testing.T) {
+	var lane inLane
+	for n := range maxPieces + 1 {
+		ok := lane.put(piece{total: maxMessage, offset: 1 + 2*n, data: []byte{1}}, func([]byte) {})
+		if ok != (n < maxPieces) {
+			t.Fatalf("piece %d: %v", n, ok)
+		}
 	}
 }

@@ -45,3 +45,20 @@ func TestStrangers(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// TestOneSlotIsSpent: a source that shares one of its two slots with a flood is
+// answered by the other.
+func TestOneSlotIsSpent(t *testing.T) {
+	var s strangers
+	from, now := netip.MustParseAddr("10.0.0.7"), time.Unix(1000, 0)
+	s.allow(now, from)
+	a, b := s.slots(from)
+	*a, *b = strangerBurst, 0
+	if !s.allow(now, from) {
+		t.Error("the second slot was not asked")
+	}
+	*a, *b = strangerBurst, strangerBurst
+	if s.allow(now, from) {
+		t.Error("both are spent")
+	}
+}
