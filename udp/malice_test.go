@@ -325,3 +325,15 @@ func TestManyPieces(t *testing.T) {
 		}
 	}
 }
+
+// TestManyGaps: of a peer that leaves out every other number, so many are
+// remembered, and what is older counts as having come.
+func TestManyGaps(t *testing.T) {
+	l := frameLink(true)
+	for n := range uint64(2 * maxSpans) {
+		l.note(2*n, []byte{framePadding}, false, 0)
+	}
+	if len(l.got) > maxSpans || l.from != l.got[0].lo {
+		t.Errorf("%d spans, from %d on", len(l.got), l.from)
+	}
+}

@@ -112,3 +112,19 @@ func TestOneForSixteen(t *testing.T) {
 		t.Errorf("one after a gap is acknowledged at %v", duration(l.ackBy))
 	}
 }
+
+// TestOneAnswerARound: many losses of one round make the window smaller once.
+func TestOneAnswerARound(t *testing.T) {
+	c, rtt := newCongestion(), rttEstimate{smoothed: 20 * shortTrip, least: 20 * shortTrip}
+	whole := float64(1 << 20)
+	c.window = int(whole)
+	for n := range uint64(10) {
+		c.lost(n, 10, &rtt)
+	}
+	if want := int(whole * lossFactor); c.window != want {
+		t.Errorf("the window is %d, not %d", c.window, want)
+	}
+	if c.lost(10, 20, &rtt); c.window >= 1<<19 {
+		t.Errorf("after a loss in the next round it is %d", c.window)
+	}
+}
