@@ -426,3 +426,19 @@ func TestCloses(t *testing.T) {
 	want(t, ana, "bye closing")
 	want(t, p.link(), "error closing")
 }
+
+// TestWhispering: a room that is handed over waits for those whom a whisper is for,
+// and for nobody else.
+func TestWhispering(t *testing.T) {
+	p := newPlay(&Host{})
+	ana, ben, _ := p.join("ana"), p.join("ben"), p.join("cyn")
+	got := func(l *link) { p.core.command(p.now, l, command{Type: typeGot, Got: p.core.state.seq}) }
+	p.core.command(p.now, ana, command{Type: string(Whisper), ID: fmt.Sprintf("%032x", 1), To: "ben", Text: "psst"})
+	p.settle()
+	if got(ana); !p.core.whispering() {
+		t.Error("ben is not waited for")
+	}
+	if got(ben); p.core.whispering() {
+		t.Error("cyn is waited for")
+	}
+}

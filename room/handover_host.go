@@ -258,7 +258,7 @@ func (c *core) dismiss(now time.Time) {
 	c.newLinks = nil
 }
 
-// whispers tells whether somebody here lacks a whisper.
+// whispering tells whether somebody here lacks a whisper.
 func (c *core) whispering() bool {
 	for _, s := range c.seats {
 		if s.link != nil && !s.deaf && s.got < s.whisper {
