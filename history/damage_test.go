@@ -475,3 +475,14 @@ func TestNoFile(t *testing.T) {
 		}
 	}
 }
+
+// TestCarverLeavesOutHalf has a journal end in the middle of a transaction: what
+// that has written is not looked at.
+func TestCarverLeavesOutHalf(t *testing.T) {
+	wal := bytes.Repeat([]byte{1}, 3*defaultPage)
+	c := newCarver(make([]byte, 2*defaultPage), wal, journal{pageSize: defaultPage, frames: []frame{
+		{page: 1, at: 0}, {page: 2, at: defaultPage, commit: true}, {page: 1, at: 2 * defaultPage}}})
+	if len(c.newer) != 2 || c.newer[1] != 0 || c.newer[2] != defaultPage {
+		t.Errorf("%v", c.newer)
+	}
+}
