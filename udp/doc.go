@@ -38,10 +38,10 @@
 // The version is 1. The mode is 1 for secure, 2 for plaintext. The token of the
 // first HELLO is zero. The host answers it with RETRY and keeps nothing: the
 // token is a MAC over the member's address and port, the id, version and mode,
-// and the time; it is good for 10 seconds. So nobody makes the host remember,
-// compute or send more than he sends himself, in another's name. A HELLO of
-// another version or mode is answered with REFUSE and the reason: 1 version,
-// 2 mode, 3 full, 4 key.
+// and the time; it is good for 10 seconds. So whoever writes another's address on
+// his datagrams makes the host remember nothing, and compute and send no more than
+// he does himself. A HELLO of another version or mode is answered with REFUSE and
+// the reason: 1 version, 2 mode, 3 full, 4 key.
 //
 // The member sends HELLO again after 50 ms, 100 ms and so on up to 800 ms until
 // an answer comes. A REFUSE holds only if no RETRY follows within 150 ms, since
@@ -54,9 +54,10 @@
 // It puts the token into each; the host leaves that field zero. The host opens
 // a candidate for a SHAKE with a good token, within the limits of limiter, and
 // goes by that token from then on. A SHAKE with another token is answered with
-// RETRY. In all of the handshake the host sends no more bytes than have come. The member takes such a RETRY's token
-// if the host has not taken part yet, 50 ms have gone by since its first SHAKE,
-// and it is one of the first three; or if it is one that it has had before.
+// RETRY. The member takes the token of such a RETRY if it has had that token before;
+// or if the host has not taken part yet, 50 ms have gone by since its first SHAKE,
+// and the RETRY is one of the first three. In all of the handshake the host sends
+// no more bytes than have come.
 // Only one cipher suite, extended master secret, and handshake messages that
 // are not in fragments are let through (filter.go). When it has finished, each
 // side exports two secrets (RFC 5705, no context, 32 bytes): "EXPORTER-parley
@@ -140,10 +141,10 @@
 //
 // A packet is lost when one sent 3 or more later was acknowledged, or one sent
 // later was and 9/8 of a round trip has passed (RFC 9002, section 6.1). When a
-// packet declared lost turns up after all, as many packets and as much time as it
-// took are waited for from then on; each that is lost for good takes a little of that back: so
-// where packets overtake each other, few are sent in vain, and where most that are missing are
-// lost, they are soon sent again. What it carried
+// packet declared lost turns up after all, the sender waits from then on for as many
+// packets and as much time as that one took; each packet that is lost for good takes a
+// little of that back. So where packets overtake each other, few are sent in vain, and
+// where most of the missing ones are lost, they are soon sent again. What it carried
 // and is still wanted goes into the next packets, whole or in parts.
 //
 // If nothing was heard of the newest packet for 2 round trips, or one and four
@@ -152,14 +153,18 @@
 // the oldest bytes not yet acknowledged, whatever the window says. The second
 // probe waits as long, each later one twice as long as the one before, up to
 // a second; from the fourth on each is sent twice. After a probe, packets with new
-// messages carry the oldest bytes as well, and where one of those is due within
-// 12 ms, the third probe and later ones wait for it, and the second one if 15 % are lost: a packet saved. Where a round
-// trip takes 20 ms or more, and for 3 seconds after a loss, a packet carries once more
-// what the ones before it brought for the first time and is not yet acknowledged, as long as
-// 4,800 bytes are under way at most and all fits: what is lost then is repaired by
-// the next packet and not a round trip later. RFC 9002 would wait longer:
-// its figures are for a path through the world, these for a LAN, where a reply
-// takes a fifth of a millisecond and a lost last message is what people notice.
+// messages carry the oldest bytes as well. If such a packet can be expected within
+// 12 ms, the third probe and later ones wait for it, which saves a packet; so does
+// the second one where 15 % are lost.
+//
+// Where a round trip takes 20 ms or more, messages are sent twice for 3 seconds after a
+// loss: a packet carries besides its own what the ones before it brought for the first
+// time and is not yet acknowledged, as long as no more than 4,800 bytes are under way
+// and all fits. What is lost then is repaired by the next packet and not a round trip
+// later.
+//
+// RFC 9002 would wait longer before it probes: its figures are for a path through
+// the world, these for a LAN, where a reply takes a fifth of a millisecond and a lost last message is what people notice.
 //
 // The window is CUBIC's (RFC 9438), and slow start ends where the round trips of a
 // whole round have grown, as in HyStart++ (RFC 9406): who shares a narrow link with
